@@ -1,0 +1,78 @@
+# Works with make 3.81 and any Python from 3.11 on. `make help` lists the targets.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format bench chaos lock clean venv
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST_ARGS ?= -q -n auto
+ARGS ?=
+
+# Bytecode is written whatever the caller's shell says: without it every start-up is 2 to 4 times slower.
+unexport PYTHONDONTWRITEBYTECODE
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: venv ## a broken application, found, mended, verified and undone
+	@$(BIN)/trueup demo $(ARGS)
+
+test: venv ## all tests, on throw-away servers of their own
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) $(ARGS)
+
+check: lint test ## all that CI runs: style, types, tests, docs and examples
+
+lint: venv ## style and types only
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet . || { echo "the files above are not formatted: make format" >&2; exit 1; }
+	@$(BIN)/mypy --no-error-summary
+
+format: venv ## format the code, and mend what ruff can mend
+	@$(BIN)/ruff check --quiet --fix .; $(BIN)/ruff format --quiet .
+
+bench: venv ## the benchmarks, side by side with what one would use instead (ARGS=...)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: venv ## kill -9 at random points, by the hundred (ARGS=...)
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
+clean: ## remove what make made
+	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+venv: $(VENV)/.package
+
+# $(call quietly,COMMAND): its output only when it fails
+quietly = $(1) > $(VENV)/install.log 2>&1 || { tail -n 25 $(VENV)/install.log >&2; exit 1; }
+
+$(VENV)/.python:
+	@for python in $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || continue; \
+	  "$$python" -c 'import ensurepip, venv' 2> /dev/null || { lacking="$$lacking $$python"; continue; }; \
+	  echo "making $(VENV) with $$("$$python" --version)" && "$$python" -m venv --clear $(VENV) && touch $@ && exit 0; \
+	  echo "$$python could not make $(VENV)" >&2; exit 1; \
+	done; \
+	if [ -n "$$lacking" ]; then echo "trueup:$$lacking cannot make a virtual environment; install its venv package (Debian: python3-venv)" >&2; \
+	else echo "trueup needs Python 3.11 or later and found none; install it or run: make PYTHON=/path/to/python3.11 ..." >&2; fi; exit 1
+
+$(VENV)/.requirements: requirements/dev.txt | $(VENV)/.python
+	@echo "installing what requirements/dev.txt lists"
+	@$(call quietly,$(BIN)/python -m pip install --no-compile --require-hashes -r requirements/dev.txt)
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib > /dev/null 2>&1 || true
+	@touch $@
+
+$(VENV)/.package: pyproject.toml $(VENV)/.requirements
+	@$(call quietly,$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .)
+	@touch $@
+
+LOCK := $(VENV)/lock
+# No address of an index, no folder of wheels: where packages come from is the business of the machine.
+COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(LOCK)/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+  --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+lock: $(VENV)/.python ## pin the newest versions anew (takes minutes)
+	@test -x $(LOCK)/bin/pip-compile || { $(BIN)/python -m venv $(LOCK) && \
+	  $(LOCK)/bin/python -m pip install -q --require-hashes -r requirements/lock.txt; }
+	@$(COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in
+	@$(COMPILE) --upgrade --output-file requirements/lock.txt requirements/lock.in

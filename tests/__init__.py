@@ -1,0 +1,1 @@
+"""The tests of trueup; they mirror src/trueup."""
