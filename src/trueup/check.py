@@ -1,0 +1,229 @@
+"""The contract of a check: what it says is broken, what it shows for it, and how it can be mended.
+
+A check is a frozen dataclass in a file of its own under `checks/`; its fields are its options in
+`trueup.yaml`, its file name is its kind, its docstring is its page.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, ClassVar, Protocol
+
+from sqlalchemy import ColumnElement, FromClause, Select, case, false, func
+
+from trueup.changes import Action, Effect
+from trueup.errors import UsageError
+from trueup.findings import Severity
+from trueup.store import Column, Dialect, Storage, Table
+
+
+class Database(Protocol):
+    """A database as a check sees it: rows to build expressions on, and small questions."""
+
+    dialect: Dialect
+
+    def tables(self) -> Sequence[Table]:
+        """Every base table."""
+        ...
+
+    def row(self, table: str, alias: str = "") -> Row:
+        """A row of `table`, under another name when it stands beside itself."""
+        ...
+
+    def ask(self, statement: Select[Any]) -> Sequence[Sequence[Any]]:
+        """All rows of a small result."""
+        ...
+
+
+class Row:
+    """One row of a table, as expressions: `row["amount"]`, `row.json("metadata.quiz_id").type()`."""
+
+    def __init__(self, table: Table, database: Database, relation: FromClause | None = None) -> None:
+        self.table = table
+        self.database = database
+        self.dialect = database.dialect
+        self.relation: FromClause = table.sql if relation is None else relation
+
+    def __getitem__(self, name: str) -> ColumnElement[Any]:
+        self.column(name)
+        return self.relation.c[name]
+
+    def column(self, name: str) -> Column:
+        """The catalogue's word on a column. Raises `UsageError` that names the nearest."""
+        if name not in self.table.columns:
+            near = get_close_matches(name, self.table.columns, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(self.table.columns)}"
+            raise UsageError(f"table {self.table.name!r} has no column {name!r}{hint}")
+        return self.table.columns[name]
+
+    def place(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """Split `column.key.key` into a column and a path inside its JSON; a column of that exact name wins."""
+        if name in self.table.columns:
+            return name, ()
+        column, *path = name.split(".")
+        self.column(column if path else name)
+        return column, tuple(path)
+
+    def json(self, name: str) -> Json:
+        """The JSON in a column, or at a path inside it (`metadata.quiz_id`)."""
+        column, path = self.place(name)
+        storage = self.column(column).storage or "text"
+        value = self[column]
+        if path:
+            value = self.dialect.json_get(value, storage, path)
+        return Json(value, storage, self.dialect)
+
+    def key(self) -> list[ColumnElement[Any]]:
+        """The expressions that address this row."""
+        return self.dialect.key(self.table, self.relation)
+
+    def digest(self, columns: Sequence[str]) -> ColumnElement[str]:
+        """SHA-256 of the canonical bytes of `columns`."""
+        return self.dialect.digest([(self.column(name), self[name]) for name in columns])
+
+
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A JSON value in a row; its questions are answered by the engine."""
+
+    value: ColumnElement[Any]
+    storage: Storage
+    dialect: Dialect
+
+    def type(self) -> ColumnElement[str]:
+        """`object`, `array`, `string`, `integer`, `double`, `boolean`, `null`, `invalid`; SQL NULL for SQL NULL."""
+        return self.dialect.json_type(self.value, self.storage)
+
+    def is_not(self, types: Sequence[str]) -> ColumnElement[bool]:
+        """Not SQL NULL and of none of `types`; never NULL."""
+        return self.dialect.json_is_not(self.value, self.storage, types)
+
+    def text(self) -> ColumnElement[str]:
+        """A scalar without quotes."""
+        return self.dialect.json_text(self.value, self.storage)
+
+    def holds_json(self, types: Sequence[str]) -> ColumnElement[bool]:
+        """Whether this is a JSON string whose content is itself JSON of one of `types`: encoded twice."""
+        return case(
+            (func.coalesce(self.type() == "string", False), self.dialect.json_valid(self.text(), types)),
+            else_=false(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One way to mend the rows of a check.
+
+    `fits` says for which broken rows it can be used (never NULL); `sets` gives the new value of each
+    column it touches (empty for a delete, which moves the row to quarantine first).
+    """
+
+    name: str
+    effect: Effect
+    fits: Callable[[Row], ColumnElement[bool]]
+    sets: Callable[[Row], Mapping[str, ColumnElement[Any]]]
+    action: Action = "update"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The broken rows of a check as a relation: `source` joined as needed, filtered by `where`."""
+
+    row: Row
+    source: FromClause
+    where: ColumnElement[bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check(ABC):
+    """What every check has. Options of the kind are added as fields."""
+
+    kind: ClassVar[str]
+
+    table: str
+    name: str = ""
+    store: str = ""
+    severity: Severity = "medium"
+    group_by: str = ""
+    critical: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    context: tuple[str, ...] = ()
+    repair: tuple[str, ...] = ()
+
+    @property
+    @abstractmethod
+    def columns(self) -> tuple[str, ...]:
+        """The columns the check is about, in the order a reader expects."""
+
+    @property
+    def title(self) -> str:
+        """The name given, or one derived from kind, table and columns."""
+        return self.name or "-".join([self.kind, self.table, *self.columns])
+
+    @abstractmethod
+    def holds(self, row: Row) -> ColumnElement[bool]:
+        """Whether `row` is broken: true or false, never NULL. Subqueries correlate to `row`."""
+
+    def broken(self, database: Database) -> Broken:
+        """The broken rows; by default those for which `holds` is true."""
+        row = database.row(self.table)
+        return Broken(row, row.relation, self.holds(row))
+
+    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        """Facts shown with a finding, cheap to read for one row. Values of the application are previews."""
+        return {}
+
+    @abstractmethod
+    def message(self, evidence: Mapping[str, Any]) -> str:
+        """The finding as a sentence: `orders.user_id is 7, but no users.id has that value`."""
+
+    def repairs(self) -> Sequence[Repair]:
+        """The ways to mend, the gentlest first."""
+        return ()
+
+    def reference(self) -> str:
+        """The table that decides what is broken, when it is another one; when empty, nothing is repaired."""
+        return ""
+
+    @classmethod
+    def propose(cls, database: Database) -> Iterator[Check]:
+        """Checks of this kind that the catalogue and the data suggest."""
+        return iter(())
+
+    def group_of(self, value: Any) -> Severity:
+        """The severity of a finding in the group `value`, from `critical`, else `severity`."""
+        for level in ("high", "medium", "low"):
+            if value is not None and str(value) in self.critical.get(level, ()):
+                return level
+        return self.severity
+
+    def chosen(self) -> list[Repair]:
+        """The repairs to try, in order: those asked for, else all that do not destroy.
+
+        Raises `UsageError` for one that the check does not offer.
+        """
+        offered = {repair.name: repair for repair in self.repairs()}
+        for name in self.repair:
+            if name not in offered:
+                raise UsageError(f"{self.title} has no repair {name!r}; it offers {', '.join(offered) or 'none'}")
+        if self.repair:
+            return [offered[name] for name in self.repair]
+        return [repair for repair in offered.values() if repair.effect != "destructive"]
+
+
+class RowCheck(Check):
+    """A check that the row alone decides. All of a table's run in one pass."""
+
+    def profile(self, row: Row) -> ColumnElement[str] | None:
+        """A word of few values counted over all rows in the same pass, such as the JSON type."""
+        return None
+
+    def healthy(self, word: str | None) -> bool:
+        """Whether a word of the profile is a healthy one."""
+        return True
+
+
+class SetCheck(Check):
+    """A check of the row against other rows of the same database: a query of its own."""

@@ -1,0 +1,43 @@
+"""The errors trueup raises on purpose; each is one line for the reader and an exit code."""
+
+from __future__ import annotations
+
+
+class TrueupError(Exception):
+    """Something could not be finished; the message is one line that says what, where and what to do."""
+
+    exit_code = 3
+
+
+class UsageError(TrueupError):
+    """The call, the configuration or the plan is wrong; nothing was read or written."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """The configuration cannot be used; the message starts with file and line."""
+
+
+class PlanError(UsageError):
+    """The plan was edited, is incomplete, has expired or was made for another database."""
+
+
+class Refused(UsageError):
+    """The act is possible but not allowed as things stand; the message says what would allow it."""
+
+
+class StoreError(TrueupError):
+    """A store cannot be reached, read or written."""
+
+
+class NotChecked(TrueupError):
+    """A check could not run; it is reported as not checked, never as healthy."""
+
+
+class Fenced(TrueupError):
+    """Another operator took the run over; this one stops without writing."""
+
+
+class Stopped(TrueupError):
+    """The run stopped by itself (circuit breaker, failed verification); it can be looked at and resumed or undone."""

@@ -1,0 +1,191 @@
+"""What the verbs return: facts for a report to word, nothing printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from trueup.changes import Group, Left, Plan, PlanSummary
+from trueup.findings import Finding, Severity
+
+
+class Progress(Protocol):
+    """Told how far a verb is; the command line draws it, the library's default does nothing."""
+
+    def task(self, label: str, total: int | None) -> None:
+        """A new piece of work begins, of `total` rows or operations when that is known."""
+        ...
+
+    def advance(self, count: int) -> None:
+        """`count` more rows or operations are done."""
+        ...
+
+    def waiting(self, reason: str) -> None:
+        """Work rests because of `reason`; an empty reason: it goes on."""
+        ...
+
+
+class Silent:
+    """Progress that shows nothing."""
+
+    def task(self, label: str, total: int | None) -> None:
+        """See `Progress`."""
+
+    def advance(self, count: int) -> None:
+        """See `Progress`."""
+
+    def waiting(self, reason: str) -> None:
+        """See `Progress`."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCount:
+    """Broken rows of one group (`group_by`) and one word of the profile."""
+
+    group: str
+    word: str
+    count: int
+    severity: Severity
+
+
+@dataclass(frozen=True, slots=True)
+class RepairCount:
+    """How many broken rows the default choice of repairs would mend with one of them; no name: none fits."""
+
+    repair: str
+    effect: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one check saw. `status` is never `clean` for a check that did not run.
+
+    `rows` were read, `skipped` of them not judged because of `skipped_because`. `distribution` is
+    (word, healthy, count) over all rows. `samples` are the first findings, critical groups first.
+    """
+
+    title: str
+    kind: str
+    store: str
+    table: str
+    columns: tuple[str, ...]
+    status: Literal["clean", "findings", "not checked"]
+    rows: int = 0
+    skipped: int = 0
+    skipped_because: str = ""
+    reason: str = ""
+    findings: int = 0
+    distribution: tuple[tuple[str, bool, int], ...] = ()
+    groups: tuple[GroupCount, ...] = ()
+    group_by: str = ""
+    samples: tuple[Finding, ...] = ()
+    repairs: tuple[RepairCount, ...] = ()
+    letter: str = "A"
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A scan of one configuration. `exit_code`: 0 clean, 1 findings, 3 some check did not run."""
+
+    environment: str
+    stores: Mapping[str, str]
+    results: tuple[CheckResult, ...]
+    seconds: float
+    derived: bool = False
+
+    @property
+    def findings(self) -> int:
+        """Broken rows over all checks."""
+        return sum(result.findings for result in self.results)
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of the results, as the command line exits."""
+        if any(result.status == "not checked" for result in self.results):
+            return 3
+        return 1 if self.findings else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement for a console: the check it belongs to and what it answers."""
+
+    check: str
+    purpose: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A plan as read back: header, totals, and the first changes of each group (key, before, after)."""
+
+    path: str
+    plan: Plan
+    summary: PlanSummary
+    samples: Mapping[int, tuple[tuple[str, str, str], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class OpRecord:
+    """One operation that was not carried out, for a person to look at."""
+
+    seq: int
+    table: str
+    key: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """One run as its journal shows it. `states` counts operations by state; `listed` names those left alone.
+
+    `planned` operations stand in the plan; `state` is one of `journal.STATES`. Times are seconds since 1970 on
+    the database's clock, 0 when not yet.
+    """
+
+    run_id: str
+    store: str
+    state: str
+    environment: str
+    plan_digest: str
+    planned: int
+    states: Mapping[str, int]
+    groups: tuple[Group, ...] = ()
+    listed: tuple[OpRecord, ...] = ()
+    because: str = ""
+    reason: str = ""
+    started: int = 0
+    ended: int = 0
+    verified: str = ""
+    undoable: int = 0
+    dry_run: bool = False
+    seconds: float = 0.0
+    paused: bool = False
+    tool: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a second look at a run proved: `problems` is empty when it is sound.
+
+    `intact` operations still show what the run wrote, `changed_since` were written by the application
+    after it, `remaining` findings its checks still report.
+    """
+
+    run_id: str
+    state: str
+    rows: int
+    intact: int
+    changed_since: int
+    remaining: Mapping[str, int]
+    problems: tuple[str, ...] = ()
+    left: tuple[Left, ...] = field(default=())
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything the journal says was found to be so."""
+        return not self.problems

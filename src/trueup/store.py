@@ -1,0 +1,269 @@
+"""The contracts below a check: a store, its tables as the catalogue shows them, and an engine's own words.
+
+SQLAlchemy gives binding, quoting and most of SQL. A `Dialect` adds only what it does not give: JSON
+types, canonical bytes, typed copies, locks and limits of one engine. Source of the rules on writing
+and comparing: `docs/reliability.md`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Select
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.engine import URL
+
+JSON_TYPES = ("object", "array", "string", "integer", "double", "boolean", "null", "invalid")
+
+#: How a column holds JSON: the engine's own type (`json`, `jsonb`), or text that should parse (`text`).
+Storage = Literal["json", "jsonb", "text"]
+#: What the canonical bytes of a column depend on, beyond its text.
+Family = Literal["text", "binary", "float", "json", "enum", "bit", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `ddl` is its type word for word, so that a typed copy can be made of it."""
+
+    name: str
+    ddl: str
+    nullable: bool
+    family: Family = "plain"
+    storage: Storage | None = None
+    generated: bool = False
+    auto_update: bool = False
+    has_default: bool = False
+    numeric: bool = False
+    integer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A declared foreign key, seen from the side that holds it."""
+
+    name: str
+    table: str
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    on_delete: str = ""
+    on_update: str = ""
+    enforced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One base table. `key` is empty when no primary key or unique key without NULL addresses a row.
+
+    `obstacles` are facts that forbid writing (triggers, another storage engine, row security ...), each
+    a clause that reads after "cannot be repaired: ". `rows` is the catalogue's estimate, exact when small.
+    """
+
+    name: str
+    sql: SqlTable
+    columns: Mapping[str, Column]
+    key: tuple[str, ...]
+    references: tuple[Reference, ...] = ()
+    referenced_by: tuple[Reference, ...] = ()
+    uniques: tuple[tuple[str, ...], ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
+    obstacles: tuple[str, ...] = ()
+    rows: int = 0
+    facts: Mapping[str, Any] | None = None
+
+    def stored(self) -> list[Column]:
+        """The columns that hold data of their own: all but the generated ones."""
+        return [column for column in self.columns.values() if not column.generated]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A chunk's operations as a relation: columns `seq`, `before`, `after`, and `k0`, `k1` ... typed as the key."""
+
+    relation: FromClause
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Why a write should wait: an empty reason means go on."""
+
+    reason: str = ""
+
+
+class Dialect(ABC):
+    """One engine's own words. Stateless: expressions go in, expressions come out.
+
+    `value` arguments are expressions that hold JSON in `storage`; text arguments are text.
+    """
+
+    name: str
+    #: Seconds of lock hold that a chunk aims at, and seconds of rest for each second of work.
+    chunk_seconds: float = 0.1
+    nice: float = 1.0
+    #: Prefix of the journal's tables, and their schema where the engine has schemas.
+    journal_schema: str | None = None
+    journal_prefix: str = "_trueup_"
+
+    # -- connecting -------------------------------------------------------------------------------
+    @abstractmethod
+    def engine(self, url: URL, *, write: bool) -> Engine:
+        """Return an engine whose sessions are pinned for exact bytes; without `write` they cannot write."""
+
+    @abstractmethod
+    def identity(self, connection: Connection) -> Mapping[str, str]:
+        """What tells this database from others: every value text, none empty."""
+
+    @abstractmethod
+    def place(self, connection: Connection) -> str:
+        """Where the database lives (host, port, directory): what a physical clone does not copy."""
+
+    @abstractmethod
+    def version(self, connection: Connection) -> str:
+        """The engine's name and version, for people."""
+
+    @abstractmethod
+    def now(self) -> ColumnElement[int]:
+        """Seconds since 1970 on the database's clock."""
+
+    # -- the catalogue ----------------------------------------------------------------------------
+    @abstractmethod
+    def tables(self, connection: Connection) -> list[str]:
+        """Names of the base tables, without the journal's and the engine's own."""
+
+    @abstractmethod
+    def table(self, connection: Connection, name: str) -> Table:
+        """Read one base table. Raises `UsageError` naming the nearest tables when there is none."""
+
+    # -- keys -------------------------------------------------------------------------------------
+    @abstractmethod
+    def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
+        """The key of `row`, one expression a part, in the form `token` takes."""
+
+    def token(self, raw: Any) -> str:
+        """The text of one key part as fetched; by default the engine has made it text already."""
+        return str(raw)
+
+    @abstractmethod
+    def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
+        """Hand `ops` (seq, before digest, after digest, key tokens) to the database as a relation."""
+
+    # -- canonical bytes --------------------------------------------------------------------------
+    @abstractmethod
+    def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
+        """SHA-256 (64 hexadecimal digits) of the canonical bytes of the values; NULL is told from ''.
+
+        Injective: two lists of values have one digest only when every value is stored the same.
+        """
+
+    @abstractmethod
+    def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """`value` as `column` would store it, so that its digest can be told before it is written."""
+
+    @abstractmethod
+    def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
+        """The value as short text (at most 200 characters) for a reader."""
+
+    # -- JSON -------------------------------------------------------------------------------------
+    @abstractmethod
+    def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """One of `JSON_TYPES`, or SQL NULL for SQL NULL; 'invalid' for text that does not parse."""
+
+    def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
+        """Whether the value is not NULL and of none of `types`; never NULL, exact, the engine's quickest way."""
+        from sqlalchemy import func
+
+        return func.coalesce(self.json_type(value, storage).not_in(list(types)), False)
+
+    @abstractmethod
+    def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        """The JSON value at `path` (keys of objects), in `storage`; SQL NULL where there is none or `value` is no object."""
+
+    @abstractmethod
+    def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """A scalar without its quotes; for objects and arrays their text; SQL NULL for JSON null."""
+
+    @abstractmethod
+    def json_valid(self, text: ColumnElement[str], types: Sequence[str]) -> ColumnElement[bool]:
+        """Whether `text` parses as JSON of one of `types`; never NULL, never an error."""
+
+    @abstractmethod
+    def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
+        """Valid JSON text as a value for `column`."""
+
+    @abstractmethod
+    def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """An object that holds the value of `column` under `key`."""
+
+    @abstractmethod
+    def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
+        """The document with JSON null at `path`."""
+
+    # -- text -------------------------------------------------------------------------------------
+    @abstractmethod
+    def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
+        """Text after `rules` (of `case`, `space`, `unicode`), to be compared byte for byte.
+
+        Raises `NotChecked` when the engine has no words for a rule.
+        """
+
+    @abstractmethod
+    def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether two texts are equal byte for byte, whatever their collation; NULL when one is NULL."""
+
+    @abstractmethod
+    def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
+        """Text as a 64-bit integer; SQL NULL (never an error) where it is not the decimal spelling of one."""
+
+    # -- writing ----------------------------------------------------------------------------------
+    @abstractmethod
+    def writable(self, connection: Connection) -> str:
+        """Why this database cannot be written at all (a replica, read-only ...), or an empty string."""
+
+    @abstractmethod
+    def begin(self, connection: Connection) -> None:
+        """Set limits for one chunk's transaction, as its first statements."""
+
+    def deadline(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
+        """End a statement of `connection` that outlives `seconds`; by default the session's own limit does."""
+        from contextlib import nullcontext
+
+        return nullcontext()
+
+    def finish(self, connection: Connection) -> None:  # noqa: B027 - most engines have nothing to do
+        """Do what has to happen before COMMIT so that a failure falls inside the chunk."""
+
+    @abstractmethod
+    def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """`statement` locking the rows it reads from `row` until the transaction ends."""
+
+    @abstractmethod
+    def retryable(self, error: BaseException) -> bool:
+        """Whether the transaction failed for a passing reason: deadlock, lock or statement timeout."""
+
+    @abstractmethod
+    def describe(self, error: BaseException) -> str:
+        """The error's code and constraint name; never its detail, which may carry values."""
+
+    def disconnected(self, error: BaseException) -> bool:
+        """Whether the connection is gone, so that the outcome of a COMMIT is not known."""
+        return bool(getattr(error, "connection_invalidated", False))
+
+    def load(self, connection: Connection) -> Load:
+        """Whether replicas lag or the server is busy; a metric that cannot be read is a reason to wait."""
+        return Load()
+
+
+class Store(Protocol):
+    """One place where an application keeps data, opened by URL."""
+
+    name: str
+    url: URL
+
+    def close(self) -> None:
+        """Give back connections."""
+        ...
