@@ -1,0 +1,144 @@
+"""Fixtures that give every test real databases of its own, and the closing lines that say which engines ran."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.engines import ENGINES, Database, EnginePool, chosen_engines
+from tests.servers import SERVERS, Server
+
+POOL = pytest.StashKey[EnginePool]()
+
+# a database is shared by all examples of a test, on purpose: making one for each would take the time of hundreds
+_FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.differing_executors]
+settings.register_profile("ci", derandomize=True, max_examples=50, deadline=None, suppress_health_check=_FIXTURES)
+settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_FIXTURES)
+settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=_FIXTURES)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--engines", metavar="NAMES", help=f"only these engines, by comma: {','.join(ENGINES)}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.getoption("--hypothesis-profile", None):
+        settings.load_profile("ci" if _required() or os.environ.get("CI") else "dev")
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    try:
+        chosen = chosen_engines(config.getoption("--engines"))
+    except ValueError as error:
+        raise pytest.UsageError(f"--engines: {error}") from None
+    pool = EnginePool(chosen, Path(worker["trueup_folder"]) if worker else None)
+    config.stash[POOL] = pool
+    if pool.leads:
+        config.pluginmanager.register(ClosingLines(pool), "trueup-closing-lines")
+    if _required() and pool.leads and not config.option.collectonly:
+        pool.start(ENGINES)
+        missing = [state for state in map(pool.state, ENGINES) if state.reason]
+        if missing:
+            pool.stop()
+            named = "; ".join(f"{state.engine} ({state.reason})" for state in missing)
+            raise pytest.UsageError(f"TRUEUP_REQUIRE_ENGINES is set, and there is no {named}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if POOL in config.stash:
+        config.stash[POOL].stop()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: object) -> None:
+    # the leader does not collect, so it cannot know which engines are wanted
+    config.stash[POOL].start(ENGINES)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["trueup_folder"] = str(node.config.stash[POOL].folder)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if not session.config.option.collectonly:
+        parameters = [item.callspec.params for item in session.items if hasattr(item, "callspec")]
+        wanted = {given.get(name) for given in parameters for name in ("engine", "server")}
+        session.config.stash[POOL].start(engine for engine in ENGINES if engine in wanted)
+
+
+class ClosingLines:
+    """Says at the end of a run which engines its tests really used, and which they did not."""
+
+    def __init__(self, pool: EnginePool) -> None:
+        self._pool = pool
+        self._used: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" and not report.skipped:
+            self._used |= {str(value) for name, value in report.user_properties if name == "engine"}
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        states = {engine: self._pool.known(engine) for engine in ENGINES}
+        used = [f"{engine} {state.version}" for engine, state in states.items() if state and engine in self._used]
+        if used:
+            terminalreporter.write_line(f"engines tested: {', '.join(used)}")
+        for engine, state in states.items():
+            if state and state.reason:
+                terminalreporter.write_line(f"not tested: {engine} ({state.reason})")
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """The name of an engine that is there; `parametrize("engine", ["sqlite"], indirect=True)` narrows a test to it."""
+    return _available(request, request.param)
+
+
+@pytest.fixture
+def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A fresh, empty database on each engine, gone afterwards with the connections left open to it."""
+    if engine == "sqlite":
+        file = tmp_path / "app.db"
+        file.touch()
+        yield Database(engine, f"sqlite:///{file}")
+        return
+    shared = request.config.stash[POOL].server(engine)
+    name = f"t_{uuid.uuid4().hex[:16]}"
+    shared.create_database(name)
+    yield Database(engine, shared.url(name))
+    shared.drop_database(name)
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Server:
+    """The shared server of each engine that has one. Other tests run on it: not to be killed or reconfigured."""
+    return request.config.stash[POOL].server(_available(request, request.param))
+
+
+@pytest.fixture
+def own_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]]:
+    """`own_server("mysql", durable=True, options=[...])` starts a server for this test alone, to kill and restart."""
+    started: list[Server] = []
+
+    def start(name: str, **settings: Any) -> Server:
+        _available(request, name)
+        started.append(SERVERS[name](**settings))
+        return started[-1].start()
+
+    yield start
+    for each in started:
+        each.stop()
+
+
+def _available(request: pytest.FixtureRequest, engine: str) -> str:
+    state = request.config.stash[POOL].state(engine)
+    if state.reason:
+        pytest.skip(f"{engine}: {state.reason}")
+    request.node.user_properties.append(("engine", engine))
+    return engine
+
+
+def _required() -> bool:
+    return os.environ.get("TRUEUP_REQUIRE_ENGINES", "") not in ("", "0")
