@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol
 
-from sqlalchemy import ColumnElement, FromClause, Select, case, false, func
+from sqlalchemy import ColumnElement, Executable, FromClause, case, false, func
 
 from trueup.changes import Action, Effect
 from trueup.errors import UsageError
@@ -33,7 +33,7 @@ class Database(Protocol):
         """A row of `table`, under another name when it stands beside itself."""
         ...
 
-    def ask(self, statement: Select[Any]) -> Sequence[Sequence[Any]]:
+    def ask(self, statement: Executable) -> Sequence[Sequence[Any]]:
         """All rows of a small result."""
         ...
 
@@ -217,12 +217,15 @@ class RowCheck(Check):
     """A check that the row alone decides. All of a table's run in one pass."""
 
     def profile(self, row: Row) -> ColumnElement[str] | None:
-        """A word of few values counted over all rows in the same pass, such as the JSON type."""
+        """A word of few values for a broken row, such as its JSON type; the distribution counts it."""
         return None
 
-    def healthy(self, word: str | None) -> bool:
-        """Whether a word of the profile is a healthy one."""
-        return True
+    def tally(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
+        """Healthy rows by word, counted in the same pass; each condition cheap and never NULL."""
+        return {}
+
+    #: The word for healthy rows that `tally` does not count.
+    ordinary: ClassVar[str] = "good"
 
 
 class SetCheck(Check):
