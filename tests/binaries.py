@@ -25,7 +25,7 @@ FOLDERS = (
 )
 
 
-class Unavailable(RuntimeError):  # noqa: N818  # it is a state of the machine, and mostly no error
+class Unavailable(RuntimeError):
     """An engine that this machine does not have, or that does not start here; the message is the reason."""
 
 

@@ -77,7 +77,7 @@ class EnginePool:
     def known(self, engine: str) -> EngineState | None:
         """How starting this engine went; None while it is not known, or nobody asked for it."""
         if engine not in self.chosen:
-            return EngineState(engine, reason="left out by --engines")
+            return EngineState(engine, reason="left out of this run")
         file = self.folder / engine
         return EngineState(**json.loads(file.read_text())) if file.exists() else None
 

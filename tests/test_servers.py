@@ -148,7 +148,7 @@ def test_an_engine_left_out_is_named_with_the_reason() -> None:
     pool = EnginePool(chosen_engines("sqlite, mariadb"))
     state = pool.known("mysql")
     assert state
-    assert state.reason == "left out by --engines"
+    assert state.reason == "left out of this run"
     assert pool.state("sqlite").version == sqlite3.sqlite_version
     pool.stop()
 
@@ -174,5 +174,5 @@ def test_the_closing_lines_name_what_was_used_and_what_was_not() -> None:
     pool.stop()
     assert lines == [
         f"engines tested: sqlite {sqlite3.sqlite_version}",
-        *(f"not tested: {engine} (left out by --engines)" for engine in ENGINES[1:]),
+        *(f"not tested: {engine} (left out of this run)" for engine in ENGINES[1:]),
     ]
