@@ -10,10 +10,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Select
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Insert, Select
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.engine import URL
 
@@ -39,6 +39,7 @@ class Column:
     has_default: bool = False
     numeric: bool = False
     integer: bool = False
+    temporal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,10 @@ class Dialect(ABC):
     def version(self, connection: Connection) -> str:
         """The engine's name and version, for people."""
 
+    def actual(self, connection: Connection) -> str:
+        """The dialect this server really speaks; a URL may name its twin."""
+        return self.name
+
     @abstractmethod
     def now(self) -> ColumnElement[int]:
         """Seconds since 1970 on the database's clock."""
@@ -138,6 +143,21 @@ class Dialect(ABC):
     @abstractmethod
     def table(self, connection: Connection, name: str) -> Table:
         """Read one base table. Raises `UsageError` naming the nearest tables when there is none."""
+
+    def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
+        """A word that changes when one of `tables` changes its shape; asked in every chunk, so it must be cheap."""
+        from trueup.codec import canonical, digest
+
+        return digest(canonical([self.table(connection, table.name).facts or {} for table in tables]))
+
+    #: How this engine would hold JSON by default, for `adopt`.
+    usual_storage: Storage = "json"
+
+    def adopt(self, table: Table) -> Table:
+        """A table of another engine as this one would hold it, to word statements that are not run."""
+        columns = {name: replace(column, storage=column.storage and self.usual_storage)
+                   for name, column in table.columns.items()}
+        return replace(table, columns=columns)
 
     # -- keys -------------------------------------------------------------------------------------
     @abstractmethod
@@ -203,6 +223,17 @@ class Dialect(ABC):
     def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
         """The document with JSON null at `path`."""
 
+    @abstractmethod
+    def collect(self, wanted: ColumnElement[bool], payload: ColumnElement[str]) -> ColumnElement[str]:
+        """An aggregate: the `payload` of the rows where `wanted`, joined by commas; cut short or NULL if too long."""
+
+    # -- numbers ----------------------------------------------------------------------------------
+    def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Whether a numeric `column` holds, in `value`, what is no number (NaN, text); false for SQL NULL, never NULL."""
+        from sqlalchemy import false
+
+        return false()
+
     # -- text -------------------------------------------------------------------------------------
     @abstractmethod
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
@@ -240,6 +271,10 @@ class Dialect(ABC):
     @abstractmethod
     def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
         """`statement` locking the rows it reads from `row` until the transaction ends."""
+
+    def restoring(self, statement: Insert) -> Insert:
+        """`statement` allowed to give values to columns that the engine numbers itself."""
+        return statement
 
     @abstractmethod
     def retryable(self, error: BaseException) -> bool:

@@ -1,0 +1,374 @@
+"""The journal: what was done to a database, kept in that database, so that it commits with the change.
+
+`run` is one row a plan, `op` one row an operation, `chunk` a hash chain over what each transaction recorded, and
+`img_<k>` typed copies of keys and touched columns, before and after. All changes of a run's state follow
+`TRANSITIONS`; every transaction of a run begins with `hold`, which proves that this process still owns it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import UserDefinedType
+
+from trueup import __version__
+from trueup.changes import Group
+from trueup.codec import GENESIS, canonical, digest, link
+from trueup.errors import Fenced, Refused, StoreError, UsageError
+from trueup.store import Table
+from trueup.stores.sql import SqlStore
+
+FORMAT = 1
+HUGE = 2**30
+
+#: From each state, where a run may go and why.
+TRANSITIONS: Mapping[str, frozenset[str]] = {
+    "applying": frozenset(
+        {
+            "applying",  # taken over, or resumed after a crash
+            "applied",  # every operation has its one final state
+            "stopped",  # Ctrl-C, the breaker, or rows that stayed locked
+            "failed",  # a verification failed: sticky, only undo leads out
+            "undoing",
+        }
+    ),
+    "stopped": frozenset({"applying", "undoing", "failed"}),
+    "applied": frozenset({"undoing", "failed"}),
+    "undoing": frozenset({"undoing", "undone"}),
+    "failed": frozenset({"undoing"}),
+    "undone": frozenset({"undoing"}),  # rows that were locked, or conflicts that a person has cleared since
+}
+STATES = tuple(TRANSITIONS)
+
+#: How an operation can end. `busy` is none of them: a row that stayed locked is tried again by the next start.
+OP_STATES = ("applied", "conflict", "missing", "premise_gone", "already_good", "blocked", "undone", "undo_conflict")
+#: What a person has to look at.
+LEFT_ALONE = ("conflict", "missing", "premise_gone", "blocked", "undo_conflict")
+
+
+class RawType(UserDefinedType[Any]):
+    """A column type spelled word for word as the catalogue gives it; values never pass through Python."""
+
+    cache_ok = True
+
+    def __init__(self, ddl: str) -> None:
+        self.ddl = ddl
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The type as DDL."""
+        return self.ddl
+
+
+class Journal:
+    """The journal of one store. `begin` makes its tables; everything else expects them."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        dialect = store.dialect
+        self._prefix, self._schema = dialect.journal_prefix, dialect.journal_schema
+        self._metadata = MetaData(schema=self._schema)
+        self.meta = self._table("meta", Column("db_uuid", String(32), primary_key=True), Column("format", Integer),
+                                Column("place", Text(HUGE)))
+        self.run = self._table(
+            "run", Column("run_id", String(12), primary_key=True), Column("plan_digest", String(64), nullable=False),
+            Column("plan_path", Text(HUGE)), Column("header", Text(HUGE)), Column("environment", String(200)),
+            Column("tool", String(40)), Column("format", Integer), Column("state", String(12)),
+            Column("reason", Text(HUGE)), Column("because", Text(HUGE)), Column("planned", BigInteger),
+            Column("fence", BigInteger), Column("owner", String(200)), Column("started", BigInteger),
+            Column("ended", BigInteger), Column("verified", Text(HUGE)), Column("paused", Integer),
+            Column("chunks", BigInteger), Column("tip", String(64)), UniqueConstraint("plan_digest"),
+        )
+        self.op = self._table(
+            "op", Column("run_id", String(12), primary_key=True),
+            Column("seq", BigInteger, primary_key=True, autoincrement=False), Column("grp", Integer),
+            Column("state", String(14)), Column("reason", Text(HUGE)), Column("pk", Text(HUGE)),
+            Column("seen", String(64)), Column("chunk", BigInteger),
+        )
+        self.chunk = self._table(
+            "chunk", Column("run_id", String(12), primary_key=True),
+            Column("no", BigInteger, primary_key=True, autoincrement=False), Column("phase", String(8)),
+            Column("first", BigInteger), Column("last", BigInteger), Column("states", Text(HUGE)),
+            Column("ts", BigInteger), Column("link", String(64)),
+        )
+        self.image = self._table(
+            "image", Column("k", Integer, primary_key=True, autoincrement=False), Column("shape", String(64)),
+            Column("tbl", Text(HUGE)), Column("shape_text", Text(HUGE)), UniqueConstraint("shape"),
+        )
+
+    def _table(self, name: str, *parts: Any) -> SqlTable:
+        return SqlTable(self._prefix + name, self._metadata, *parts, mysql_engine="InnoDB", mariadb_engine="InnoDB",
+                        mysql_charset="utf8mb4", mariadb_charset="utf8mb4", mysql_collate="utf8mb4_bin",
+                        mariadb_collate="utf8mb4_bin")
+
+    # -- making ---------------------------------------------------------------------------------------------------
+    def exists(self, connection: Connection) -> bool:
+        """Whether this database has a journal."""
+        return inspect(connection).has_table(self.run.name, schema=self._schema)
+
+    def prepare(self, connection: Connection) -> None:
+        """Make the journal's tables where they are missing; safe to call twice, or by two at once."""
+        if self.exists(connection):
+            connection.rollback()
+            return
+        try:
+            if self._schema:
+                from sqlalchemy.schema import CreateSchema
+
+                connection.execute(CreateSchema(self._schema, if_not_exists=True))
+            self._metadata.create_all(connection)
+            place = self.store.dialect.place(connection)
+            if not connection.execute(select(func.count()).select_from(self.meta)).scalar():
+                connection.execute(insert(self.meta).values(db_uuid=secrets.token_hex(16), format=FORMAT, place=place))
+            connection.commit()
+        except DBAPIError as error:
+            connection.rollback()
+            if not self.exists(connection):
+                raise StoreError(
+                    f"{self.store}: cannot make the journal's tables: {self.store.dialect.describe(error)}; "
+                    "trueup writes nothing that it cannot journal"
+                ) from None
+            connection.rollback()
+
+    def images(self, connection: Connection, table: Table, group: Group) -> SqlTable:
+        """The image table for a group's changes, made when missing; outside any chunk, as DDL would commit it."""
+        shape = image_shape(table, group)
+        fingerprint = digest(canonical(shape))
+        found = connection.execute(select(self.image.c.k).where(self.image.c.shape == fingerprint)).scalar()
+        if found is None:
+            found = (connection.execute(select(func.max(self.image.c.k))).scalar() or 0) + 1
+            image = self.image_table(found, shape)
+            image.create(connection, checkfirst=True)
+            connection.execute(
+                insert(self.image).values(k=found, shape=fingerprint, tbl=table.name,
+                                          shape_text=canonical(shape).decode())
+            )
+        connection.commit()
+        return self.image_table(found, shape)
+
+    def known_images(self, connection: Connection, table: Table, group: Group) -> SqlTable | None:
+        """The image table for a group's changes if there is one: none when a column changed its type since."""
+        shape = image_shape(table, group)
+        where = self.image.c.shape == digest(canonical(shape))
+        found = connection.execute(select(self.image.c.k).where(where)).scalar()
+        return None if found is None else self.image_table(found, shape)
+
+    def image_table(self, number: int, shape: Mapping[str, Any]) -> SqlTable:
+        """`img_<number>`: run, seq, three digests, the key (`k0` ...), the columns before (`b0` ...) and after (`a0` ...)."""
+        columns: list[Any] = [
+            Column("run_id", String(12), primary_key=True),
+            Column("seq", BigInteger, primary_key=True, autoincrement=False),
+            Column("before_digest", String(64)), Column("after_digest", String(64)), Column("rest_digest", String(64)),
+        ]
+        for letter in "kba":
+            columns += [Column(f"{letter}{i}", RawType(ddl)) for i, (_, ddl) in enumerate(shape[letter])]
+        metadata = MetaData(schema=self._schema)
+        return SqlTable(f"{self._prefix}img_{number}", metadata, *columns, mysql_engine="InnoDB",
+                        mariadb_engine="InnoDB", mysql_charset="utf8mb4", mariadb_charset="utf8mb4",
+                        mysql_collate="utf8mb4_bin", mariadb_collate="utf8mb4_bin", mysql_row_format="DYNAMIC",
+                        mariadb_row_format="DYNAMIC")
+
+    # -- runs -----------------------------------------------------------------------------------------------------
+    def db_uuid(self, connection: Connection) -> str:
+        """The random name this database got with its journal."""
+        return str(connection.execute(select(self.meta.c.db_uuid)).scalar_one())
+
+    def find(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
+        """A run by its id, a unique beginning of it, or `last`. Raises `UsageError` naming what there is."""
+        if not self.exists(connection):
+            raise UsageError(f"{self.store} has no runs: nothing was ever applied to it")
+        rows = self.all_runs(connection)
+        hits = rows[:1] if run_id == "last" else [row for row in rows if row["run_id"].startswith(run_id)]
+        if len(hits) != 1 or not run_id:
+            known = ", ".join(row["run_id"] for row in rows[:5]) or "none"
+            raise UsageError(f"{len(hits) or 'no'} runs match {run_id!r}; the newest are {known}")
+        return hits[0]
+
+    def all_runs(self, connection: Connection) -> list[Mapping[str, Any]]:
+        """Every run, the newest first."""
+        order = (self.run.c.started.desc(), self.run.c.run_id)
+        return [dict(row) for row in connection.execute(select(self.run).order_by(*order)).mappings()]
+
+    def take(self, connection: Connection, run_id: str, state: str, reason: str = "") -> int:
+        """Become the only owner of a run and set its state; returns the fence that every later transaction shows."""
+        row = self._lock(connection, run_id)
+        self._allowed(row, state)
+        fence = int(row["fence"]) + 1
+        connection.execute(
+            update(self.run).where(self.run.c.run_id == run_id)
+            .values(fence=fence, state=state, owner=owner(), reason=reason, paused=0)
+        )
+        connection.commit()
+        return fence
+
+    def start(self, connection: Connection, values: Mapping[str, Any]) -> str:
+        """Enter a plan as a run, or find the run it already is: a plan is used once per database."""
+        where = self.run.c.plan_digest == values["plan_digest"]
+        found = connection.execute(select(self.run.c.run_id).where(where)).scalar()
+        if found is None:
+            found = secrets.token_hex(6)
+            now = connection.execute(select(self.store.dialect.now())).scalar_one()
+            row = {"run_id": found, "fence": 0, "state": "applying", "tool": __version__, "format": FORMAT,
+                   "started": now, "ended": 0, "verified": "", "paused": 0, "reason": "", "chunks": 0, "tip": GENESIS,
+                   "owner": "", **values}
+            try:
+                connection.execute(insert(self.run).values(**row))
+                connection.commit()
+            except DBAPIError:
+                # another operator entered the same plan a moment earlier
+                connection.rollback()
+                found = connection.execute(select(self.run.c.run_id).where(where)).scalar_one()
+        connection.rollback()
+        return str(found)
+
+    def hold(self, connection: Connection, run_id: str, fence: int) -> Mapping[str, Any]:
+        """Lock the run's row for this transaction and prove it is still ours. Raises `Fenced`."""
+        row = self._lock(connection, run_id)
+        if row["fence"] != fence:
+            raise Fenced(f"run {run_id}: {row['owner']} took it over; this process stops")
+        return row
+
+    def _lock(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
+        statement = select(self.run).where(self.run.c.run_id == run_id).with_for_update()
+        return dict(connection.execute(statement).mappings().one())
+
+    def _allowed(self, row: Mapping[str, Any], state: str) -> None:
+        if state not in TRANSITIONS[row["state"]]:
+            raise Refused(f"run {row['run_id']} is {row['state']}; it cannot become {state}"
+                          + (f" ({row['reason']})" if row["reason"] else ""))
+
+    def settle(self, connection: Connection, run_id: str, fence: int, state: str, reason: str = "") -> None:
+        """End this process's work on a run in `state`."""
+        self._allowed(self.hold(connection, run_id, fence), state)
+        now = connection.execute(select(self.store.dialect.now())).scalar_one()
+        connection.execute(
+            update(self.run).where(self.run.c.run_id == run_id).values(state=state, reason=reason, ended=now)
+        )
+        connection.commit()
+
+    def mark(self, connection: Connection, run_id: str, **values: Any) -> None:
+        """Set plain fields of a run (`paused`, `verified`), in a transaction of its own."""
+        self._lock(connection, run_id)
+        connection.execute(update(self.run).where(self.run.c.run_id == run_id).values(**values))
+        connection.commit()
+
+    # -- operations -----------------------------------------------------------------------------------------------
+    def seal(self, connection: Connection, run: Mapping[str, Any], phase: str, ops: Mapping[int, str]) -> None:
+        """Append one link to the run's chain: which operations this transaction brought to which state."""
+        states = spans(ops)
+        number = run["chunks"] + 1
+        tip = link(run["tip"], canonical([number, phase, states]))
+        connection.execute(insert(self.chunk).values(
+            run_id=run["run_id"], no=number, phase=phase, first=min(ops), last=max(ops),
+            states=json.dumps(states, separators=(",", ":")), ts=self.store.dialect.now(), link=tip,
+        ))
+        where = self.run.c.run_id == run["run_id"]
+        connection.execute(update(self.run).where(where).values(tip=tip, chunks=number))
+
+    def done(self, connection: Connection, run_id: str) -> list[tuple[int, int]]:
+        """Operations that have their final state, as closed intervals of seq in order."""
+        found: list[tuple[int, int]] = []
+        statement = select(self.op.c.seq).where(self.op.c.run_id == run_id).order_by(self.op.c.seq)
+        result = connection.execution_options(stream_results=True).execute(statement)
+        for batch in result.partitions(10_000):
+            for (seq,) in batch:
+                if found and found[-1][1] == seq - 1:
+                    found[-1] = (found[-1][0], seq)
+                else:
+                    found.append((seq, seq))
+        connection.rollback()
+        return found
+
+    def counts(self, connection: Connection, run_id: str) -> dict[str, int]:
+        """Operations by state."""
+        statement = (select(self.op.c.state, func.count()).where(self.op.c.run_id == run_id)
+                     .group_by(self.op.c.state))
+        return {state: count for state, count in connection.execute(statement)}
+
+    def listed(self, connection: Connection, run_id: str, states: Sequence[str], limit: int) -> Sequence[Any]:
+        """Operations in one of `states`, in order, at most `limit`."""
+        statement: Select[Any] = (
+            select(self.op).where(self.op.c.run_id == run_id, self.op.c.state.in_(list(states)))
+            .order_by(self.op.c.seq).limit(limit)
+        )
+        return connection.execute(statement).all()
+
+    def broken_link(self, connection: Connection, run: Mapping[str, Any]) -> str:
+        """Where the chain of a run does not hold, or an empty string when it does."""
+        run_id, tip, known = run["run_id"], GENESIS, bytearray(run["planned"] + 1)
+        statement = select(self.chunk).where(self.chunk.c.run_id == run_id).order_by(self.chunk.c.no)
+        number = 0
+        for number, row in enumerate(connection.execute(statement), 1):
+            try:
+                states = json.loads(row.states)
+                tip = link(tip, canonical([number, row.phase, states]))
+                if row.no != number or row.link != tip:
+                    return f"chunk {row.no} of the journal is not as it was written"
+                for first, last, state in states:
+                    known[first : last + 1] = bytes([1 + OP_STATES.index(state)]) * (last - first + 1)
+            except (ValueError, TypeError):
+                return f"chunk {row.no} of the journal cannot be read"
+        if tip != run["tip"] or number != run["chunks"]:
+            return "chunks at the end of the journal are missing"
+        result = connection.execution_options(stream_results=True).execute(
+            select(self.op.c.seq, self.op.c.state).where(self.op.c.run_id == run_id))
+        for batch in result.partitions(10_000):
+            for seq, state in batch:
+                if state not in OP_STATES or not 0 < seq < len(known) or known[seq] != 1 + OP_STATES.index(state):
+                    return f"operation {seq} of the journal is not as it was written"
+                known[seq] = 0
+        return "operations of the journal are missing" if any(known) else ""
+
+
+def spans(ops: Mapping[int, str]) -> list[list[Any]]:
+    """Operations as [first, last, state], neighbours of one state together."""
+    found: list[list[Any]] = []
+    for seq in sorted(ops):
+        if found and found[-1][1] == seq - 1 and found[-1][2] == ops[seq]:
+            found[-1][1] = seq
+        else:
+            found.append([seq, seq, ops[seq]])
+    return found
+
+
+def image_shape(table: Table, group: Group) -> dict[str, Any]:
+    """What an image table holds for a group: column names and types of the key, before and after."""
+
+    def typed(names: Sequence[str]) -> list[list[str]]:
+        return [[name, table.columns[name].ddl] for name in names]
+
+    touched = [column.name for column in table.stored()] if group.action == "delete" else list(group.columns)
+    return {"table": table.name, "action": group.action, "k": typed(table.key), "b": typed(touched),
+            "a": [] if group.action == "delete" else typed(touched)}
+
+
+def owner() -> str:
+    """This process, for the message that another operator reads."""
+    return f"{os.environ.get('USER', 'someone')}@{socket.gethostname()} pid {os.getpid()}"
+
+
+def schema_digest(table: Table) -> str:
+    """One digest over everything of a table that a repair depends on."""
+    return digest(canonical(table.facts or {}))

@@ -1,0 +1,165 @@
+"""The plan as a file: JSON Lines, streamed both ways, sealed by a chain that shows any edit and its line.
+
+Line 1 is the header, then one line an operation, then the trailer. Each line but the trailer ends in `"l"`,
+the first sixteen hexadecimal digits of a SHA-256 chain over the bytes before it; the trailer carries the whole
+tip. The plan's digest covers all three parts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from trueup.changes import Group, Left, Plan, PlanSummary
+from trueup.codec import GENESIS, canonical, link
+from trueup.errors import PlanError
+
+FORMAT = 1
+LINK = 16
+_TAIL = len(b',"l":"') + LINK + len(b'"}')
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation of a plan: `seq` from 1, the group it belongs to, the key's tokens, both digests, both previews."""
+
+    seq: int
+    group: int
+    key: tuple[str, ...]
+    before: str
+    after: str
+    previews: tuple[str, str] = ("", "")
+
+    def body(self) -> dict[str, Any]:
+        """The line of the file without its link."""
+        body: dict[str, Any] = {"a": self.after, "b": self.before, "g": self.group, "k": list(self.key), "n": self.seq}
+        if any(self.previews):
+            body["p"] = list(self.previews)
+        return body
+
+
+class Writer:
+    """Writes a plan beside its final place and moves it there, whole, at the end."""
+
+    def __init__(self, path: str, plan: Plan) -> None:
+        self.path = Path(path)
+        self._partial = self.path.with_name(self.path.name + ".partial")
+        self._by_group = [0] * len(plan.groups)
+        self._count = 0
+        self._tip = GENESIS
+        try:
+            descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        except OSError as error:
+            raise PlanError(f"cannot write the plan {str(self.path)!r}: {error.strerror}") from None
+        self._file = os.fdopen(descriptor, "wb")
+        self._line({"trueup": FORMAT, "plan": asdict(plan)})
+
+    def _line(self, body: dict[str, Any]) -> None:
+        data = canonical(body)[:-1]
+        self._tip = link(self._tip, data)
+        self._file.write(data + b',"l":"' + self._tip[:LINK].encode() + b'"}\n')
+
+    def add(self, group: int, key: tuple[str, ...], before: str, after: str, previews: tuple[str, str]) -> None:
+        """Append one operation."""
+        self._by_group[group] += 1
+        self._count += 1
+        self._line(Op(self._count, group, key, before, after, previews).body())
+
+    def close(self, left: tuple[Left, ...], findings: int, letter: str) -> PlanSummary:
+        """Write the trailer, make the file durable, and put it in its place."""
+        body = {
+            "count": self._count,
+            "by_group": self._by_group,
+            "left": [asdict(item) for item in left],
+            "findings": findings,
+            "letter": letter,
+            "tip": self._tip,
+        }
+        seal = link(self._tip, canonical(body))
+        self._file.write(canonical({"trailer": body, "digest": seal}) + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._partial.replace(self.path)
+        return _summary(body, seal)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self._file.close()
+        self._partial.unlink(missing_ok=True)
+
+
+class PlanFile:
+    """A plan read back. Making one checks the whole chain, so nothing is written from an edited plan."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            self._file: IO[bytes] = open(path, "rb")  # noqa: SIM115 - held open, so that what was checked is what is read
+        except OSError as error:
+            raise PlanError(f"cannot read the plan {path!r}: {error.strerror}") from None
+        self.plan, self.summary = self._check()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> PlanFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ops(self) -> Iterator[Op]:
+        """The operations in order."""
+        self._file.seek(self._first)
+        for _ in range(self.summary.count):
+            body = json.loads(self._file.readline())
+            previews = body.get("p") or ("", "")
+            yield Op(body["n"], body["g"], tuple(body["k"]), body["b"], body["a"], (previews[0], previews[1]))
+
+    def _check(self) -> tuple[Plan, PlanSummary]:
+        tip, count = GENESIS, -1
+        header = b""
+        for number, line in enumerate(self._file, 1):
+            if line.startswith(b'{"digest":'):
+                return self._finish(header, line, tip, count, number)
+            tip = link(tip, line[: -_TAIL - 1])
+            if line[-_TAIL - 1 :] != b',"l":"' + tip[:LINK].encode() + b'"}\n':
+                raise PlanError(self._edited(number))
+            if number == 1:
+                header, self._first = line, len(line)
+            count += 1
+        raise PlanError(f"{self.path}: not a whole trueup plan: it ends without its trailer; make it again")
+
+    def _edited(self, number: int) -> str:
+        return f"{self.path}:{number}: this line is not as it was written; a plan cannot be edited, make it again"
+
+    def _finish(self, header: bytes, line: bytes, tip: str, count: int, number: int) -> tuple[Plan, PlanSummary]:
+        try:
+            head = json.loads(header)
+            last = json.loads(line)
+            body, seal = last["trailer"], last["digest"]
+            sound = body["tip"] == tip and body["count"] == count and seal == link(tip, canonical(body))
+            sound = sound and line == canonical({"trailer": body, "digest": seal}) + b"\n" and not self._file.read(1)
+        except (ValueError, KeyError, TypeError):
+            raise PlanError(self._edited(number)) from None
+        if not sound:
+            raise PlanError(self._edited(number))
+        if head.get("trueup") != FORMAT:
+            raise PlanError(f"{self.path}: plan format {head.get('trueup')!r} is not {FORMAT}; make the plan again")
+        return _plan(head["plan"]), _summary(body, seal)
+
+
+def _plan(data: dict[str, Any]) -> Plan:
+    groups = tuple(Group(**{**group, "columns": tuple(group["columns"])}) for group in data["groups"])
+    return Plan(**{**data, "groups": groups})
+
+
+def _summary(body: dict[str, Any], seal: str) -> PlanSummary:
+    left = tuple(Left(**item) for item in body["left"])
+    return PlanSummary(body["count"], tuple(body["by_group"]), left, body["findings"], body["letter"], seal)

@@ -1,0 +1,199 @@
+"""Makes a plan: every broken row read again, the first repair that fits, both digests, nothing written to the database."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
+
+from trueup import __version__
+from trueup.changes import Group, Left, Plan, PlanSummary
+from trueup.check import Check
+from trueup.config import Config, check_options
+from trueup.findings import Key
+from trueup.journal import Journal, schema_digest
+from trueup.looking import Look, Seen
+from trueup.planfile import Writer
+from trueup.results import Progress
+from trueup.scanning import keys_of
+from trueup.store import Table
+from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.strategy import letter
+
+HOURS = 24
+#: Above this share of a table, the fault is taken to be in the check or in what it refers to.
+ABSURD = 0.5
+#: A table this small says nothing by its share.
+FEW = 20
+
+
+@dataclass
+class Draft:
+    """One check's part of a plan: its groups, and its operations waiting in a file each."""
+
+    check: Check
+    look: Look
+    rows: int = 0
+    found: int = 0
+    groups: list[Group] = field(default_factory=list)
+    spools: list[IO[str]] = field(default_factory=list)
+    unfit: int = 0
+    refused: str = ""
+
+
+class Planner:
+    """Plans the repairs of checks of one store."""
+
+    def __init__(self, config: Config, store: SqlStore, *, because: str, accept_rate: Sequence[str], values: bool,
+                 progress: Progress) -> None:
+        self.config, self.store, self.because = config, store, because
+        self.accept_rate, self.values, self.progress = accept_rate, values, progress
+
+    def run(self, checks: Sequence[Check], path: str) -> tuple[Plan, PlanSummary]:
+        """Write the plan file and return its header and totals."""
+        with self.store.connect() as connection, self.store.connect() as second, contextlib.ExitStack() as files:
+            database, looking = SqlDatabase(self.store, connection), SqlDatabase(self.store, second)
+            drafts = []
+            for check in checks:
+                draft = Draft(check, Look(looking, check, values=self.values, images=True))
+                drafts.append(draft)
+                self.draft(database, draft, files)
+            header = self.header(database, drafts)
+            return header, self.write(header, drafts, path)
+
+    # -- reading --------------------------------------------------------------------------------------------------
+    def draft(self, database: SqlDatabase, draft: Draft, files: contextlib.ExitStack) -> None:
+        """Read the broken rows of one check into its spools."""
+        table = draft.look.row.table
+        self.progress.task(f"planning {draft.check.title}", None)
+        draft.refused = self.obstacle(table, draft)
+        for repair in draft.look.repairs:
+            columns = tuple(draft.look.touched(repair))
+            draft.groups.append(Group(draft.check.title, repair.name, self.store.name, table.name, repair.action,
+                                      columns, repair.effect))
+            draft.spools.append(files.enter_context(tempfile.TemporaryFile("w+", encoding="ascii")))
+        if not table.key:
+            draft.found = self.count(database, draft.check)
+            return
+        for seen, looked in draft.look.pages(keys_of(database, draft.check)):
+            self.progress.advance(looked)
+            self.spool(draft, seen)
+        database.connection.rollback()
+        draft.rows = int(database.ask(select(func.count()).select_from(table.sql))[0][0])
+        database.connection.rollback()
+        if not draft.refused:
+            draft.refused = self.doubt(database, draft)
+
+    def count(self, database: SqlDatabase, check: Check) -> int:
+        """Broken rows of a table without a key."""
+        broken = check.broken(database)
+        return int(database.ask(select(func.count()).select_from(broken.source).where(broken.where))[0][0])
+
+    def spool(self, draft: Draft, rows: Sequence[Seen]) -> None:
+        """Put rows aside by the repair that fits them."""
+        for seen in rows:
+            draft.found += 1
+            if seen.choice < 0:
+                draft.unfit += 1
+                continue
+            previews = list(seen.previews) if any(seen.previews) else []
+            draft.spools[seen.choice].write(json.dumps([seen.key, seen.before, seen.after, previews]) + "\n")
+
+    def obstacle(self, table: Table, draft: Draft) -> str:
+        """Why nothing of this table can be repaired, or an empty string."""
+        if not table.key:
+            return f"{table.name} has no primary key and no unique key without NULL, so no row can be addressed"
+        touched = {name for repair in draft.look.repairs if repair.action == "update"
+                   for name in draft.look.touched(repair)}
+        if keys := touched & set(table.key):
+            return f"{', '.join(sorted(keys))} is part of the key of {table.name}"
+        for reference in table.referenced_by:
+            if touched & set(reference.parent_columns):
+                return f"{reference.table} refers to what would be changed in {table.name}"
+        generated = [name for name in touched if table.columns[name].generated]
+        if generated:
+            return f"{table.name}.{generated[0]} is generated by the database"
+        return f"{table.name} cannot be repaired: {'; '.join(table.obstacles)}" if table.obstacles else ""
+
+    def doubt(self, database: SqlDatabase, draft: Draft) -> str:
+        """Why the check itself is in doubt: an absurd rate, or an empty table that it refers to."""
+        parent = draft.check.reference()
+        if draft.found and parent:
+            target = database.table(parent).sql
+            if not database.ask(select(*list(target.c)[:1]).select_from(target).limit(1)):
+                return f"{parent} is empty, so every reference to it looks broken; the fault is there"
+        rate = draft.found / draft.rows if draft.rows else 0
+        if rate > ABSURD and draft.rows >= FEW and draft.check.title not in self.accept_rate:
+            return (f"{draft.found:,} of {draft.rows:,} rows ({rate:.0%}) look broken: then the check is more likely "
+                    f"wrong than the rows; --accept-rate {draft.check.title} if they are")
+        return ""
+
+    # -- writing --------------------------------------------------------------------------------------------------
+    def header(self, database: SqlDatabase, drafts: Sequence[Draft]) -> Plan:
+        """The header: for which database, which tables, which checks."""
+        dialect = self.store.dialect
+        now = int(database.ask(select(dialect.now()))[0][0])
+        used = [draft for draft in drafts if not draft.refused]
+        tables = {draft.look.row.table.name: draft.look.row.table for draft in used}
+        return Plan(
+            plan_id=secrets.token_hex(6), tool=__version__, environment=self.config.environment,
+            store=self.store.name, identity=identity(self.store, database), created=now, expires=now + HOURS * 3600,
+            schema={name: schema_digest(table) for name, table in tables.items()},
+            checks={draft.check.title: {"kind": draft.check.kind, **check_options(draft.check)} for draft in used},
+            groups=tuple(group for draft in used for group in draft.groups),
+            because=self.because, strategy=dict(self.config.strategy),
+        )
+
+    def write(self, header: Plan, drafts: Sequence[Draft], path: str) -> PlanSummary:
+        """Join the spools into the file, group after group."""
+        writer = Writer(path, header)
+        try:
+            left = []
+            number = 0
+            for draft in drafts:
+                if draft.refused:
+                    left.append(Left(draft.check.title, draft.found, draft.refused))
+                    continue
+                for spool in draft.spools:
+                    for key, before, after, previews in spooled(spool):
+                        writer.add(number, key, before, after, previews)
+                    number += 1
+                if draft.unfit:
+                    tried = ", ".join(group.repair for group in draft.groups) or "none chosen"
+                    left.append(Left(draft.check.title, draft.unfit, f"no repair fits (tried: {tried})"))
+            found = sum(draft.found for draft in drafts)
+            return writer.close(tuple(item for item in left if item.count), found,
+                                letter(found, self.config.strategy))
+        except BaseException:
+            writer.discard()
+            raise
+
+
+def spooled(spool: IO[str]) -> Iterator[tuple[Key, str, str, tuple[str, str]]]:
+    """Operations put aside, in order."""
+    spool.seek(0)
+    for line in spool:
+        key, before, after, previews = json.loads(line)
+        yield tuple(key), before, after, (previews[0], previews[1]) if previews else ("", "")
+
+
+def identity(store: SqlStore, database: SqlDatabase) -> Mapping[str, str]:
+    """What a plan is bound to: the engine's identity, the place, and the journal's own name where there is one."""
+    connection = database.connection
+    dialect = store.dialect
+    found: dict[str, Any] = {"engine": dialect.name, "place": dialect.place(connection),
+                             **dialect.identity(connection)}
+    journal = Journal(store)
+    with contextlib.suppress(DBAPIError):
+        # a role that may not read the journal still has the engine's identity
+        if journal.exists(connection):
+            found["db_uuid"] = journal.db_uuid(connection)
+    connection.rollback()
+    return found

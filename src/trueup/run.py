@@ -1,0 +1,394 @@
+"""The verbs. Everything else that a person starts (command line, web, Django) calls these."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import select
+
+from trueup import discovery
+from trueup.changes import Group, Plan
+from trueup.check import Check
+from trueup.config import Config, build_check
+from trueup.console import console
+from trueup.errors import Fenced, PlanError, Refused, Stopped, StoreError, UsageError
+from trueup.findings import Finding
+from trueup.journal import LEFT_ALONE, Journal, schema_digest
+from trueup.planfile import PlanFile
+from trueup.planning import Planner, identity
+from trueup.results import (
+    CheckResult,
+    OpRecord,
+    Preview,
+    Progress,
+    RunReport,
+    Scan,
+    Silent,
+    Statement,
+    Verification,
+)
+from trueup.runner import Runner
+from trueup.scanning import Scanner
+from trueup.store import Dialect
+from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.strategy import confirmed, gate
+from trueup.verifying import compare, dry_run
+from trueup.writer import Target
+
+SAMPLES = 5
+LISTED = 1000
+
+
+@contextmanager
+def opened(config: Config, name: str = "") -> Iterator[SqlStore]:
+    """A store of the configuration: the named one, or the only one."""
+    if not name:
+        if len(config.stores) != 1:
+            raise UsageError(f"there are {len(config.stores)} stores ({', '.join(config.stores)}); name one")
+        name = next(iter(config.stores))
+    if name not in config.stores:
+        raise UsageError(f"there is no store {name!r}; there is {', '.join(config.stores)}")
+    store = SqlStore(name, str(config.stores[name]))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def chosen(config: Config, only: Sequence[str]) -> list[Check]:
+    """The checks named, or all. Raises `UsageError` for a name that is not there."""
+    known = {check.title: check for check in config.checks}
+    for name in only:
+        if name not in known:
+            raise UsageError(f"there is no check {name!r}; there is {', '.join(known) or 'none'}")
+    return [check for title, check in known.items() if not only or title in only]
+
+
+def by_store(config: Config, checks: Sequence[Check]) -> dict[str, list[Check]]:
+    """Checks by the store they belong to."""
+    found: dict[str, list[Check]] = {}
+    for check in checks:
+        found.setdefault(check.store or next(iter(config.stores)), []).append(check)
+    return found
+
+
+# -- reading ------------------------------------------------------------------------------------------------------
+def scan(config: Config, *, only: Sequence[str] = (), samples: int = 100, values: bool = False,
+         sink: Callable[[Finding], None] | None = None, progress: Progress | None = None) -> Scan:
+    """Run checks and return what they saw; `sink` is handed every finding as it comes."""
+    began = time.perf_counter()
+    progress = progress or Silent()
+    checks = chosen(config, only)
+    versions: dict[str, str] = {}
+    results: dict[str, CheckResult] = {}
+    for name, mine in by_store(config, checks).items():
+        with opened(config, name) as store:
+            with store.connect() as connection:
+                versions[name] = store.dialect.version(connection)
+            scanner = Scanner(store, config.strategy, samples=samples, values=values, sink=sink, progress=progress)
+            results |= {result.title: result for result in scanner.run(mine)}
+    ordered = tuple(results[check.title] for check in checks)
+    return Scan(config.environment, versions, ordered, time.perf_counter() - began, config.derived)
+
+
+def propose(config: Config) -> list[Check]:
+    """Checks that the catalogue and the data of every store suggest."""
+    found: list[Check] = []
+    for name in config.stores:
+        with opened(config, name) as store, store.connect() as connection:
+            database = SqlDatabase(store, connection)
+            for kind in discovery.names("checks"):
+                for check in discovery.load("checks", kind, Check).propose(database):
+                    found.append(replace(check, store=name if len(config.stores) > 1 else check.store))
+    return found
+
+
+def statements(config: Config, *, only: Sequence[str] = (), dialect: str = "") -> list[Statement]:
+    """The SQL behind the checks, for a console; `dialect` words it for another engine than the store's."""
+    found: list[Statement] = []
+    for name, mine in by_store(config, chosen(config, only)).items():
+        with opened(config, name) as store, store.connect() as connection:
+            database = SqlDatabase(store, connection)
+            if dialect:
+                database.speak(discovery.load("dialects", dialect, Dialect)())
+            for check in mine:
+                found += console(database, check)
+    return found
+
+
+def make_plan(config: Config, path: str, *, only: Sequence[str] = (), repairs: Mapping[str, str] | None = None,
+              because: str = "", accept_rate: Sequence[str] = (), values: bool = False,
+              progress: Progress | None = None) -> Preview:
+    """Write the plan that mends what the checks find, and return it as read back."""
+    checks = chosen(config, only)
+    for title, repair in (repairs or {}).items():
+        if title not in {check.title for check in checks}:
+            raise UsageError(f"there is no check {title!r} to repair with {repair!r}")
+    checks = [replace(check, repair=(repairs[check.title],)) if repairs and check.title in repairs else check
+              for check in checks]
+    stores = by_store(config, checks)
+    if len(stores) != 1:
+        raise UsageError(f"a plan is for one store; choose checks of one of {', '.join(stores) or 'none'} with --check")
+    ((name, mine),) = stores.items()
+    with opened(config, name) as store:
+        planner = Planner(config, store, because=because, accept_rate=accept_rate, values=values,
+                          progress=progress or Silent())
+        planner.run(mine, path)
+    return read_plan(path)
+
+
+def read_plan(path: str) -> Preview:
+    """Read a plan back, its whole chain checked, with the first changes of each group."""
+    with PlanFile(path) as plan:
+        samples: dict[int, list[tuple[str, str, str]]] = {}
+        wanted = {i for i, count in enumerate(plan.summary.by_group) if count}
+        for op in plan.ops():
+            room = samples.setdefault(op.group, [])
+            if len(room) < SAMPLES:
+                room.append((", ".join(op.key), *op.previews))
+            if len(room) == SAMPLES:
+                wanted.discard(op.group)
+            if not wanted:
+                break
+        return Preview(path, plan.plan, plan.summary, {group: tuple(lines) for group, lines in samples.items()})
+
+
+# -- binding ------------------------------------------------------------------------------------------------------
+def targets(journal: Journal, database: SqlDatabase, groups: Sequence[Group],
+            checks: Mapping[str, Mapping[str, Any]], *, make: bool) -> dict[int, Target]:
+    """The groups of a plan on the live tables, with their image tables."""
+    bound = {}
+    for number, group in enumerate(groups):
+        options = dict(checks[group.check])
+        check = build_check(str(options.pop("kind")), options)
+        row = database.row(group.table)
+        if make:
+            image = journal.images(database.connection, row.table, group)
+        else:
+            found = journal.known_images(database.connection, row.table, group)
+            if found is None:
+                raise Refused(f"{group.table} changed its columns since the run; its images no longer fit")
+            image = found
+        repair = next(repair for repair in check.repairs() if repair.name == group.repair)
+        bound[number] = Target(number, group, row.table, row, check, repair, image)
+    return bound
+
+
+def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
+    """Refuse a plan for another database, another environment, another shape, or past its time."""
+    if plan.environment != config.environment:
+        raise PlanError(f"the plan is for environment {plan.environment!r}, this one is {config.environment!r}")
+    with store.connect() as connection:
+        database = SqlDatabase(store, connection)
+        here = identity(store, database)
+        for name, value in plan.identity.items():
+            if here.get(name) != value:
+                raise PlanError(f"the plan is for another database ({name} differs); make one for {store}")
+        now = int(database.ask(select(store.dialect.now()))[0][0])
+        if not plan.created - 60 <= now <= plan.expires:
+            raise PlanError("the plan is older than a day by the database's clock; make it again")
+        for name, known in plan.schema.items():
+            if schema_digest(database.table(name)) != known:
+                raise PlanError(f"table {name} changed its shape since the plan was made; make the plan again")
+        if why := store.dialect.writable(connection):
+            raise StoreError(f"{store} cannot be written: {why}")
+
+
+# -- writing ------------------------------------------------------------------------------------------------------
+def apply(config: Config, path: str, *, confirm: str = "", because: str = "",
+          progress: Progress | None = None) -> RunReport:
+    """Carry a plan out, or resume it. Without `confirm` nothing is written: each row is only looked at.
+
+    `confirm` is `yes`, or `ENVIRONMENT:COUNT:DIGEST` (the first 8 digits), which production demands.
+    """
+    progress = progress or Silent()
+    with PlanFile(path) as plan, opened(config, plan.plan.store) as store:
+        header, summary = plan.plan, plan.summary
+        write = confirmed(header.environment, confirm, summary.count, summary.digest)
+        because = because or header.because
+        if write:
+            gate(summary.letter, because)
+        preflight(store, config, header)
+        if not write:
+            return dry_run(store, plan, lambda database: reading_targets(database, header), progress)
+        journal = Journal(store)
+        with store.connect(write=True) as connection:
+            journal.prepare(connection)
+            run_id = journal.start(connection, {
+                "plan_digest": summary.digest, "plan_path": os.path.abspath(path), "planned": summary.count,
+                "environment": header.environment, "because": because, "header": header_text(header)})
+            if journal.find(connection, run_id)["state"] == "applied":
+                raise Refused(f"this plan was applied already, as run {run_id}; a plan is used once")
+        progress.task("applying", summary.count)
+        runner = Runner(store, run_id, lambda database: targets(journal, database, header.groups, header.checks,
+                                                                make=True), progress, f"{path}.pause")
+        return finish(runner, lambda: runner.apply(plan), "applied")
+
+
+def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, Any]:
+    """Group number to (row, check, repair), for a dry run."""
+    found = {}
+    for number, group in enumerate(header.groups):
+        options = dict(header.checks[group.check])
+        check = build_check(str(options.pop("kind")), options)
+        repair = next(repair for repair in check.repairs() if repair.name == group.repair)
+        found[number] = (database.row(group.table), check, repair)
+    return found
+
+
+def header_text(header: Plan) -> str:
+    """What undo and verify need of a plan, kept in the run."""
+    groups = [{"check": g.check, "repair": g.repair, "store": g.store, "table": g.table, "action": g.action,
+               "columns": list(g.columns), "effect": g.effect} for g in header.groups]
+    return json.dumps({"groups": groups, "checks": header.checks, "schema": dict(header.schema)}, sort_keys=True)
+
+
+def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
+    """Run the work of a run to its end and leave its state true, whatever happened."""
+    journal, began = runner.journal, time.perf_counter()
+    try:
+        try:
+            stop = work()
+        except Stopped as error:
+            stop = str(error)
+        except KeyboardInterrupt:
+            stop = "interrupted; what was done is journaled"
+        unfinished = "stopped" if good == "applied" else "undoing"
+        journal.settle(runner.connection, runner.run_id, runner.fence, unfinished if stop else good, stop)
+    except Fenced:
+        raise
+    finally:
+        runner.close()
+    with runner.store.connect() as connection:
+        return replace(report(journal, connection, runner.run_id), seconds=time.perf_counter() - began)
+
+
+def undo(config: Config, run_id: str, *, confirm: str = "", store_name: str = "",
+         progress: Progress | None = None) -> RunReport:
+    """Take a run back, newest change first; without `confirm` say what that would do."""
+    progress = progress or Silent()
+    with opened(config, store_name) as store:
+        journal = Journal(store)
+        with store.connect() as connection:
+            row = journal.find(connection, run_id)
+            planned = report(journal, connection, row["run_id"])
+            header = json.loads(row["header"])
+            groups = parse_groups(header)
+            if not confirmed(row["environment"], confirm, planned.undoable, row["plan_digest"]):
+                bound = targets(journal, SqlDatabase(store, connection), groups, header["checks"], make=False)
+                seen = compare(journal, connection, row["run_id"], bound, progress)
+                conflicts = planned.undoable - seen.intact
+                states = {"undone": seen.intact, "undo_conflict": conflicts}
+                return replace(planned, dry_run=True, states={name: n for name, n in states.items() if n})
+            if why := store.dialect.writable(connection):
+                raise StoreError(f"{store} cannot be written: {why}")
+        progress.task("undoing", planned.undoable)
+        runner = Runner(store, row["run_id"],
+                        lambda database: targets(journal, database, groups, header["checks"], make=False), progress)
+        return finish(runner, runner.undo, "undone")
+
+
+def parse_groups(header: Mapping[str, Any]) -> tuple[Group, ...]:
+    """The groups of a run's header."""
+    return tuple(Group(**{**group, "columns": tuple(group["columns"])}) for group in header["groups"])
+
+
+def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progress | None = None) -> Verification:
+    """Look at everything a run did, on a new session: its journal, each row it wrote, and its checks."""
+    progress = progress or Silent()
+    with opened(config, store_name) as store:
+        journal = Journal(store)
+        with store.connect() as connection:
+            row = journal.find(connection, run_id)
+            header = json.loads(row["header"])
+            database = SqlDatabase(store, connection)
+            bound = targets(journal, database, parse_groups(header), header["checks"], make=False)
+            progress.task("verifying", sum(journal.counts(connection, row["run_id"]).values()))
+            seen = compare(journal, connection, row["run_id"], bound, progress)
+        checks = {target.check.title: target.check for target in bound.values()}
+        scanner = Scanner(store, config.strategy, samples=0, values=False, sink=None, progress=progress)
+        results = scanner.run([replace(check, repair=()) for check in checks.values()])
+        problems = list(seen.problems)
+        problems += [f"check {result.title} did not run: {result.reason}" for result in results
+                     if result.status == "not checked"]
+        found = Verification(row["run_id"], row["state"], seen.rows, seen.intact, seen.changed_since,
+                             {result.title: result.findings for result in results}, tuple(problems))
+        with store.connect(write=True) as connection:
+            word = "sound" if found.sound else "; ".join(found.problems)
+            journal.mark(connection, row["run_id"], verified=word,
+                         **({} if found.sound or row["state"] not in ("applied", "stopped") else {"state": "failed"}))
+        return found
+
+
+# -- looking at runs ----------------------------------------------------------------------------------------------
+def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
+    """One run as its journal shows it."""
+    row = journal.find(connection, run_id)
+    counts = journal.counts(connection, row["run_id"])
+    groups = parse_groups(json.loads(row["header"]))
+    listed = tuple(
+        OpRecord(op.seq, groups[op.grp].table, op.pk or "", op.state, op.reason or "")
+        for op in journal.listed(connection, row["run_id"], LEFT_ALONE, LISTED))
+    return RunReport(
+        row["run_id"], journal.store.name, row["state"], row["environment"], row["plan_digest"], row["planned"],
+        counts, groups, listed, row["because"] or "", row["reason"] or "", row["started"], row["ended"],
+        row["verified"] or "", counts.get("applied", 0), paused=bool(row["paused"]), tool=row["tool"])
+
+
+def runs(config: Config, *, store_name: str = "") -> list[RunReport]:
+    """Every run of a store, the newest first."""
+    with opened(config, store_name) as store, store.connect() as connection:
+        journal = Journal(store)
+        if not journal.exists(connection):
+            return []
+        return [report(journal, connection, row["run_id"]) for row in journal.all_runs(connection)]
+
+
+def status(config: Config, run_id: str, *, store_name: str = "") -> RunReport:
+    """One run."""
+    with opened(config, store_name) as store, store.connect() as connection:
+        return report(Journal(store), connection, run_id)
+
+
+def pause(config: Config, run_id: str, *, store_name: str = "", paused: bool = True) -> RunReport:
+    """Let a run rest after its current chunk."""
+    with opened(config, store_name) as store:
+        journal = Journal(store)
+        with store.connect(write=True) as connection:
+            row = journal.find(connection, run_id)
+            if row["state"] not in ("applying", "undoing"):
+                raise Refused(f"run {row['run_id']} is {row['state']}; only a run that is going on can be paused")
+            journal.mark(connection, row["run_id"], paused=int(paused))
+            return report(journal, connection, row["run_id"])
+
+
+def resume(config: Config, run_id: str, *, store_name: str = "") -> RunReport:
+    """Let a paused run go on."""
+    return pause(config, run_id, store_name=store_name, paused=False)
+
+
+def recover(config: Config, *, confirm: str = "", store_name: str = "",
+            progress: Progress | None = None) -> list[RunReport]:
+    """Settle what a crash left open: every chunk is whole or absent, so a run is simply carried on.
+
+    Without `confirm` the open runs are returned as they are. An apply needs its plan file where it was.
+    """
+    with opened(config, store_name) as store, store.connect() as connection:
+        journal = Journal(store)
+        rows = journal.all_runs(connection) if journal.exists(connection) else []
+        unfinished = [row for row in rows if row["state"] in ("applying", "undoing")]
+        if not confirm:
+            return [report(journal, connection, row["run_id"]) for row in unfinished]
+    settled = []
+    for row in unfinished:
+        if row["state"] == "undoing":
+            settled.append(undo(config, row["run_id"], confirm=confirm, store_name=store_name, progress=progress))
+        else:
+            settled.append(apply(config, row["plan_path"], confirm=confirm, progress=progress))
+    return settled

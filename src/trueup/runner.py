@@ -1,0 +1,266 @@
+"""Carries a run through: chunk after chunk, alone, retried when only unlucky, stopped when the plan no longer fits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import DBAPIError
+
+from trueup.errors import Fenced, StoreError, Stopped
+from trueup.journal import Journal
+from trueup.pace import TRIES, Breaker, Pace, Throttle, backoff
+from trueup.planfile import Op, PlanFile
+from trueup.results import Progress
+from trueup.stores.sql import SqlDatabase, SqlStore, with_quiet_close
+from trueup.writer import Chunk, Mismatch, Target
+
+STATEMENT_SECONDS = 5.0
+
+
+class Runner:
+    """One process's work on one run. `bind` makes the targets of a group on a live session."""
+
+    def __init__(self, store: SqlStore, run_id: str, bind: Callable[[SqlDatabase], Mapping[int, Target]],
+                 progress: Progress, pause_file: str = "") -> None:
+        self.store, self.run_id, self.bind = store, run_id, bind
+        self.journal = Journal(store)
+        self.progress = progress
+        self.breaker = Breaker()
+        self.pace = Pace(store.dialect.chunk_seconds, store.dialect.nice)
+        self.throttle = Throttle(store, self.journal, run_id, pause_file, progress)
+        self.busy: list[Any] = []
+        self.connection: Connection = store.open(write=True)
+        self.fence = 0
+        self.state = ""
+        self.chunks: dict[int, Chunk] = {}
+        self._stamp: str | None = None
+
+    def close(self) -> None:
+        """Give the session back."""
+        with_quiet_close(self.connection)
+
+    def take(self, state: str) -> None:
+        """Own the run; on a fresh session after the old one broke."""
+        self.state = state
+        if self.connection.invalidated or self.connection.closed:
+            with_quiet_close(self.connection)
+            self.connection = self._reconnect()
+        self.fence = self.journal.take(self.connection, self.run_id, state)
+        database = SqlDatabase(self.store, self.connection)
+        self.chunks = {number: Chunk(self.journal, target) for number, target in self.bind(database).items()}
+        self.connection.rollback()
+
+    def _reconnect(self) -> Connection:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self.store.open(write=True)
+            except StoreError as error:
+                self.progress.waiting(str(error))
+                time.sleep(backoff(attempt + 4))
+        return self.store.open(write=True)
+
+    # -- apply ----------------------------------------------------------------------------------------------------
+    def apply(self, plan: PlanFile) -> str:
+        """Carry out what is still open of a plan; returns why it stopped early, or an empty string."""
+        self.take("applying")
+        todo = self._open_ops(plan)
+        stop = ""
+        while not stop:
+            batch = list(take(todo, self.pace.size()))
+            if not batch:
+                break
+            self.throttle.wait()
+            stop = self.breaker.saw(self.attempt(batch).values())
+            self.progress.advance(len(batch))
+        again, self.busy = self.busy, []
+        for op in again:
+            if not stop:
+                self.attempt([op])
+        if self.busy and not stop:
+            stop = f"{len(self.busy)} rows stayed locked by the application; apply again to retry them"
+        return stop
+
+    def _open_ops(self, plan: PlanFile) -> Iterator[Op]:
+        spans = self.journal.done(self.connection, self.run_id)
+        at = 0
+        for op in plan.ops():
+            while at < len(spans) and spans[at][1] < op.seq:
+                at += 1
+            if at < len(spans) and spans[at][0] <= op.seq:
+                self.progress.advance(1)
+            else:
+                yield op
+
+    def attempt(self, ops: Sequence[Op]) -> dict[int, str]:
+        """One transaction for `ops`, or as many as it takes: retried, halved, and at last blocked or left as busy."""
+        for number in range(1, TRIES + 1):
+            try:
+                return self._transaction("apply", ops, self._apply)
+            except Mismatch as error:
+                return self._split(ops, str(error))
+            except DBAPIError as error:
+                if self._recover(error):
+                    ops = self._still_open(ops)
+                    if not ops:
+                        return {}
+                elif self.store.dialect.retryable(error):
+                    self.pace.halve()
+                    time.sleep(backoff(number))
+                else:
+                    return self._split(ops, self.store.dialect.describe(error))
+        if len(ops) == 1:
+            self.busy.extend(ops)
+            return {}
+        middle = len(ops) // 2
+        return self.attempt(ops[:middle]) | self.attempt(ops[middle:])
+
+    def _split(self, ops: Sequence[Op], reason: str) -> dict[int, str]:
+        if len(ops) > 1:
+            middle = len(ops) // 2
+            return self.attempt(ops[:middle]) | self.attempt(ops[middle:])
+        return self._transaction("apply", ops, lambda number, some: self._block(number, some, reason))
+
+    def _apply(self, number: int, ops: Sequence[Op]) -> dict[int, str]:
+        states: dict[int, str] = {}
+        for group, some in groupby(ops, key=lambda op: op.group):
+            states |= self.chunks[group].apply(self.connection, self.run_id, number, list(some))
+        return states
+
+    def _block(self, number: int, ops: Sequence[Op], reason: str) -> dict[int, str]:
+        for op in ops:
+            self.chunks[op.group].block(self.connection, self.run_id, number, op, reason)
+        return {op.seq: "blocked" for op in ops}
+
+    def _still_open(self, ops: Sequence[Op]) -> list[Op]:
+        op = self.journal.op
+        done = {seq for (seq,) in self.connection.execute(
+            select(op.c.seq).where(op.c.run_id == self.run_id, op.c.seq.between(ops[0].seq, ops[-1].seq)))}
+        self.connection.rollback()
+        return [item for item in ops if item.seq not in done]
+
+    # -- one transaction --------------------------------------------------------------------------------------------
+    def _transaction(self, phase: str, ops: Sequence[Any],
+                     work: Callable[[int, Sequence[Any]], dict[int, str]]) -> dict[int, str]:
+        connection, dialect = self.connection, self.store.dialect
+        began = time.perf_counter()
+        try:
+            with dialect.deadline(connection, STATEMENT_SECONDS):
+                dialect.begin(connection)
+                run = self.journal.hold(connection, self.run_id, self.fence)
+                if run["state"] != self.state:
+                    raise Fenced(f"run {self.run_id} is {run['state']} now; this process stops")
+                states = work(run["chunks"] + 1, ops)
+                self._same_schema()
+                self.journal.seal(connection, run, phase, states)
+                dialect.finish(connection)
+                connection.commit()
+        except BaseException:
+            # InnoDB rolls back only the statement on a lock timeout: a COMMIT now would keep half a chunk
+            if not connection.invalidated:
+                connection.rollback()
+            raise
+        seconds = time.perf_counter() - began
+        self.pace.took(len(ops), seconds)
+        self.pace.rest(seconds)
+        return states
+
+    def _same_schema(self) -> None:
+        stamp = self.store.dialect.schema_stamp(self.connection, [c.target.table for c in self.chunks.values()])
+        if self._stamp is None:
+            self._stamp = stamp
+        if stamp != self._stamp:
+            raise Stopped("a table changed its shape while the run was going on; nothing of this chunk was kept")
+
+    def _recover(self, error: DBAPIError) -> bool:
+        """After a lost session the journal alone tells what was committed: own the run again and ask it."""
+        if not (self.connection.invalidated or self.store.dialect.disconnected(error)):
+            return False
+        self.connection.invalidate()
+        self.take(self.state)
+        return True
+
+    # -- undo -------------------------------------------------------------------------------------------------------
+    def undo(self) -> str:
+        """Take back what is applied, newest first; returns why it stopped early, or an empty string."""
+        self.take("undoing")
+        op = self.journal.op
+        below = None
+        while True:
+            query = select(op.c.seq, op.c.grp).where(op.c.run_id == self.run_id, op.c.state == "applied")
+            if below is not None:
+                query = query.where(op.c.seq < below)
+            found = self.connection.execute(query.order_by(op.c.seq.desc()).limit(self.pace.size())).all()
+            self.connection.rollback()
+            if not found:
+                break
+            below = found[-1].seq
+            self.throttle.wait()
+            self._give_back([(int(seq), int(group)) for seq, group in found])
+            self.progress.advance(len(found))
+        stuck = len(self.busy)
+        return f"{stuck} rows stayed locked by the application; undo again to retry them" if stuck else ""
+
+    def _give_back(self, ops: Sequence[tuple[int, int]]) -> None:
+        for number in range(1, TRIES + 1):
+            try:
+                self._transaction("undo", ops, self._undo)
+                return
+            except Mismatch as error:
+                return self._refuse(ops, str(error))
+            except DBAPIError as error:
+                if self._recover(error):
+                    ops = self._still_applied(ops)
+                    if not ops:
+                        return None
+                elif self.store.dialect.retryable(error):
+                    self.pace.halve()
+                    time.sleep(backoff(number))
+                else:
+                    return self._refuse(ops, self.store.dialect.describe(error))
+        if len(ops) == 1:
+            self.busy.extend(ops)
+            return
+        middle = len(ops) // 2
+        self._give_back(ops[:middle])
+        self._give_back(ops[middle:])
+
+    def _refuse(self, ops: Sequence[tuple[int, int]], reason: str) -> None:
+        if len(ops) > 1:
+            middle = len(ops) // 2
+            self._give_back(ops[:middle])
+            self._give_back(ops[middle:])
+            return
+
+        def conflict(number: int, some: Sequence[tuple[int, int]]) -> dict[int, str]:
+            states = {seq: "undo_conflict" for seq, _ in some}
+            self.chunks[some[0][1]].close(self.connection, self.run_id, states, {}, reason)
+            return states
+
+        self._transaction("undo", ops, conflict)
+
+    def _undo(self, number: int, ops: Sequence[tuple[int, int]]) -> dict[int, str]:
+        states: dict[int, str] = {}
+        for group, some in groupby(ops, key=lambda op: op[1]):
+            states |= self.chunks[group].undo(self.connection, self.run_id, sorted(seq for seq, _ in some))
+        return states
+
+    def _still_applied(self, ops: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        op = self.journal.op
+        found = {seq for (seq,) in self.connection.execute(
+            select(op.c.seq).where(op.c.run_id == self.run_id, op.c.state == "applied",
+                                   op.c.seq.between(ops[-1][0], ops[0][0])))}
+        self.connection.rollback()
+        return [item for item in ops if item[0] in found]
+
+
+def take(items: Iterator[Op], count: int) -> Iterator[Op]:
+    """The next `count` operations."""
+    for _ in range(count):
+        item = next(items, None)
+        if item is None:
+            return
+        yield item

@@ -1,0 +1,148 @@
+"""A relational database as a store: connections, streamed results, and rows for checks to build on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Executable
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from trueup import discovery
+from trueup.check import Row
+from trueup.errors import StoreError, UsageError
+from trueup.store import Dialect, Table
+
+PAGE = 1000
+
+
+class SqlStore:
+    """One database. Reading sessions cannot write; writing ones are opened only by the journal."""
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        self.url = parse(name, url)
+        scheme = self.url.get_backend_name()
+        known = discovery.names("dialects")
+        if scheme not in known:
+            raise UsageError(f"store {name!r}: no dialect for {scheme}://; there is {', '.join(known)}")
+        self.dialect = discovery.load("dialects", scheme, Dialect)()
+        self._engines: dict[bool, Engine] = {}
+        self._known = False
+
+    @contextmanager
+    def connect(self, *, write: bool = False) -> Iterator[Connection]:
+        """A session, rolled back at the end unless committed. Raises `StoreError` in one line."""
+        connection = self.open(write=write)
+        try:
+            yield connection
+        except DBAPIError as error:
+            raise StoreError(f"{self}: {self.dialect.describe(error)}") from None
+        finally:
+            with_quiet_close(connection)
+
+    def open(self, *, write: bool = False) -> Connection:
+        """A session that the caller closes; see `connect`."""
+        try:
+            if not self._known:
+                self._recognise()
+            return self._engine(write).connect()
+        except DBAPIError as error:
+            raise StoreError(f"{self}: cannot connect: {self.dialect.describe(error)}") from None
+
+    def _recognise(self) -> None:
+        # Django and others write mysql:// for MariaDB: ask the server which it is
+        with self._engine(False).connect() as connection:
+            actual = self.dialect.actual(connection)
+        if actual != self.dialect.name:
+            self.close()
+            self.dialect = discovery.load("dialects", actual, Dialect)()
+        self._known = True
+
+    def _engine(self, write: bool) -> Engine:
+        if write not in self._engines:
+            self._engines[write] = self.dialect.engine(self.url, write=write)
+        return self._engines[write]
+
+    def close(self) -> None:
+        """Give back connections."""
+        for engine in self._engines.values():
+            engine.dispose()
+        self._engines.clear()
+
+    def __str__(self) -> str:
+        return f"store {self.name!r} ({self.url.render_as_string(hide_password=True)})"
+
+
+def parse(name: str, url: str) -> URL:
+    """Read a URL; the error never repeats it, as it may hold a password."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        raise UsageError(
+            f"store {name!r}: not a database URL; write sqlite:///file.db, postgresql://user@host/database, "
+            "mysql://... or mariadb://..."
+        ) from None
+
+
+def with_quiet_close(connection: Connection) -> None:
+    """Close a session whose server may be gone."""
+    try:
+        connection.close()
+    except SQLAlchemyError:
+        connection.invalidate()
+
+
+class SqlDatabase:
+    """One session of a database as checks see it (`trueup.check.Database`)."""
+
+    def __init__(self, store: SqlStore, connection: Connection) -> None:
+        self.store = store
+        self.connection = connection
+        self.dialect = store.dialect
+        self._tables: dict[str, Table] = {}
+
+    def names(self) -> list[str]:
+        """Names of the base tables."""
+        return self.dialect.tables(self.connection)
+
+    def tables(self) -> Sequence[Table]:
+        """Every base table, read from the catalogue once."""
+        return [self.table(name) for name in self.names()]
+
+    def table(self, name: str) -> Table:
+        """One base table. Raises `UsageError` that names the nearest."""
+        if name not in self._tables:
+            self._tables[name] = self.dialect.table(self.connection, name)
+        return self._tables[name]
+
+    def speak(self, dialect: Dialect) -> None:
+        """Word expressions for another engine; for reading them, not for running them."""
+        if dialect.name != self.dialect.name:
+            tables = self.tables()
+            self._tables = {table.name: dialect.adopt(table) for table in tables}
+            self.dialect = dialect
+
+    def forget(self) -> None:
+        """Read the catalogue afresh from now on."""
+        self._tables.clear()
+
+    def row(self, table: str, alias: str = "") -> Row:
+        """A row of `table`."""
+        found = self.table(table)
+        return Row(found, self, found.sql.alias(alias) if alias else None)
+
+    def ask(self, statement: Executable) -> Sequence[Sequence[Any]]:
+        """All rows of a small result."""
+        return [tuple(row) for row in self.connection.execute(statement)]
+
+    def stream(self, statement: Executable, size: int = PAGE) -> Iterator[Sequence[Any]]:
+        """Rows in batches of at most `size`; memory stays flat whatever the result."""
+        result = self.connection.execution_options(stream_results=True).execute(statement)
+        try:
+            # partitions() without a size would fetch everything at once
+            yield from result.partitions(size)
+        finally:
+            result.close()

@@ -1,0 +1,49 @@
+"""How much care a repair needs, by the number of broken rows, and what it must bring before it may run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from trueup.errors import Refused
+
+DEFAULT: Mapping[str, int] = {"B": 1, "C": 51, "D": 501}
+
+MEANING: Mapping[str, str] = {
+    "A": "nothing to mend",
+    "B": "few rows: clean up, low risk",
+    "C": "many rows: find where they come from first, keep a copy of them, then clean up",
+    "D": "stop and think: root cause, approval, a quiet window and a tested restore come first",
+}
+
+
+def letter(count: int, thresholds: Mapping[str, int]) -> str:
+    """The strategy for `count` broken rows: the highest letter whose threshold is reached."""
+    found = "A"
+    for name in ("B", "C", "D"):
+        if count >= thresholds.get(name, DEFAULT[name]) and count > 0:
+            found = name
+    return found
+
+
+def gate(found: str, because: str) -> None:
+    """Raise `Refused` when strategy `found` asks for more than was given."""
+    if found in ("C", "D") and not because.strip():
+        raise Refused(
+            f"strategy {found} ({MEANING[found]}) needs a reason that stays with the run: add --because 'TEXT'"
+        )
+
+
+def confirmed(environment: str, confirm: str, count: int, plan_digest: str) -> bool:
+    """Whether `confirm` allows writing; an empty one asks for a dry run.
+
+    `yes` is enough outside production; there the environment, the number of operations and the first eight
+    digits of the plan's digest are typed. Raises `Refused` for any other word.
+    """
+    if not confirm:
+        return False
+    expected = f"{environment}:{count}:{plan_digest[:8]}"
+    if confirm == expected or (confirm == "yes" and environment != "production"):
+        return True
+    if confirm == "yes":
+        raise Refused(f"environment {environment!r}: --yes is not enough; type --confirm {expected}")
+    raise Refused(f"{confirm!r} does not confirm this plan; type --confirm {expected}")
