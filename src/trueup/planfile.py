@@ -102,7 +102,11 @@ class PlanFile:
             self._file: IO[bytes] = open(path, "rb")  # noqa: SIM115 - held open, so that what was checked is what is read
         except OSError as error:
             raise PlanError(f"cannot read the plan {path!r}: {error.strerror}") from None
-        self.plan, self.summary = self._check()
+        try:
+            self.plan, self.summary = self._check()
+        except BaseException:
+            self._file.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
