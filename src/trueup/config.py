@@ -1,0 +1,198 @@
+"""The configuration: where the stores are, what to check in them, and how careful to be."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from trueup import discovery
+from trueup.check import Check
+from trueup.errors import ConfigError, UsageError
+from trueup.options import nearest, pairs, read_options, read_value, write_options
+from trueup.strategy import DEFAULT
+from trueup.yamlfile import Item, from_json, read_yaml
+
+#: What a configuration that does not say is taken for: the environment that asks for most.
+ENVIRONMENT = "production"
+#: The store's name where only a URL is given.
+STORE = "app"
+
+_TOP = ("environment", "stores", "checks", "strategy")
+_SEVERITIES = ("high", "medium", "low")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a verb works on. `stores` maps names to URLs, which may carry passwords and are never shown.
+
+    `path` is the file it came from, empty when it came from a URL; `derived` says that the checks are to
+    be proposed from the catalogue and the data.
+    """
+
+    environment: str
+    stores: Mapping[str, str] = field(repr=False)
+    checks: tuple[Check, ...] = ()
+    strategy: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT))
+    path: str = ""
+    derived: bool = False
+
+    @classmethod
+    def from_url(cls, url: str, *, environment: str = ENVIRONMENT) -> Config:
+        """One store, checks still to be derived. Raises `UsageError` when `url` is none."""
+        problem = url_problem(url)
+        if problem:
+            raise UsageError(problem)
+        return cls(environment, {STORE: url}, derived=True)
+
+    def only_store(self, name: str) -> Config:
+        """The part that is about one store. Raises `UsageError` naming the nearest."""
+        if name not in self.stores:
+            raise UsageError(f"there is no store {name!r}{nearest(name, self.stores)}")
+        checks = tuple(check for check in self.checks if check.store == name)
+        return replace(self, stores={name: self.stores[name]}, checks=checks)
+
+
+def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Read a configuration. Raises `ConfigError` that begins with file and line."""
+    shown = str(path)
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{shown}: cannot be read: {error.strerror or type(error).__name__}") from None
+    root = read_yaml(data, shown, os.environ if environ is None else environ)
+    top = {key.text or "": value for key, value in pairs(root, "the configuration")}
+    for key, _ in root.pairs or ():
+        if key.text not in _TOP:
+            raise key.error(f"unknown option {key.text!r}{nearest(key.text or '', _TOP)}")
+    if "stores" not in top:
+        raise root.error("no 'stores'; say where the data is, as in `stores: {app: ${DATABASE_URL}}`")
+    stores = _stores(top["stores"])
+    environment = _environment(top["environment"]) if "environment" in top else ENVIRONMENT
+    thresholds = _strategy(top["strategy"]) if "strategy" in top else dict(DEFAULT)
+    if "checks" not in top:
+        raise root.error("no 'checks'; 'trueup init URL' proposes some")
+    return Config(environment, stores, _checks(top["checks"], stores), thresholds, shown)
+
+
+def url_problem(url: str) -> str:
+    """What is wrong with a store's URL, without repeating a password; empty when it can be one."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        if "://" not in url and Path(url).is_file():
+            return f"{url!r} is a file, not a URL; for a SQLite database write sqlite:///{url}"
+        return "that is no URL of a database; it reads like postgresql://user@host/name or sqlite:///file.db"
+    if not parsed.drivername:
+        return "the URL names no engine; it reads like postgresql://user@host/name or sqlite:///file.db"
+    return ""
+
+
+def _stores(item: Item) -> dict[str, str]:
+    stores: dict[str, str] = {}
+    for key, value in pairs(item, "'stores'"):
+        url = str(read_value(str, value, key.text or ""))
+        problem = url_problem(url)
+        if problem:
+            raise value.error(f"store {key.text!r}: {problem}")
+        stores[key.text or ""] = url
+    if not stores:
+        raise item.error("'stores' is empty; say where the data is, as in `app: ${DATABASE_URL}`")
+    return stores
+
+
+def _environment(item: Item) -> str:
+    name = str(read_value(str, item, "environment"))
+    if not re.fullmatch(r"[\w.-]{1,60}", name):
+        raise item.error(f"'environment' must be one word of letters, digits, '.', '_' and '-'; it is {item}")
+    return name
+
+
+def _strategy(item: Item) -> dict[str, int]:
+    thresholds = dict(DEFAULT)
+    for key, value in pairs(item, "'strategy'"):
+        letter = key.text or ""
+        if letter not in DEFAULT:
+            raise key.error(f"unknown letter of strategy {letter!r}{nearest(letter, DEFAULT)}")
+        thresholds[letter] = read_value(int, value, letter)
+    if not 1 <= thresholds["B"] < thresholds["C"] < thresholds["D"]:
+        told = ", ".join(f"{letter}: {count}" for letter, count in thresholds.items())
+        raise item.error(f"the thresholds of 'strategy' must grow from 1: B < C < D; they are {told}")
+    return thresholds
+
+
+def _checks(item: Item, stores: Mapping[str, str]) -> tuple[Check, ...]:
+    if item.null:
+        return ()
+    if item.items is None:
+        raise item.error(f"'checks' must be a list (- kind: ...), it is {item}")
+    checks: list[Check] = []
+    places: dict[str, str] = {}
+    for one in item.items:
+        check = _check(one, stores)
+        if check.title in places:
+            where = places[check.title].rpartition(":")[2]
+            raise one.error(
+                f"a second check named {check.title!r}; line {where} has the first; 'name' tells them apart"
+            )
+        places[check.title] = one.place
+        checks.append(check)
+    return tuple(checks)
+
+
+def _check(item: Item, stores: Mapping[str, str]) -> Check:
+    given = {key.text: value for key, value in pairs(item, "a check")}
+    if "kind" not in given:
+        raise item.error(f"a check needs 'kind': one of {', '.join(discovery.names('checks'))}")
+    kind = str(read_value(str, given["kind"], "kind"))
+    if kind not in discovery.names("checks"):
+        raise given["kind"].error(f"there is no kind of check {kind!r}{nearest(kind, discovery.names('checks'))}")
+    check = _read(kind, item)
+    if not check.store:
+        if len(stores) > 1:
+            raise item.error(f"{check.title} needs 'store': one of {', '.join(stores)}")
+        check = replace(check, store=next(iter(stores)))
+    elif check.store not in stores:
+        raise given["store"].error(f"there is no store {check.store!r}{nearest(check.store, stores)}")
+    return check
+
+
+def _read(kind: str, item: Item) -> Check:
+    """Make the check, and find out now what would otherwise fail in the middle of a scan."""
+    unit = discovery.load("checks", kind, Check)  # type: ignore[type-abstract]  # a base to look for, never made
+    check = read_options(unit, kind, item, ignore=("kind",))
+    given = {key.text: (key, value) for key, value in item.pairs or ()}
+    for key, _ in (given["critical"][1].pairs or ()) if "critical" in given else ():
+        if key.text not in _SEVERITIES:
+            raise key.error(f"unknown severity {key.text!r}{nearest(key.text or '', _SEVERITIES)}")
+    try:
+        repeated = [name for name, count in Counter(check.repair).items() if count > 1]
+        if repeated:
+            raise UsageError(f"{check.title} has the repair {repeated[0]!r} twice")
+        check.chosen()
+    except UsageError as error:
+        raise (given["repair"][1] if "repair" in given else item).error(str(error)) from None
+    return check
+
+
+def check_options(check: Check) -> dict[str, Any]:
+    """All options of a check, defaults included, as JSON without floats: what a plan's header holds.
+
+    The kind is not among them; `build_check(check.kind, check_options(check)) == check`.
+    """
+    return write_options(check)
+
+
+def build_check(kind: str, options: Mapping[str, Any]) -> Check:
+    """The check that `check_options` described; a `kind` among the options is passed over.
+
+    Raises `UsageError` when there is no such kind or it does not take these options.
+    """
+    return _read(kind, from_json(options))

@@ -1,0 +1,181 @@
+"""YAML as plain items that know their line: one document, no anchors, no aliases, no tags, no duplicate keys.
+
+Nothing is turned into a Python type here: a scalar stays the text that was written, so that `010`, `no`
+and `1e3` mean what the reader of the item says they mean. `${NAME}` comes from the environment after
+parsing, so a value cannot become YAML; `$${` stands for `${`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from trueup.errors import ConfigError
+
+#: Bytes of a file and levels of nesting that are read; more is refused.
+LARGEST = 1_000_000
+DEEPEST = 20
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+#: What PyYAML says, and what it means to someone who wrote the file by hand.
+_PLAINLY = {
+    "single document": "a second document begins here; only one is read",
+    "while scanning a simple key": "a key without its colon",
+    "mapping values are not allowed": "a ':' that cannot stand here; mind the indentation, quote text with ': '",
+    "<block end>": "the indentation does not fit the lines above",
+    "\\t": "a tab where YAML wants spaces",
+    "unexpected end of stream": "a quotation mark that is never closed",
+    "found '<stream end>'": "a bracket that is never closed",
+    "got '<stream end>'": "a bracket that is never closed",
+    "cannot start any token": "text that begins with a special character; put it in quotes",
+}
+_NULLS = ("", "~", "null", "Null", "NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One value and its place (`trueup.yaml:7`): a scalar has `text`, a list `items`, a mapping `pairs`.
+
+    `quoted` text is never a number, a boolean or null. `shown` is what messages may repeat: the text as
+    written, before anything came from the environment. The pairs of a mapping are (key, value).
+    """
+
+    place: str
+    text: str | None = None
+    quoted: bool = False
+    shown: str = ""
+    items: tuple[Item, ...] | None = None
+    pairs: tuple[tuple[Item, Item], ...] | None = None
+
+    @property
+    def null(self) -> bool:
+        """Whether nothing is said here (`~`, `null`, or nothing at all)."""
+        return self.text in _NULLS and not self.quoted
+
+    def error(self, message: str) -> ConfigError:
+        """A `ConfigError` that begins with this item's place."""
+        return ConfigError(f"{self.place}: {message}" if self.place else message)
+
+    def __str__(self) -> str:
+        if self.items is not None:
+            return "a list"
+        if self.pairs is not None:
+            return "a mapping"
+        return "empty" if self.null and not self.shown else repr(self.shown)
+
+
+def read_yaml(data: bytes, path: str, environ: Mapping[str, str]) -> Item:
+    """Parse `data`; `path` begins each message. Raises `ConfigError` for all that is not plain YAML."""
+    if len(data) > LARGEST:
+        raise ConfigError(f"{path}: the file has {len(data):,} bytes; at most {LARGEST:,} are read")
+    try:
+        loader = _Plain(data)
+        loader.path = path
+        node = loader.get_single_node()
+    except yaml.reader.ReaderError as error:
+        line = data[: error.position].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: a character that YAML forbids; write the file as UTF-8 text") from None
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(_sentence(path, error)) from None
+    if node is None:
+        raise ConfigError(f"{path}: the file is empty")
+    return _item(node, path, environ)
+
+
+class _Plain(yaml.SafeLoader):
+    """Refuses what makes one value appear in two places, or another type than it looks like."""
+
+    path = ""
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave the parser untyped
+        place = f"{self.path}:{event.start_mark.line + 1}"
+        if isinstance(event, yaml.AliasEvent):
+            raise ConfigError(f"{place}: an alias (*{event.anchor}) is not read; write the value out")
+        if getattr(event, "anchor", None) is not None:
+            raise ConfigError(f"{place}: an anchor (&{event.anchor}) is not read; write the value out where it is used")
+        if getattr(event, "tag", None) not in (None, "!"):
+            raise ConfigError(f"{place}: a tag ({event.tag}) is not read; write the value without it")
+        if self.depth >= DEEPEST:
+            raise ConfigError(f"{place}: nested deeper than {DEEPEST} levels")
+        self.depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
+
+
+def _sentence(path: str, error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    line = f":{mark.line + 1}" if mark is not None else ""
+    problem = error.problem or "it is not YAML"
+    told = f"{error.context} {problem}"
+    plainly = next((words for sign, words in _PLAINLY.items() if sign in told), problem)
+    return f"{path}{line}: not readable as YAML: {plainly}"
+
+
+def _item(node: yaml.Node, path: str, environ: Mapping[str, str]) -> Item:
+    place = f"{path}:{node.start_mark.line + 1}"
+    if isinstance(node, yaml.ScalarNode):
+        text = _filled(node.value, place, environ)
+        return Item(place, text, quoted=node.style is not None, shown=node.value)
+    if isinstance(node, yaml.SequenceNode):
+        return Item(place, items=tuple(_item(child, path, environ) for child in node.value))
+    return Item(place, pairs=tuple(_pairs(node, path, environ)))
+
+
+def _pairs(node: yaml.Node, path: str, environ: Mapping[str, str]) -> Iterator[tuple[Item, Item]]:
+    seen: dict[str, int] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 1
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise ConfigError(f"{path}:{line}: a key must be text")
+        if key_node.value in seen:
+            first = seen[key_node.value]
+            raise ConfigError(f"{path}:{line}: {key_node.value!r} is said twice; line {first} has it already")
+        seen[key_node.value] = line
+        key = Item(f"{path}:{line}", key_node.value, quoted=True, shown=key_node.value)
+        yield key, _item(value_node, path, environ)
+
+
+def _filled(text: str, place: str, environ: Mapping[str, str]) -> str:
+    """`text` with `${NAME}` replaced; a value from the environment is not looked into again."""
+    parts: list[str] = []
+    rest = text
+    while (at := rest.find("${")) >= 0:
+        if at and rest[at - 1] == "$":
+            parts.append(rest[: at - 1] + "${")
+            rest = rest[at + 2 :]
+            continue
+        name, brace, after = rest[at + 2 :].partition("}")
+        if not brace or not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"{place}: {rest[at : at + 20]!r} is no ${{NAME}} of an environment variable; for the text write $${{"
+            )
+        if name not in environ:
+            raise ConfigError(f"{place}: the environment variable {name} is not set")
+        parts += [rest[:at], environ[name]]
+        rest = after
+    return "".join([*parts, rest])
+
+
+def from_json(value: Any, place: str = "") -> Item:
+    """A value of JSON (no floats) as the item that reads back as the same value."""
+    if isinstance(value, Mapping):
+        pairs = ((from_json(str(key), place), from_json(item, place)) for key, item in value.items())
+        return Item(place, pairs=tuple(pairs))
+    if isinstance(value, list | tuple):
+        return Item(place, items=tuple(from_json(item, place) for item in value))
+    if isinstance(value, str):
+        return Item(place, value, quoted=True, shown=value)
+    if value is None:
+        return Item(place, "null", shown="null")
+    if isinstance(value, int):
+        text = str(value).lower()  # True as well
+        return Item(place, text, shown=text)
+    raise Item(place).error(f"{type(value).__name__} is no type of an option")
