@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -38,6 +38,7 @@ class Runner:
         self.state = ""
         self.chunks: dict[int, Chunk] = {}
         self._stamp: str | None = None
+        self._enforced = True
 
     def close(self) -> None:
         """Give the session back."""
@@ -49,6 +50,7 @@ class Runner:
         if self.connection.invalidated or self.connection.closed:
             with_quiet_close(self.connection)
             self.connection = self._reconnect()
+            self._enforced = True
         self.fence = self.journal.take(self.connection, self.run_id, state)
         database = SqlDatabase(self.store, self.connection)
         self.chunks = {number: Chunk(self.journal, target) for number, target in self.bind(database).items()}
@@ -197,15 +199,24 @@ class Runner:
             self.connection.rollback()
             if not found:
                 break
-            below = found[-1].seq
+            ops = [(int(seq), int(group)) for seq, group in found]
+            free = self.chunks[ops[0][1]].target.was_orphan
+            ops = list(takewhile(lambda op: self.chunks[op[1]].target.was_orphan == free, ops))
+            below = ops[-1][0]
             self.throttle.wait()
-            self._give_back([(int(seq), int(group)) for seq, group in found])
-            self.progress.advance(len(found))
+            self._give_back(ops)
+            self.progress.advance(len(ops))
         stuck = len(self.busy)
         return f"{stuck} rows stayed locked by the application; undo again to retry them" if stuck else ""
 
+    def _enforce(self, yes: bool) -> None:
+        if yes != self._enforced:
+            self.store.dialect.enforce_references(self.connection, yes)
+            self._enforced = yes
+
     def _give_back(self, ops: Sequence[tuple[int, int]]) -> None:
         for number in range(1, TRIES + 1):
+            self._enforce(not self.chunks[ops[0][1]].target.was_orphan)
             try:
                 self._transaction("undo", ops, self._undo)
                 return

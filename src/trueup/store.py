@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Insert, Select
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Insert, Select, case, func
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.engine import URL
 
@@ -195,8 +195,6 @@ class Dialect(ABC):
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
         """Whether the value is not NULL and of none of `types`; never NULL, exact, the engine's quickest way."""
-        from sqlalchemy import func
-
         return func.coalesce(self.json_type(value, storage).not_in(list(types)), False)
 
     @abstractmethod
@@ -223,9 +221,9 @@ class Dialect(ABC):
     def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
         """The document with JSON null at `path`."""
 
-    @abstractmethod
     def collect(self, wanted: ColumnElement[bool], payload: ColumnElement[str]) -> ColumnElement[str]:
         """An aggregate: the `payload` of the rows where `wanted`, joined by commas; cut short or NULL if too long."""
+        return func.group_concat(case((wanted, payload)))
 
     # -- numbers ----------------------------------------------------------------------------------
     def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
@@ -271,6 +269,14 @@ class Dialect(ABC):
     @abstractmethod
     def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
         """`statement` locking the rows it reads from `row` until the transaction ends."""
+
+    def enforce_references(self, connection: Connection, yes: bool) -> None:
+        """Have declared foreign keys checked or not in this session, called between transactions.
+
+        Only undo turns them off, and only to give back a reference that was broken before the run; where the
+        engine or the role does not allow it, the row stays an undo conflict.
+        """
+        return None
 
     def restoring(self, statement: Insert) -> Insert:
         """`statement` allowed to give values to columns that the engine numbers itself."""

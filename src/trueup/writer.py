@@ -64,6 +64,11 @@ class Target:
         touched = set(self.touched)
         return [column.name for column in self.table.stored() if column.name not in touched]
 
+    @property
+    def was_orphan(self) -> bool:
+        """Whether the rows referred to nothing before the run, so that giving them back breaks a declared key again."""
+        return bool(self.check.reference())
+
     def same_key(self) -> ColumnElement[bool]:
         """The live row and its image."""
         columns = self.row.relation.c
@@ -294,9 +299,27 @@ class Chunk:
             now = self.current(connection, run_id, back)
             if any(seq not in now or now[seq][0] != now[seq][3] for seq in back):
                 raise Mismatch("a row brought back does not show its old values")
+            self.check_parents(connection, run_id, back)
         states = {seq: "undo_conflict" if seq in taken else "undone" for seq in seqs}
         self.close(connection, run_id, states, {})
         return states
+
+    def check_parents(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> None:
+        """The rows brought back may refer to nothing only where they did before: by the check's own columns."""
+        target, live = self.target, self.target.row.relation
+        for reference in target.table.references:
+            if not target.was_orphan or set(reference.columns) & set(target.check.columns):
+                continue
+            parent = target.row.database.row(reference.parent, alias="parent").relation
+            pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
+            found = exists(select(literal(1)).select_from(parent).where(
+                and_(*(parent.c[theirs] == live.c[mine] for mine, theirs in pairs))).correlate(live))
+            lost = connection.execute(
+                select(func.count()).select_from(target.image.join(live, target.same_key())).where(
+                    self.chosen(run_id, seqs), *(live.c[mine].is_not(None) for mine, _ in pairs), not_(found))
+            ).scalar_one()
+            if lost:
+                raise Mismatch(f"the row of {reference.parent} that it refers to is gone")
 
     def close(self, connection: Connection, run_id: str, states: Mapping[int, str], seen: Mapping[int, str],
               reason: str = "") -> None:
