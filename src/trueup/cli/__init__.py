@@ -1,0 +1,180 @@
+"""The command line: a thin layer on the verbs. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import Any, NoReturn
+
+import click
+
+from trueup import __version__
+from trueup.errors import TrueupError, UsageError
+
+#: Each command's module, and its line in `trueup --help`; the command itself is imported when it is used.
+COMMANDS = {
+    "demo": ("demo", "a broken application, and the whole loop on it, narrated"),
+    "init": ("init", "propose checks from the catalogue and the data"),
+    "scan": ("scan", "find the rows that break a check; changes nothing"),
+    "sql": ("scan", "print the statements, for an SQL console"),
+    "plan": ("plan", "write down each change that would mend them"),
+    "apply": ("apply", "make the changes of a plan; a dry run unless confirmed"),
+    "verify": ("runs", "prove that a run did what it says, and nothing else"),
+    "undo": ("apply", "take a run back; a preview unless confirmed"),
+    "runs": ("runs", "list the runs"),
+    "status": ("runs", "show one run"),
+    "recover": ("runs", "settle what a crash left open"),
+    "pause": ("runs", "make a run wait after its chunk"),
+    "resume": ("runs", "let a paused run go on"),
+}
+#: Commands that write, and so have something to say about it when they are interrupted.
+WRITE = ("apply", "undo", "recover")
+
+
+class Interrupted(TrueupError):
+    """Ctrl-C, with what state things are in."""
+
+    exit_code = 130
+
+
+class Lazy(click.Group):
+    """A group that knows the names of its commands and imports one only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of the work; one whose module is not there is left out."""
+        return [name for name, (module, _) in COMMANDS.items() if find_spec(f"trueup.cli.{module}")]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command; its module names it as the command is called."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = getattr(importlib.import_module(f"trueup.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command asked for. Raises `UsageError` that names the nearest."""
+        word = args[0]
+        if not word.startswith("-") and word not in self.list_commands(ctx):
+            from difflib import get_close_matches
+
+            near = get_close_matches(word, self.list_commands(ctx), 1)
+            hint = f"did you mean '{near[0]}'?" if near else "see 'trueup --help'"
+            raise UsageError(f"there is no command {word!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; Ctrl-C says what state things are in."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            name = ctx.invoked_subcommand
+            if name not in WRITE:
+                raise Interrupted("interrupted; nothing was changed") from None
+            raise Interrupted(
+                "interrupted; each chunk was written whole or not at all: 'trueup status last' shows how far it came, "
+                f"'trueup {name}' again goes on, 'trueup undo last' takes it back"
+            ) from None
+
+
+@click.group(
+    cls=Lazy,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 clean, 1 findings, 2 wrong usage or configuration, 3 could not finish.",
+)
+@click.version_option(__version__, message="trueup %(version)s")
+@click.pass_context
+def trueup(ctx: click.Context) -> int:
+    """Fsck for a live application's data: find what breaks an invariant, mend it next to live traffic, undo it.
+
+    \b
+    trueup scan sqlite:///shop.db      a first look, nothing to set up
+    trueup init sqlite:///shop.db      a configuration to go on from
+    trueup scan                        what is broken
+    trueup plan -o plan.jsonl          what would mend it
+    trueup apply plan.jsonl --yes      mend it
+    trueup undo last --yes             take it back
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+        return 2
+    return 0
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line and exit: 0 clean, 1 findings, 2 wrong usage, 3 could not finish, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        # a name that the terminal's encoding lacks must not end a report
+        reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    sys.exit(run(list(sys.argv[1:] if args is None else args)))
+
+
+def run(args: list[str]) -> int:
+    """Run a command line and return its exit code; every failure is one line on stderr."""
+    try:
+        code = trueup.main(args, prog_name="trueup", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
+    except BrokenPipeError:
+        # the reader (`| head`) has gone: nobody is left to tell, and Python's own flush at exit must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except TrueupError as error:
+        return _complain(str(error), error.exit_code)
+    except click.ClickException as error:
+        return _complain(_usage(error), 2)
+    except (click.Abort, KeyboardInterrupt):
+        return _complain("interrupted; nothing was changed", 130)
+    except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the reader gets one line
+        return _bug(error)
+
+
+def _complain(message: str, code: int) -> int:
+    from trueup.reports._words import masked, safe
+
+    _trace()
+    click.echo(f"trueup: {safe(masked(message))}", err=True)
+    return code
+
+
+def _usage(error: click.ClickException) -> str:
+    message = error.format_message().rstrip(".").replace("\n", " ").replace(". Did you mean", "; did you mean")
+    message = message[:1].lower() + message[1:]
+    context = getattr(error, "ctx", None)
+    if context is None or message.endswith("?"):
+        return message
+    return f"{message}; see '{context.command_path} --help'"
+
+
+def _bug(error: Exception) -> int:
+    """An exception nobody foresaw. Its text is not shown: a driver's may carry values or a password."""
+    place = ""
+    trace = error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get("__name__", "")
+        if name.startswith("trueup"):
+            place = f" at {name}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return _complain(
+        f"this is a bug: {type(error).__name__}{place}; TRUEUP_TRACEBACK=1 before the command shows all of it, "
+        "and may show values of your data",
+        3,
+    )
+
+
+def _trace() -> None:
+    if os.environ.get("TRUEUP_TRACEBACK") == "1":
+        import traceback
+
+        traceback.print_exc()

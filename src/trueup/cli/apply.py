@@ -1,0 +1,153 @@
+"""`trueup apply` and `trueup undo`: the two commands that write, and how they are confirmed."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from trueup.cli.common import Command, config_option, confirm_options, read_config, show, source, spoken, store_option
+from trueup.errors import Refused, UsageError
+
+if TYPE_CHECKING:
+    from trueup.results import RunReport
+
+PRODUCTION = "production"
+
+
+@click.command(
+    cls=Command,
+    epilog="""
+    trueup apply plan.jsonl                                        changes nothing, says how to confirm
+    trueup apply plan.jsonl --yes
+    trueup apply plan.jsonl --confirm production:1234:ab12cd34
+    """,
+)
+@click.argument("plan")
+@config_option
+@store_option
+@confirm_options
+@click.option("--because", default="", metavar="TEXT", help="The cause, kept with the run; strategy C and D need it.")
+def apply(plan: str, path: str | None, store: str, yes: bool, confirm: str, because: str) -> int:
+    """Make the changes of a plan, journaled, next to live traffic. A dry run unless confirmed.
+
+    An interrupted run goes on when the same command is given again.
+    """
+    config = read_config(path, store)
+    from trueup import run
+    from trueup.cli.progress import Shown
+    from trueup.reports.text.runs import run_report
+
+    preview = run.read_plan(plan)
+    environment = preview.plan.environment
+    expected = token(environment, preview.summary.count, preview.summary.digest)
+    word = confirmation(environment, expected, yes=yes, confirm=confirm)
+    with Shown() as progress:
+        report = run.apply(config, plan, confirm=word, because=because, progress=progress)
+    where = source(path, store)
+    show(run_report(report, next_steps=_after_apply(report, plan, expected, where)))
+    return exit_code(report)
+
+
+@click.command(
+    cls=Command,
+    epilog="""
+    trueup undo last --preview
+    trueup undo last --yes
+    trueup undo 2f9c --confirm production:1234:ab12cd34
+    """,
+)
+@click.argument("run_id", metavar="RUN")
+@config_option
+@store_option
+@click.option(
+    "--preview", is_flag=True, help="Say what would be taken back and change nothing; so does no confirmation."
+)
+@confirm_options
+def undo(run_id: str, path: str | None, store: str, preview: bool, yes: bool, confirm: str) -> int:
+    """Take a run back, row by row. What was written since then is kept and listed. RUN may be 'last'."""
+    if preview and (yes or confirm):
+        raise UsageError("--preview changes nothing, --yes and --confirm do; give one of them")
+    config = read_config(path, store)
+    from trueup import run
+    from trueup.cli.progress import Shown
+    from trueup.reports.text.runs import run_report
+
+    known = run.status(config, run_id)
+    expected = token(known.environment, known.undoable, known.plan_digest)
+    word = confirmation(known.environment, expected, yes=yes, confirm=confirm)
+    with Shown() as progress:
+        report = run.undo(config, known.run_id, confirm=word, progress=progress)
+    where = source(path, store)
+    show(run_report(report, next_steps=_after_undo(report, expected, where, done=bool(word))))
+    return exit_code(report)
+
+
+def token(environment: str, count: int, digest: str) -> str:
+    """What is typed to confirm: environment, number of operations, first digits of the plan's digest."""
+    return f"{environment}:{count}:{digest[:8]}"
+
+
+def confirmation(environment: str, expected: str, *, yes: bool, confirm: str) -> str:
+    """The word for the verb: empty for a dry run. On a terminal `--yes` in production asks for it typed.
+
+    Raises `Refused` when what was given does not confirm.
+    """
+    if confirm:
+        return confirm
+    if not yes:
+        return ""
+    if environment != PRODUCTION:
+        return "yes"
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Refused(f"environment {environment!r}: --yes is not enough; type --confirm {expected}")
+    typed = str(
+        click.prompt(f"This is {environment}. To go on type {expected}", err=True, default="", show_default=False)
+    )
+    if typed.strip() != expected:
+        raise Refused("that is not what was asked for; nothing was changed")
+    return expected
+
+
+def confirming(environment: str, expected: str) -> str:
+    """The option that confirms in this environment."""
+    return f"--confirm {expected}" if environment == PRODUCTION else "--yes"
+
+
+def exit_code(report: RunReport) -> int:
+    """0 when all was done, 1 when some was left alone, 3 when it did not come to its end."""
+    if report.dry_run:
+        return 0
+    if report.state in ("stopped", "failed", "applying", "undoing"):
+        return 3
+    return 1 if report.listed else 0
+
+
+def _after_apply(report: RunReport, plan: str, expected: str, where: str) -> list[tuple[str, str]]:
+    import shlex
+
+    path = shlex.quote(plan)
+    if report.dry_run:
+        confirmed = confirming(report.environment, expected)
+        return [(spoken("apply", path, where, confirmed), "makes these changes")]
+    if report.state == "failed":
+        return [(spoken("undo", report.run_id, where), "shows what taking it back would do")]
+    if report.state in ("stopped", "applying"):
+        return [
+            (spoken("apply", path, where, confirming(report.environment, expected)), "goes on from here"),
+            (spoken("undo", report.run_id, where), "shows what taking it back would do"),
+        ]
+    return [
+        (spoken("verify", report.run_id, where), "proves that what was meant to change did, and nothing else"),
+        (spoken("undo", report.run_id, where), "shows what taking it back would do"),
+    ]
+
+
+def _after_undo(report: RunReport, expected: str, where: str, *, done: bool) -> list[tuple[str, str]]:
+    if not done:
+        confirmed = confirming(report.environment, expected)
+        return [(spoken("undo", report.run_id, where, confirmed), "takes it back")] if report.undoable else []
+    if report.state == "undone":
+        return [(spoken("scan", where), "shows what is broken now")]
+    return [(spoken("status", report.run_id, where), "shows how far it came")]

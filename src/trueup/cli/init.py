@@ -1,0 +1,167 @@
+"""`trueup init`: a first configuration, from what the catalogue and the data suggest."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from trueup.cli.common import DEFAULT, Command
+from trueup.errors import UsageError
+
+if TYPE_CHECKING:
+    from trueup.check import Check
+
+VARIABLE = "DATABASE_URL"
+
+
+@click.command(
+    cls=Command,
+    epilog="""
+    trueup init sqlite:///shop.db
+    trueup init "$DATABASE_URL" -o checks/shop.yaml
+    """,
+)
+@click.argument("url")
+@click.option(
+    "-o", "--output", default=DEFAULT, show_default=True, metavar="FILE", help="Where the configuration goes."
+)
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+def init(url: str, output: str, force: bool) -> int:
+    """Propose checks for a database and write them down, with comments, to be read and changed.
+
+    A password in the URL is not written: the file then takes the URL from the environment.
+    """
+    if Path(output).exists() and not force:
+        raise UsageError(f"{output!r} is there already; choose another name with -o, or replace it with --force")
+    from trueup import run
+    from trueup.cli.outputs import write_text
+    from trueup.config import Config
+    from trueup.reports._words import many
+
+    checks = run.propose(Config.from_url(url))
+    write_text(output, written(url, checks))
+    where = "" if output == DEFAULT else f" -c {shlex.quote(output)}"
+    click.echo(f"{output}: {many(len(checks), 'check')} proposed; read it, change it, then: trueup scan{where}")
+    return 0
+
+
+def written(url: str, checks: Sequence[Check]) -> str:
+    """The text of a configuration for one store that `trueup.config.load_config` reads back as `checks`."""
+    return "\n".join([*_head(url), *_checks(checks), *_tail()]) + "\n"
+
+
+def _head(url: str) -> Iterator[str]:
+    from sqlalchemy.engine import make_url
+
+    from trueup.config import STORE
+
+    parsed = make_url(url)
+    yield "# What trueup checks here. `trueup scan` finds what breaks a check, and never changes anything."
+    yield ""
+    if parsed.get_backend_name() == "sqlite" or parsed.host in ("localhost", "127.0.0.1", "::1"):
+        yield "# In `production` every change asks for a typed confirmation; say so there."
+        yield "environment: development"
+    else:
+        yield "# In `production` every change asks for a typed confirmation."
+        yield "environment: production"
+    yield ""
+    yield "stores:"
+    if parsed.password is None and not parsed.query:
+        yield f"  {STORE}: {scalar(url)}"
+    else:
+        yield f"  # The URL may hold a secret, so it comes from the environment: export {VARIABLE}=..."
+        yield f"  {STORE}: ${{{VARIABLE}}}"
+    yield ""
+
+
+def _checks(checks: Sequence[Check]) -> Iterator[str]:
+    if not checks:
+        yield "# The catalogue and the data suggest no check. One looks like this:"
+        yield "#   - kind: missing"
+        yield "#     table: orders"
+        yield "#     column: user_id"
+        yield "checks: []"
+    else:
+        yield "# Proposed from the catalogue and the data: delete what is not meant to hold, add what is."
+        yield "checks:"
+    kinds: set[str] = set()
+    for check in checks:
+        kind = _kind(check)
+        if kind not in kinds:
+            kinds.add(kind)
+            about = (type(check).__doc__ or "").strip().splitlines()
+            yield f"  # {kind}: {about[0].rstrip('.')}" if about else f"  # {kind}"
+        yield f"  - kind: {scalar(kind)}"
+        for name, value in _options(check).items():
+            yield f"    {name}: {flow(value)}"
+    yield ""
+
+
+def _kind(check: Check) -> str:
+    return type(check).__module__.rpartition(".")[2].replace("_", "-")
+
+
+def _options(check: Check) -> Mapping[str, Any]:
+    """The options that are not their default; the one store need not be named."""
+    from dataclasses import MISSING, fields
+
+    from trueup.config import check_options
+    from trueup.options import option_name
+
+    told = check_options(check)
+    kept: dict[str, Any] = {"name": check.title}
+    for field in fields(check):
+        name = option_name(field)
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        if field.init and name not in ("name", "store") and getattr(check, field.name) != default:
+            kept[name] = told[name]
+    return kept
+
+
+def _tail() -> Iterator[str]:
+    from trueup.strategy import DEFAULT as THRESHOLDS
+    from trueup.strategy import MEANING
+
+    yield "# From how many broken rows on a repair asks for more care."
+    for letter in THRESHOLDS:
+        yield f"#   {letter}: {MEANING[letter]}"
+    yield f"strategy: {{{', '.join(f'{letter}: {count}' for letter, count in THRESHOLDS.items())}}}"
+
+
+def scalar(text: str) -> str:
+    """`text` as a YAML scalar that reads back as the same text, plain where that is safe."""
+    import re
+
+    import yaml
+
+    text = text.replace("${", "$${")
+    if re.fullmatch(r"[A-Za-z_][\w-]*", text, re.ASCII) and text.lower() not in (
+        "null",
+        "true",
+        "false",
+        "yes",
+        "no",
+        "on",
+        "off",
+    ):
+        return text
+    if re.fullmatch(r"[a-z][a-z0-9+]*://[\w./@:-]+", text, re.ASCII) and not text.endswith(":"):
+        return text
+    return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=1_000_000)).strip()
+
+
+def flow(value: Any) -> str:
+    """JSON without floats as YAML on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{scalar(str(key))}: {flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(flow(item) for item in value) + "]"
+    if isinstance(value, str):
+        return scalar(value)
+    return (
+        {None: "null", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else str(value)
+    )

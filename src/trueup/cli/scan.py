@@ -1,0 +1,123 @@
+"""`trueup scan` and `trueup sql`: looking, never writing."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from trueup.cli.common import Command, check_option, config_option, read_config, show, source, store_option
+from trueup.errors import UsageError
+
+if TYPE_CHECKING:
+    from trueup.config import Config
+    from trueup.results import Scan
+
+#: Samples of a check: in a document, and in the text unless --limit says otherwise.
+SAMPLES, SHOWN = 100, 10
+
+
+@click.command(
+    cls=Command,
+    epilog="""
+    trueup scan sqlite:///shop.db
+    trueup scan --check orders-have-users --limit 50
+    trueup scan --json - --export findings.parquet
+    """,
+)
+@click.argument("url", required=False)
+@config_option
+@store_option
+@check_option
+@click.option(
+    "--limit", type=click.IntRange(0), metavar="N", help=f"Samples a check.  [default: {SHOWN}, --json {SAMPLES}]"
+)
+@click.option("--json", "json_path", metavar="FILE", help="Write the result as JSON; - is stdout, instead of the text.")
+@click.option("--export", "export_path", metavar="FILE", help="Write every finding to FILE.csv, .jsonl or .parquet.")
+@click.option("--show-values", "values", is_flag=True, help="Show values of the data instead of their type and length.")
+def scan(
+    url: str | None,
+    path: str | None,
+    store: str,
+    only: tuple[str, ...],
+    limit: int | None,
+    json_path: str | None,
+    export_path: str | None,
+    values: bool,
+) -> int:
+    """Find the rows that break a check. Nothing is changed.
+
+    With a URL and no configuration the checks are derived from the catalogue and the data.
+    """
+    from trueup import run
+    from trueup.cli.outputs import exporting, write_text
+    from trueup.cli.progress import Shown
+
+    config = _config(url, path, store)
+    if config.derived:
+        config = replace(config, checks=tuple(run.propose(config)))
+    with exporting(export_path) as sink, Shown() as progress:
+        found = run.scan(
+            config, only=only, samples=SAMPLES if limit is None else limit, values=values, sink=sink, progress=progress
+        )
+    if json_path is not None:
+        from trueup.reports.json import scan_json
+
+        write_text(json_path, scan_json(found))
+    if json_path != "-":
+        _show(found, config, source=_source(url, path, store), limit=SHOWN if limit is None else limit)
+    return found.exit_code
+
+
+def _show(found: Scan, config: Config, *, source: str, limit: int) -> None:
+    from trueup.reports.text.scan import scan_report
+
+    show(scan_report(found, thresholds=config.strategy, source=source, limit=limit))
+
+
+def _config(url: str | None, path: str | None, store: str) -> Config:
+    if url is None:
+        return read_config(path, store)
+    from trueup.config import Config
+
+    if path is None:
+        config = Config.from_url(url)
+        return config.only_store(store) if store else config
+    config = read_config(path, store)
+    if len(config.stores) != 1:
+        raise UsageError(f"a URL stands for one store; say which with --store: {', '.join(config.stores)}")
+    return replace(config, stores=dict.fromkeys(config.stores, Config.from_url(url).stores["app"]))
+
+
+def _source(url: str | None, path: str | None, store: str) -> str:
+    """What the next command needs to find the same; a URL with a password is named, never repeated."""
+    if url is None or path is not None:
+        return source(path, store)
+    from sqlalchemy.engine import make_url
+
+    parsed = make_url(url)
+    return '"$DATABASE_URL"' if parsed.password is not None or parsed.query else shlex.quote(url)
+
+
+@click.command(
+    cls=Command,
+    epilog="""
+    trueup sql --check metadata-holds-an-object
+    trueup sql --dialect mysql > checks.sql
+    """,
+)
+@config_option
+@store_option
+@check_option
+@click.option("--dialect", default="", metavar="NAME", help="For this engine, instead of the store's own.")
+def sql(path: str | None, store: str, only: tuple[str, ...], dialect: str) -> int:
+    """Print the statements of the checks, for an SQL console."""
+    from trueup import run
+    from trueup.reports._words import safe
+
+    for statement in run.statements(read_config(path, store), only=only, dialect=dialect):
+        text = statement.sql.rstrip().rstrip(";")
+        click.echo(f"-- {safe(statement.check)}: {safe(statement.purpose)}\n{text};\n")
+    return 0

@@ -1,0 +1,52 @@
+"""Findings as CSV, to be opened in a spreadsheet: no cell can become a formula, no cell breaks its line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from trueup.findings import Finding
+from trueup.reports import Export, as_row
+from trueup.reports._words import safe
+
+#: The columns, in order. `key` is the token of a key of one part, else a JSON list; `evidence` is JSON.
+COLUMNS = ("check", "severity", "store", "table", "key", "path", "line", "message", "hint", "evidence", "fingerprint")
+
+_NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+
+def cell(value: Any) -> str:
+    """`value` as a cell: control characters escaped, and `'` before what a spreadsheet would calculate.
+
+    A plain number keeps its sign. JSON Lines and Parquet hold the values without these escapes.
+    """
+    text = "" if value is None else safe(str(value))
+    if text.lstrip().startswith(_FORMULA) and not _NUMBER.fullmatch(text):
+        return "'" + text
+    return text
+
+
+class Csv(Export):
+    """Comma-separated values in UTF-8 with a header and `\\n` at the end of a line."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8", newline="")
+        self._writer = csv.writer(self._file, lineterminator="\n")
+        self._writer.writerow(COLUMNS)
+
+    def add(self, finding: Finding) -> None:
+        """See `Export`."""
+        row = as_row(finding)
+        key = row["key"]
+        if key is not None:
+            row["key"] = key[0] if len(key) == 1 else json.dumps(key, ensure_ascii=False)
+        row["evidence"] = json.dumps(row["evidence"], ensure_ascii=False, sort_keys=True)
+        self._writer.writerow([cell(row[name]) for name in COLUMNS])
+
+    def close(self) -> None:
+        """See `Export`."""
+        self._file.close()

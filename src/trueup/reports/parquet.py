@@ -1,0 +1,63 @@
+"""Findings as Parquet, for DuckDB, Spark or pandas; needs the extra `parquet`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from trueup.errors import UsageError
+from trueup.findings import Finding
+from trueup.reports import Export, as_row
+
+BATCH = 10_000
+
+
+class Parquet(Export):
+    """A column for each key of `reports.as_row`: `key` is a list of text, `evidence` JSON, `line` an int64."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            import pyarrow
+            from pyarrow import parquet
+        except ImportError:
+            raise UsageError(
+                "Parquet needs pyarrow: pip install 'trueup[parquet]'; .csv and .jsonl need nothing"
+            ) from None
+        self._pyarrow = pyarrow
+        text = pyarrow.string()
+        self._schema = pyarrow.schema(
+            [
+                ("fingerprint", text),
+                ("check", text),
+                ("severity", text),
+                ("store", text),
+                ("table", text),
+                ("key", pyarrow.list_(text)),
+                ("path", text),
+                ("line", pyarrow.int64()),
+                ("message", text),
+                ("hint", text),
+                ("evidence", text),
+            ]
+        )
+        self._rows: list[dict[str, Any]] = []
+        self._writer = parquet.ParquetWriter(path, self._schema)
+
+    def add(self, finding: Finding) -> None:
+        """See `Export`."""
+        row = as_row(finding)
+        row["evidence"] = json.dumps(row["evidence"], ensure_ascii=False, sort_keys=True)
+        self._rows.append(row)
+        if len(self._rows) >= BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._writer.write_table(self._pyarrow.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows.clear()
+
+    def close(self) -> None:
+        """See `Export`."""
+        if self._rows:
+            self._flush()
+        self._writer.close()

@@ -1,0 +1,1 @@
+"""What a person reads in a terminal. Data never reaches it unescaped, and nothing here prints."""

@@ -1,0 +1,162 @@
+"""Runs as text: what one did, what it left alone and why, whether it can be undone, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+
+from trueup.reports._words import duration, many, masked, moment, number, safe
+from trueup.reports.text.layout import BAD, DIM, GOOD, STRONG, WARN, blank, indented, line, steps, table
+from trueup.results import RunReport, Verification
+
+#: Operations left alone that are listed; the rest is counted.
+LISTED = 20
+
+#: What a state of a run means to the person who has to decide what to do now.
+STATES = {
+    "applying": ("in progress, or ended without a word: no operation is half done", WARN),
+    "applied": ("finished", GOOD),
+    "stopped": ("stopped before the end; what was written stands and is journaled", WARN),
+    "failed": ("a verification failed: do not go on, undo leads out", BAD),
+    "undoing": ("being taken back, or ended without a word", WARN),
+    "undone": ("taken back", GOOD),
+}
+
+#: What the state of an operation means; in a dry run it is what would become of it.
+OPERATIONS = {
+    "applied": ("changed as planned", GOOD),
+    "already_good": ("already as planned, not touched", DIM),
+    "conflict": ("changed by someone else since the plan, left alone", WARN),
+    "missing": ("no longer there, left alone", WARN),
+    "premise_gone": ("no longer broken, left alone", DIM),
+    "blocked": ("refused by the database, left alone", BAD),
+    "undone": ("as it was before the run", GOOD),
+    "undo_conflict": ("changed by someone else since the run, newer value kept", WARN),
+}
+DRY = {
+    "applied": ("would be changed as planned", GOOD),
+    "undone": ("would be as before the run", GOOD),
+    "undo_conflict": ("were changed by someone else since the run, and would keep the newer value", WARN),
+}
+
+
+def run_report(run: RunReport, *, next_steps: Sequence[tuple[str, str]] = ()) -> RenderableType:
+    """One run, or the dry run of one; `next_steps` are commands with what they do."""
+    parts: list[RenderableType] = [*_run(run)]
+    if next_steps:
+        parts += [blank(), steps(next_steps)]
+    return Group(*parts)
+
+
+def _run(run: RunReport) -> Iterator[RenderableType]:
+    if run.dry_run:
+        what = f"undo of run {run.run_id}, a preview" if run.run_id else "dry run"
+        yield line((f"{what}: nothing was written", STRONG))
+    else:
+        meaning, style = STATES.get(run.state, ("", ""))
+        paused = "; paused" if run.paused else ""
+        yield line(
+            "run ", (run.run_id, STRONG), ": ", (run.state, style), f" - {meaning}{paused}" if meaning else paused
+        )
+    yield indented(_facts(run))
+    if run.states:
+        yield indented(blank(), _states(run))
+    if run.groups:
+        yield indented(blank(), _groups(run))
+    if run.listed:
+        yield indented(blank(), *_listed(run))
+
+
+def _facts(run: RunReport) -> RenderableType:
+    rows = [
+        ("where", f"{run.environment}, store {run.store}"),
+        ("plan", f"{many(run.planned, 'operation')}, digest {run.plan_digest[:8]}"),
+        ("because", run.because),
+        ("reason", masked(run.reason)),
+        ("started", moment(run.started) if run.started else ""),
+        ("ended", moment(run.ended) if run.ended else ""),
+        ("took", duration(run.seconds) if run.seconds else ""),
+        ("verified", run.verified),
+        ("undo", "" if run.dry_run else f"{many(run.undoable, 'operation')} can be taken back"),
+    ]
+    return table([((name, DIM), value) for name, value in rows if value])
+
+
+def _states(run: RunReport) -> RenderableType:
+    known = DRY if run.dry_run else OPERATIONS
+    rows = []
+    for state, count in run.states.items():
+        meaning, style = known.get(state, OPERATIONS.get(state, ("", "")))
+        rows.append((number(count), (state.replace("_", " "), style), (meaning, DIM)))
+    open_ops = run.planned - sum(run.states.values())
+    if open_ops > 0 and not run.dry_run:
+        rows.append((number(open_ops), ("open", WARN), ("not reached, as it was before the run", DIM)))
+    return table(rows, right=(0,))
+
+
+def _groups(run: RunReport) -> RenderableType:
+    return table(
+        [
+            (group.check, f"{group.repair} ({group.effect})", f"{group.action} {group.table}", ", ".join(group.columns))
+            for group in run.groups
+        ],
+        head=("check", "repair", "what", "columns"),
+    )
+
+
+def _listed(run: RunReport) -> Iterator[RenderableType]:
+    yield line(("left alone", STRONG), " - a person should look:")
+    rows = [
+        (f"{op.table} {safe(op.key, 60)}", (op.state.replace("_", " "), WARN), masked(op.reason))
+        for op in run.listed[:LISTED]
+    ]
+    yield indented(table(rows))
+    if len(run.listed) > LISTED:
+        yield indented(line((f"and {number(len(run.listed) - LISTED)} more", DIM)))
+
+
+def runs_report(runs: Sequence[RunReport]) -> RenderableType:
+    """A table of runs as the journal gives them, or one line that there are none."""
+    if not runs:
+        return line("no runs yet: nothing has been written by trueup here")
+    rows = [
+        (
+            (run.run_id, STRONG),
+            (run.state + (", paused" if run.paused else ""), STATES.get(run.state, ("", ""))[1]),
+            moment(run.started),
+            number(run.planned),
+            number(run.undoable),
+            run.store,
+            (safe(run.because, 50), DIM),
+        )
+        for run in runs
+    ]
+    return table(rows, head=("run", "state", "started", "operations", "undoable", "store", "because"), right=(3, 4))
+
+
+def verification_report(found: Verification, *, next_steps: Sequence[tuple[str, str]] = ()) -> RenderableType:
+    """What a verification proved, the problems first."""
+    remaining = sum(found.remaining.values())
+    parts: list[RenderableType] = []
+    if found.problems:
+        parts.append(line(("NOT SOUND", BAD), f": run {found.run_id} is not as its journal says"))
+        parts.append(indented(*(line((masked(problem), BAD)) for problem in found.problems)))
+    else:
+        parts.append(line(("sound", GOOD), f": run {found.run_id} ({found.state}) is as its journal says"))
+    rows = [
+        (number(found.rows), "rows of the run were looked at"),
+        (number(found.intact), "still show what the run wrote"),
+        (number(found.changed_since), "were written by the application since then, and stay as they are"),
+    ]
+    parts.append(indented(table(rows, right=(0,))))
+    if remaining:
+        parts.append(line((f"{many(remaining, 'finding')} remain", WARN)))
+        left = [(number(count), check, "") for check, count in found.remaining.items() if count]
+        left += [(number(item.count), item.check, item.reason) for item in found.left]
+        parts.append(indented(table(left, right=(0,))))
+    elif found.remaining:
+        parts.append(line(("nothing remains", GOOD), f" of {', '.join(found.remaining)}"))
+    if next_steps:
+        parts += [blank(), steps(next_steps)]
+    return Group(*parts)

@@ -1,0 +1,208 @@
+"""A scan as text: what is broken, how much of it, which groups, what would mend it, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+
+from rich.console import Group, RenderableType
+
+from trueup.findings import Finding, Record
+from trueup.reports._words import duration, many, masked, number, percent, safe
+from trueup.reports.text.layout import BAD, DIM, GOOD, SEVERITY, STRONG, WARN, blank, indented, line, steps, table
+from trueup.results import CheckResult, Scan
+from trueup.strategy import MEANING
+
+#: Groups of one check that are shown; the rest is summed up.
+GROUPS = 20
+_RANK = {"high": 0, "medium": 1, "low": 2}
+
+
+def scan_report(scan: Scan, *, thresholds: Mapping[str, int], source: str = "", limit: int = 10) -> RenderableType:
+    """The report on `scan`; one line when all is healthy.
+
+    `source` is what the next command needs to find the same stores (`-c other.yaml`, or a URL when the
+    checks were derived); `limit` is how many samples a check shows.
+    """
+    failed = [result for result in scan.results if result.status == "not checked"]
+    broken = [result for result in scan.results if result.status == "findings"]
+    clean = [result for result in scan.results if result.status == "clean"]
+    if not failed and not broken:
+        return _healthy(scan)
+    parts: list[RenderableType] = [_head(scan), blank()]
+    parts += [_not_checked(result) for result in failed]
+    if failed:
+        parts.append(blank())
+    for result in sorted(broken, key=lambda one: min((_RANK[group.severity] for group in one.groups), default=1)):
+        parts += [*_broken(result, thresholds, limit), blank()]
+    if clean:
+        parts += [table([_clean(result) for result in clean]), blank()]
+    parts.append(_total(scan, broken, failed))
+    parts.append(steps(next_steps(scan, source)))
+    return Group(*parts)
+
+
+def _healthy(scan: Scan) -> RenderableType:
+    if not scan.results:
+        return line(("nothing was checked", WARN), f": no checks for {', '.join(scan.stores) or 'any store'}")
+    rows, tables = _rows(scan)
+    text = f": {many(len(scan.results), 'check')} over {many(rows, 'row')} in {many(tables, 'table')}"
+    skipped = "".join(
+        f"; {result.title} skipped {number(result.skipped)} ({result.skipped_because})"
+        for result in scan.results
+        if result.skipped
+    )
+    return line(("healthy", GOOD), text, skipped, f", {duration(scan.seconds)}")
+
+
+def _rows(scan: Scan) -> tuple[int, int]:
+    """Rows read and tables: checks of one table read the same rows."""
+    tables: dict[tuple[str, str], int] = {}
+    for result in scan.results:
+        if result.status == "not checked":
+            continue
+        place = (result.store, result.table)
+        tables[place] = max(tables.get(place, 0), result.rows)
+    return sum(tables.values()), len(tables)
+
+
+def _head(scan: Scan) -> RenderableType:
+    stores = ", ".join(f"{name} ({masked(what)})" if what else name for name, what in scan.stores.items())
+    return line(stores) if scan.derived else line((scan.environment, STRONG), f": {stores}")
+
+
+def _not_checked(result: CheckResult) -> RenderableType:
+    return line(("NOT CHECKED", BAD), "  ", (result.title, STRONG), f": {masked(result.reason)}")
+
+
+def _place(result: CheckResult) -> str:
+    return f"{result.kind} in {result.table}" + (f" ({', '.join(result.columns)})" if result.columns else "")
+
+
+def _clean(result: CheckResult) -> list[str | tuple[str, str]]:
+    skipped = f"; skipped {number(result.skipped)} because {result.skipped_because}" if result.skipped else ""
+    return [("clean", GOOD), result.title, (f"{many(result.rows, 'row')}{skipped}", DIM)]
+
+
+def _broken(result: CheckResult, thresholds: Mapping[str, int], limit: int) -> Iterator[RenderableType]:
+    yield line((result.title, STRONG), "  ", (_place(result), DIM))
+    share = f" of {number(result.rows)} ({percent(result.findings, result.rows)})" if result.rows else ""
+    verb = "is" if result.findings == 1 else "are"
+    yield indented(line((f"{many(result.findings, 'row')}{share} {verb} broken", BAD)))
+    if result.distribution:
+        yield indented(blank(), _distribution(result))
+    if result.groups:
+        yield indented(blank(), _groups(result))
+    if result.samples and limit:
+        yield indented(blank(), *_samples(result, limit))
+    yield indented(blank(), *_judgement(result, thresholds))
+
+
+def _distribution(result: CheckResult) -> RenderableType:
+    total = sum(count for _, _, count in result.distribution)
+    rows = [
+        (
+            word or "(none)",
+            number(count),
+            percent(count, total),
+            ("healthy", GOOD) if healthy else ("corrupt", BAD),
+        )
+        for word, healthy, count in result.distribution
+    ]
+    healthy_count = sum(count for _, healthy, count in result.distribution if healthy)
+    rows.append(
+        ("total", number(total), "", (f"{number(healthy_count)} healthy, {number(total - healthy_count)} not", DIM))
+    )
+    return table(rows, head=("holds", "rows", "share", ""), right=(1, 2))
+
+
+def _groups(result: CheckResult) -> RenderableType:
+    ordered = sorted(result.groups, key=lambda one: (_RANK[one.severity], -one.count, one.group, one.word))
+    rows: list[list[str | tuple[str, str]]] = [
+        [(one.severity, SEVERITY[one.severity]), safe(one.group, 60) or "(none)", one.word, number(one.count)]
+        for one in ordered[:GROUPS]
+    ]
+    if ordered[GROUPS:]:
+        left = sum(one.count for one in ordered[GROUPS:])
+        rows.append(["", (f"and {many(len(ordered) - GROUPS, 'more group', 'more groups')}", DIM), "", number(left)])
+    return table(rows, head=("severity", result.group_by or "group", "holds", "rows"), right=(3,))
+
+
+def _samples(result: CheckResult, limit: int) -> Iterator[RenderableType]:
+    shown = result.samples[:limit]
+    if len(shown) < result.findings:
+        yield line((f"the first {number(len(shown))} of {number(result.findings)}:", DIM))
+    yield table([_sample(finding) for finding in shown])
+
+
+def _sample(finding: Finding) -> list[str | tuple[str, str]]:
+    where = finding.where
+    key = ", ".join(where.key) if isinstance(where, Record) else str(where)
+    facts = ", ".join(f"{name}: {safe(_fact(value), 80)}" for name, value in finding.evidence.items())
+    return [
+        (finding.severity, SEVERITY[finding.severity]),
+        (safe(key, 60), STRONG),
+        safe(finding.message, 300),
+        (facts, DIM),
+    ]
+
+
+def _fact(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "NULL" if value is None else str(value)
+
+
+def _judgement(result: CheckResult, thresholds: Mapping[str, int]) -> Iterator[RenderableType]:
+    span = _span(result.letter, thresholds)
+    meaning = MEANING.get(result.letter, "")
+    yield line((f"strategy {result.letter}", WARN if result.letter in "AB" else BAD), f" ({span}) - {meaning}")
+    if result.repairs:
+        mends = [
+            f"{one.repair} mends {number(one.count)} ({one.effect})"
+            if one.repair
+            else f"{number(one.count)} {'needs' if one.count == 1 else 'need'} a person"
+            for one in result.repairs
+        ]
+        yield line(("repair", STRONG), f": {', '.join(mends)}")
+    checked = f"checked {many(result.rows, 'row')}"
+    skipped = f"; skipped {number(result.skipped)} because {result.skipped_because}" if result.skipped else ""
+    yield line((f"{checked}{skipped}", DIM))
+
+
+def _span(letter: str, thresholds: Mapping[str, int]) -> str:
+    """`51 to 500 rows`, from the thresholds at which letters begin."""
+    letters = sorted(thresholds)
+    if letter not in thresholds:
+        return "no rows"
+    following = letters[letters.index(letter) + 1 :]
+    if not following:
+        return f"{many(thresholds[letter], 'row')} or more"
+    return f"{number(thresholds[letter])} to {many(thresholds[following[0]] - 1, 'row')}"
+
+
+def _total(scan: Scan, broken: list[CheckResult], failed: list[CheckResult]) -> RenderableType:
+    rows, tables = _rows(scan)
+    told = [(f"{many(scan.findings, 'finding')} in {many(len(broken), 'check')}", BAD)] if broken else []
+    if failed:
+        told.append((f"{many(len(failed), 'check')} NOT CHECKED", BAD))
+    parts: list[str | tuple[str, str]] = []
+    for one in told:
+        parts += [", ", one] if parts else [one]
+    parts.append(f"; {many(rows, 'row')} of {many(tables, 'table')} read in {duration(scan.seconds)}")
+    return line(*parts)
+
+
+def next_steps(scan: Scan, source: str) -> list[tuple[str, str]]:
+    """The commands that follow from `scan`, each with what it does."""
+    where = f" {source}" if source else ""
+    if scan.derived:
+        url = source or "URL"
+        return [(f"trueup init {url}", "writes these checks to trueup.yaml, the place to go on from")]
+    if any(repair.repair and repair.count for result in scan.results for repair in result.repairs):
+        asks = any(result.letter in ("C", "D") for result in scan.results)
+        because = f" --because {shlex.quote('what caused this')}" if asks else ""
+        return [(f"trueup plan{where} -o plan.jsonl{because}", "writes down each change, for you to read")]
+    if scan.findings:
+        return [(f"trueup scan{where} --export findings.csv", "hands all of it to the person who has to look")]
+    return [(f"trueup scan{where}", "again, once the reasons above are mended")]

@@ -1,0 +1,124 @@
+"""Findings and scans as files: what is written is read back by the format's own reader."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.reports.examples import HOSTILE, broken, clean, failed, finding, scan
+from trueup.findings import Finding, Record, Source
+from trueup.reports import plain
+from trueup.reports.csv import COLUMNS, Csv, cell
+from trueup.reports.json import scan_json
+from trueup.reports.jsonl import JsonLines
+from trueup.reports.parquet import Parquet
+
+FINDINGS = [
+    finding(1, value=None, length=23),
+    finding(2, message=HOSTILE, value=HOSTILE),
+    Finding("c", Record("app", "t", ("a,b", "-5\n")), "=1+1", "low", {"value": 2**60, "f": float("nan")}, "@x"),
+    Finding("lint", Source("app/models.py", 3, 9), "lost at commit"),
+]
+
+
+def test_csv_is_read_back_a_line_a_finding(tmp_path: Path) -> None:
+    path = tmp_path / "f.csv"
+    export = Csv(path)
+    for one in FINDINGS:
+        export.add(one)
+    export.close()
+    assert path.read_text(encoding="utf-8").count("\n") == len(FINDINGS) + 1
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == list(COLUMNS)
+    assert rows[0]["key"] == "1"
+    assert json.loads(rows[0]["evidence"]) == {"value": None, "length": 23}
+    assert rows[2]["key"] == '["a,b", "-5\\n"]'
+    assert rows[2]["message"] == "'=1+1"
+    assert rows[2]["hint"] == "'@x"
+    assert (rows[3]["path"], rows[3]["line"], rows[3]["key"]) == ("app/models.py", "3", "")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+A1", "-2+3", "@SUM(A1)", " =1", "\t=1", "＝1", "-", "+cmd|' /C calc'!A0"])
+def test_no_cell_becomes_a_formula(text: str) -> None:
+    shown = cell(text)
+    assert shown.startswith(("'", "\\"))
+
+
+@pytest.mark.parametrize("text", ["-5", "+5.25", "12", "a=b", "", "1-2"])
+def test_numbers_and_plain_text_keep_their_looks(text: str) -> None:
+    assert cell(text) == text
+
+
+def test_json_lines_hold_each_finding_whole(tmp_path: Path) -> None:
+    path = tmp_path / "f.jsonl"
+    export = JsonLines(path)
+    for one in FINDINGS:
+        export.add(one)
+    export.close()
+    rows = [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
+    assert rows[0] == {
+        "fingerprint": FINDINGS[0].fingerprint,
+        "check": "metadata-holds-an-object",
+        "severity": "high",
+        "store": "app",
+        "table": "events",
+        "key": ["1"],
+        "path": None,
+        "line": None,
+        "message": FINDINGS[0].message,
+        "hint": "",
+        "evidence": {"value": None, "length": 23},
+    }
+    assert rows[1]["message"] == HOSTILE.replace("\udcff", "\\udcff")
+    assert rows[2]["key"] == ["a,b", "-5\n"]
+    assert rows[2]["evidence"] == {"value": str(2**60), "f": "nan"}
+    assert {tuple(row) for row in rows} == {tuple(rows[0])}
+
+
+def test_parquet_is_read_back_by_arrow(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    export = Parquet(tmp_path / "f.parquet")
+    for one in FINDINGS:
+        export.add(one)
+    export.close()
+    rows = parquet.read_table(tmp_path / "f.parquet").to_pylist()
+    assert [row["key"] for row in rows] == [["1"], ["2"], ["a,b", "-5\n"], None]
+    assert [row["line"] for row in rows] == [None, None, None, 3]
+    assert json.loads(rows[2]["evidence"]) == {"value": str(2**60), "f": "nan"}
+
+
+def test_a_scan_as_json_keeps_its_keys() -> None:
+    document = json.loads(scan_json(scan(broken(), clean(), failed())))
+    assert list(document) == [
+        "format", "environment", "stores", "derived", "exit_code", "findings", "milliseconds", "checks",
+    ]  # fmt: skip
+    assert (document["exit_code"], document["findings"], document["milliseconds"]) == (3, 159, 2500)
+    first, second, third = document["checks"]
+    assert list(first) == [
+        "title", "kind", "store", "table", "columns", "status", "reason", "rows", "skipped", "skipped_because",
+        "findings", "letter", "distribution", "group_by", "groups", "repairs", "samples", "milliseconds",
+    ]  # fmt: skip
+    assert list(first) == list(second) == list(third)
+    assert first["distribution"][0] == {"word": "object", "healthy": True, "count": 1_200_000}
+    assert first["groups"][0] == {"group": "content_viewed", "word": "string", "count": 140, "severity": "low"}
+    assert first["repairs"][2] == {"repair": "", "effect": "", "count": 3}
+    assert len(first["samples"]) == 30
+    assert third["reason"] == "permission denied for table products (42501)"
+
+
+def test_a_scan_as_json_has_no_floats_and_no_terminal_codes() -> None:
+    def refuse(_: str) -> object:
+        raise AssertionError("a float")
+
+    told = scan_json(scan(broken(title=HOSTILE, samples=(finding(message=HOSTILE, ratio=0.1),))))
+    json.loads(told, parse_float=refuse, parse_constant=refuse)
+    assert told.isascii()
+    assert "\x1b" not in told
+
+
+def test_values_become_what_every_reader_of_json_takes() -> None:
+    assert plain([1, 2**53 + 1, 1.5, float("inf"), b"\x00\xff", None, True, {"a": (1,)}, "\udcff"]) == [
+        1, str(2**53 + 1), "1.5", "inf", "00ff", None, True, {"a": [1]}, "\\udcff",
+    ]  # fmt: skip
