@@ -1,0 +1,190 @@
+"""SQLite's catalogue, by PRAGMA: the text of CREATE statements decides nothing that matters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.types import NullType, TypeEngine
+
+from trueup.codec import canonical, digest
+from trueup.dialects._catalogue import Outline, Place, names, resolve, sql_table, table_of
+from trueup.store import Column, Family, Reference, Table
+
+EXACT_ROWS = 100_000
+
+_COLUMNS = sa.text('SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(:name)')
+_TABLES = "SELECT name, wr, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
+_UNIQUES = sa.text(
+    'SELECT i.name, i."unique", i.partial, x.name AS "column", x.cid'
+    " FROM pragma_index_list(:name) AS i, pragma_index_xinfo(i.name) AS x WHERE x.key ORDER BY i.name, x.seqno"
+)
+_REFERENCES = sa.text(
+    'SELECT t.name AS child, f.id, f."table" AS parent, f."from" AS "column", f."to" AS target,'
+    " f.on_delete, f.on_update FROM sqlite_schema AS t, pragma_foreign_key_list(t.name) AS f WHERE t.type = 'table'"
+    ' AND (lower(t.name) = lower(:name) OR lower(f."table") = lower(:name)) ORDER BY t.name, f.id, f.seq'
+)
+_SQL = sa.text(
+    "SELECT type, name, sql FROM sqlite_schema WHERE tbl_name = :name AND type IN ('table', 'trigger') ORDER BY 2"
+)
+
+
+def known(connection: Connection, journal_prefix: str) -> dict[str, Place]:
+    """The tables of the application by name."""
+    found = [str(row[0]) for row in connection.exec_driver_sql(_TABLES)]
+    own = ("sqlite_", journal_prefix)
+    return names((None, name) for name in found if not name.lower().startswith(own))
+
+
+def table(connection: Connection, journal_prefix: str, name: str) -> Table:
+    """Read one table. Raises `UsageError` when there is none."""
+    name = resolve(known(connection, journal_prefix), name)
+    strict = rowid = False
+    for row in connection.exec_driver_sql(_TABLES):
+        if row[0] == name:
+            rowid, strict = not row[1], bool(row[2])
+    raw = [dict(row._mapping) for row in connection.execute(_COLUMNS, {"name": name})]
+    texts = [tuple(row) for row in connection.execute(_SQL, {"name": name})]
+    create = next((str(sql) for kind, _, sql in texts if kind == "table"), "")
+    primary = [str(column["name"]) for column in sorted(raw, key=lambda column: int(column["pk"])) if column["pk"]]
+    columns = [_column(column, primary, create, rowid=rowid, strict=strict) for column in raw]
+    found = _outline(connection, name, [column.name for column in columns], tuple(primary))
+    triggers = sorted(str(row[1]) for row in texts if row[0] == "trigger")
+    # a guard of ours refuses bad values; it changes nothing
+    foreign = [trigger for trigger in triggers if not trigger.startswith(journal_prefix)]
+    return table_of(
+        found,
+        columns,
+        usable=lambda _: True,
+        types=_types(columns),
+        obstacles=[f"it has the trigger {trigger!r}, whose effects would not be journaled" for trigger in foreign],
+        rows=_rows(connection, sql_table(found), rowid),
+        more={
+            "engine": "sqlite",
+            "declared": [[str(column["name"]), str(column["type"]), str(column["dflt_value"])] for column in raw],
+            "sql": [[str(part) for part in row] for row in texts],
+        },
+    )
+
+
+def stamp(connection: Connection, journal_prefix: str) -> str:
+    """A digest of every CREATE statement but the journal's; quicker than reading the tables by PRAGMA."""
+    rows = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2").all()
+    own = [row for row in rows if not str(row[2]).lower().startswith(journal_prefix)]
+    return digest(canonical([[str(part) for part in row] for row in own]))
+
+
+def affinity(column: Column) -> str:
+    """What the column does to a value that is stored in it: TEXT, NUMERIC, REAL or BLOB (nothing)."""
+    return {"text": "TEXT", "binary": "BLOB", "float": "REAL"}.get(column.family, "NUMERIC")
+
+
+def _declared(declared: str, strict: bool) -> Family:
+    """The affinity of a declared type by the rules of sqlite.org/datatype3.html, as the family that stands for it."""
+    name = declared.upper()
+    if strict:
+        strict_types: dict[str, Family] = {"ANY": "binary", "BLOB": "binary", "TEXT": "text", "REAL": "float"}
+        return strict_types.get(name, "plain")
+    if "INT" in name:
+        return "plain"
+    if any(part in name for part in ("CHAR", "CLOB", "TEXT")):
+        return "text"
+    if "BLOB" in name or not name:
+        return "binary"
+    return "float" if any(part in name for part in ("REAL", "FLOA", "DOUB")) else "plain"
+
+
+def _column(raw: Mapping[str, Any], primary: list[str], create: str, *, rowid: bool, strict: bool) -> Column:
+    name, declared = str(raw["name"]), str(raw["type"])
+    upper = declared.upper()
+    alias = rowid and primary == [name] and upper == "INTEGER"
+    checked = re.search(rf"json_valid\s*\(\s*[\"`\[]?{re.escape(name)}[\"`\]]?\s*\)", create, re.IGNORECASE)
+    return Column(
+        name=name,
+        ddl="",  # an untyped column keeps the storage class of each value
+        nullable=not (raw["notnull"] or alias or (not rowid and raw["pk"])),
+        family=_declared(declared, strict),
+        storage="text" if "JSON" in upper or checked else None,
+        generated=raw["hidden"] in (2, 3),
+        has_default=raw["dflt_value"] is not None or alias,
+        numeric=any(part in upper for part in ("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC")),
+        integer="INT" in upper,
+        temporal="DATE" in upper or "TIME" in upper,
+    )
+
+
+def _types(columns: list[Column]) -> dict[str, TypeEngine[Any]]:
+    # SQLAlchemy's dates and numbers would choke on what SQLite lets a column hold
+    return {column.name: sa.Text() if column.family == "text" else NullType() for column in columns}
+
+
+def _outline(connection: Connection, name: str, columns: list[str], primary: tuple[str, ...]) -> Outline:
+    uniques: list[tuple[str, ...]] = []
+    indexes: list[tuple[str, ...]] = []
+    parts: dict[str, list[Any]] = {}
+    for row in connection.execute(_UNIQUES, {"name": name}):
+        parts.setdefault(row.name, []).append(row)
+    for rows in parts.values():
+        # cid -2 is an expression, -1 the rowid; a partial index proves nothing about the other rows
+        if not rows[0].partial and all(row.cid >= 0 for row in rows):
+            key = tuple(str(row.column) for row in rows)
+            indexes.append(key)
+            if rows[0].unique and key != primary:
+                uniques.append(key)
+    references = _references(connection, name)
+    return Outline(
+        name=name,
+        place=(None, name),
+        columns=tuple({"name": column} for column in columns),
+        types={},
+        primary=primary,
+        uniques=tuple(sorted(set(uniques))),
+        indexes=tuple(sorted(set(indexes))),
+        references=tuple(one for one in references if one.table == name),
+        referenced_by=tuple(one for one in references if one.parent.lower() == name.lower()),
+    )
+
+
+def _references(connection: Connection, name: str) -> list[Reference]:
+    spelled = {str(row[0]).lower(): str(row[0]) for row in connection.exec_driver_sql(_TABLES)}
+    parts: dict[tuple[str, int], list[Any]] = {}
+    for row in connection.execute(_REFERENCES, {"name": name}):
+        parts.setdefault((row.child, row.id), []).append(row)
+    found = []
+    for (child, _), rows in parts.items():
+        first = rows[0]
+        parent = spelled.get(str(first.parent).lower(), str(first.parent))
+        targets = [row.target for row in rows]
+        if None in targets:  # REFERENCES without columns means the parent's primary key
+            raw = [row._mapping for row in connection.execute(_COLUMNS, {"name": parent})]
+            targets = [column["name"] for column in sorted(raw, key=lambda column: int(column["pk"])) if column["pk"]]
+        found.append(
+            Reference(
+                name="",
+                table=child,
+                columns=tuple(str(row.column) for row in rows),
+                parent=parent,
+                parent_columns=tuple(str(target) for target in targets),
+                on_delete=str(first.on_delete).replace("NO ACTION", ""),
+                on_update=str(first.on_update).replace("NO ACTION", ""),
+                enforced=False,  # each connection decides for itself, and the default is not to
+            )
+        )
+    return found
+
+
+def _rows(connection: Connection, relation: sa.Table, rowid: bool) -> int:
+    some = sa.select(sa.literal_column("1")).select_from(relation).limit(EXACT_ROWS + 1).subquery()
+    count = int(connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0)
+    taken = {column.name.lower() for column in relation.columns}
+    free = [name for name in ("rowid", "_rowid_", "oid") if name not in taken]
+    if count <= EXACT_ROWS:
+        return count
+    if rowid and free:  # both ends of the tree: quick, and exact unless rows were deleted
+        number: sa.ColumnClause[int] = sa.literal_column(free[0], sa.Integer)
+        ends = connection.execute(sa.select(sa.func.min(number), sa.func.max(number)).select_from(relation)).one()
+        return max(count, int(ends[1]) - int(ends[0]) + 1)
+    return int(connection.scalar(sa.select(sa.func.count()).select_from(relation)) or 0)

@@ -1,0 +1,214 @@
+"""What SQLite has no words for, as Python functions that a connection brings along.
+
+SQLite hands text to Python as UTF-8 and fails on bytes that are not, so text comes in as a BLOB
+(`CAST(x AS BLOB)`: the bytes as stored, in the database's own `encoding`) beside its storage class,
+and goes back as one, to be cast.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+import struct
+import unicodedata
+from collections.abc import Callable
+from functools import partial
+
+#: What SQLite stores: one of its five storage classes.
+Value = int | float | str | bytes | None
+
+PREVIEW = 200
+#: How bytes that are no text in the database's encoding survive a trip through Python.
+_LENIENT = {"utf-8": "surrogateescape", "utf-16-le": "surrogatepass", "utf-16-be": "surrogatepass"}
+_BLANKS = " \t\n\r"
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ATOM = re.compile(r"[^\s,\[\]{}:\"]+")
+
+
+def register(connection: sqlite3.Connection) -> None:
+    """Give `connection` the functions that `trueup.dialects.sqlite` builds expressions of."""
+    encoding = _codec(str(connection.execute("PRAGMA encoding").fetchone()[0]))
+    scratch = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    functions: list[tuple[str, int, Callable[..., Value]]] = [
+        ("trueup_digest", -1, digest),
+        ("trueup_untoken", 1, untoken),
+        ("trueup_stored", 2, partial(stored, scratch, encoding)),
+        ("trueup_preview", 2, partial(preview, encoding)),
+        ("trueup_fold", 2, partial(fold, encoding)),
+        ("trueup_json_get", 2, partial(json_get, encoding)),
+        ("trueup_json_null", 2, partial(json_null, encoding)),
+    ]
+    for name, count, function in functions:
+        connection.create_function(name, count, function, deterministic=True)
+
+
+def _codec(encoding: str) -> str:
+    return {"UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}.get(encoding, "utf-8")
+
+
+def digest(*pairs: Value) -> str:
+    """SHA-256 in hexadecimal over `typeof1, value1, typeof2, value2 ...`.
+
+    Each value is a letter for its class, the length of its bytes, and its bytes: INTEGER in decimal,
+    REAL as its eight bytes, TEXT and BLOB as stored. The class `digest` nests the digest of more values.
+    """
+    state = hashlib.sha256(b"%d;" % (len(pairs) // 2))
+    for kind, value in zip(pairs[::2], pairs[1::2], strict=True):
+        if isinstance(value, float):
+            data = struct.pack(">d", value)
+        elif isinstance(value, bytes):
+            data = value
+        else:
+            data = b"" if value is None else str(value).encode()
+        state.update(b"%s;%d;" % (str(kind).encode(), len(data)))
+        state.update(data)
+    return state.hexdigest()
+
+
+def token(raw: Value) -> str:
+    """A key part as text that says its class: `7`, `0.5`, `'it''s'`, `x'0a'`, `NULL`, and `t'6100'` for hostile text.
+
+    Hostile is text that is not UTF-8 (its bytes are surrogates then) or holds a NUL, which JSON in SQLite cuts off.
+    """
+    if raw is None:
+        return "NULL"
+    if isinstance(raw, bytes):
+        return f"x'{raw.hex()}'"
+    if isinstance(raw, str):
+        data = raw.encode(errors="surrogateescape")
+        if "\0" in raw or data != raw.encode(errors="replace"):
+            return f"t'{data.hex()}'"
+        return "'" + raw.replace("'", "''") + "'"
+    return repr(raw)
+
+
+def untoken(text: str) -> Value:
+    """The value that `token` made `text` of; text that is not UTF-8 comes as bytes, to be cast."""
+    if text == "NULL":
+        return None
+    if text.startswith("x'"):
+        return bytes.fromhex(text[2:-1])
+    if text.startswith("t'"):
+        data = bytes.fromhex(text[2:-1])
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            return data
+    if text.startswith("'"):
+        return text[1:-1].replace("''", "'")
+    return float(text) if set(text) & set(".en") else int(text)
+
+
+def stored(scratch: sqlite3.Connection, encoding: str, value: Value, affinity: str) -> Value:
+    """`value` as a column of `affinity` (NUMERIC, REAL, TEXT) stores it: SQLite itself is asked.
+
+    Text comes as a BLOB; None means that it stays the text it is.
+    """
+    text = isinstance(value, bytes)
+    if isinstance(value, bytes):
+        try:
+            value = value.decode(encoding)
+        except UnicodeDecodeError:
+            return None
+    declared = {"NUMERIC": "n", "REAL": "r", "TEXT": "t"}[affinity]
+    scratch.execute("CREATE TABLE IF NOT EXISTS s (n NUMERIC, r REAL, t TEXT)")
+    insert = {
+        "n": "INSERT INTO s (n) VALUES (?) RETURNING n",
+        "r": "INSERT INTO s (r) VALUES (?) RETURNING r",
+        "t": "INSERT INTO s (t) VALUES (?) RETURNING t",
+    }[declared]
+    row: tuple[Value, ...] = scratch.execute(insert, (value,)).fetchone()
+    scratch.execute("DELETE FROM s")
+    return None if text and isinstance(row[0], str) else row[0]
+
+
+def preview(encoding: str, kind: str, value: Value) -> str | None:
+    """At most `PREVIEW` characters for a reader; bytes that are not text are shown as escapes."""
+    if value is None:
+        return None if kind == "null" else ""  # SQLite's substr() of nothing is NULL
+    if isinstance(value, bytes):
+        if kind == "blob":
+            return f"x'{value.hex()}'"[:PREVIEW]
+        return value.decode(encoding, "backslashreplace").replace("\0", "\\x00")[:PREVIEW]
+    return str(value) if isinstance(value, str) else repr(value)
+
+
+def fold(encoding: str, value: bytes, rules: str) -> bytes:
+    """Text after `rules` (a list by comma): Unicode case folding, white space collapsed, NFC."""
+    text = value.decode(encoding, _LENIENT[encoding])
+    chosen = rules.split(",")
+    if "unicode" in chosen:
+        text = unicodedata.normalize("NFC", text)
+    if "case" in chosen:
+        text = text.casefold()
+    if "unicode" in chosen:  # folding can take a composed letter apart
+        text = unicodedata.normalize("NFC", text)
+    if "space" in chosen:
+        text = " ".join(text.split())
+    return text.encode(encoding, _LENIENT[encoding])
+
+
+def json_get(encoding: str, value: bytes, path: str) -> bytes | None:
+    """The JSON text at `path` (a JSON list of keys) of a valid document; None where there is none."""
+    text = value.decode(encoding, _LENIENT[encoding])
+    found = span(text, json.loads(path))
+    return None if found is None else text[slice(*found)].encode(encoding, _LENIENT[encoding])
+
+
+def json_null(encoding: str, value: bytes, path: str) -> bytes:
+    """A valid document with `null` in place of what is at `path`, every other byte as it was."""
+    text = value.decode(encoding, _LENIENT[encoding])
+    found = span(text, json.loads(path))
+    if found is None:
+        return value
+    return (text[: found[0]] + "null" + text[found[1] :]).encode(encoding, _LENIENT[encoding])
+
+
+def span(text: str, path: list[str]) -> tuple[int, int] | None:
+    """Where in a valid document the value at `path` stands; of equal keys the first, as SQLite reads it."""
+    position = _blanks(text, 0)
+    for key in path:
+        inside = _member(text, position, key)
+        if inside is None:
+            return None
+        position = inside
+    return position, _end(text, position)
+
+
+def _member(text: str, position: int, key: str) -> int | None:
+    if text[position] != "{":
+        return None
+    position = _blanks(text, position + 1)
+    while text[position] != "}":
+        match = _STRING.match(text, position)
+        if match is None:
+            return None
+        position = _blanks(text, _blanks(text, match.end()) + 1)  # past the colon
+        if json.loads(match[0], strict=False) == key:
+            return position
+        position = _blanks(text, _end(text, position))
+        if text[position] == ",":
+            position = _blanks(text, position + 1)
+    return None
+
+
+def _blanks(text: str, position: int) -> int:
+    while position < len(text) and text[position] in _BLANKS:
+        position += 1
+    return position
+
+
+def _end(text: str, position: int) -> int:
+    """Where the value that starts at `position` ends; counts brackets, since recursion has a limit."""
+    depth = 0
+    while True:
+        match = _STRING.match(text, position) or _ATOM.match(text, position)
+        if match:
+            position = match.end()
+        else:
+            depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(text[position], 0)
+            position += 1
+        if depth == 0:
+            return position

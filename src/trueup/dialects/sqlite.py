@@ -1,0 +1,362 @@
+"""SQLite, through the standard library's `sqlite3`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Select, func, literal
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
+from sqlalchemy.types import NullType
+
+from trueup.dialects import _sqlite_catalogue as catalogue
+from trueup.dialects import _sqlite_functions as functions
+from trueup.errors import NotChecked, StoreError, UsageError
+from trueup.store import Column, Dialect, Stage, Storage, Table
+
+BLANKS = " \t\n\r"
+RULES = {"case", "space", "unicode"}
+# a JSON value's first character says its type once it is known to be valid; numbers are the rest
+_FIRST = {"object": "{", "array": "[", "string": '"', "boolean": "tf", "null": "n"}
+_ARGUMENTS = 40  # SQLite takes 127 arguments, some builds 100; a column needs two
+_PLAIN_KEY = re.compile(r"[ !#-\[\]-~]*")
+_SWITCHES = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
+
+
+class Sqlite(Dialect):
+    """SQLite 3.38 or later.
+
+    Writing sessions enforce the declared foreign keys, unless the URL says that the application does
+    not (`sqlite:///app.db?foreign_keys=off`). JSON is text here, or a number; a BLOB is 'invalid'.
+    Text after a NUL character is data that SQLite's JSON functions do not see, so it is 'invalid' too.
+    """
+
+    name = "sqlite"
+    usual_storage: Storage = "text"
+    chunk_seconds = 0.03
+    nice = 3.0
+
+    # -- connecting -------------------------------------------------------------------------------
+    def engine(self, url: URL, *, write: bool) -> Engine:
+        """Sessions begin with BEGIN IMMEDIATE (`write`) or BEGIN.
+
+        Raises `UsageError` for a database that is no file; connecting raises `StoreError` when the file is not there.
+        """
+        path, foreign_keys = _place(url)
+
+        def connect() -> sqlite3.Connection:
+            return _connect(path, write=write, foreign_keys=foreign_keys)
+
+        engine = sa.create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
+        opening = "BEGIN IMMEDIATE" if write else "BEGIN"
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(opening))
+        return engine
+
+    def identity(self, connection: Connection) -> Mapping[str, str]:
+        """The file: its real path, device and inode, and the application's id."""
+        path = _file(connection)
+        about = Path(path).stat()
+        application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        return {
+            "engine": "sqlite",
+            "application_id": str(application),
+            "path": path,
+            "inode": f"{about.st_dev}:{about.st_ino}",
+        }
+
+    def place(self, connection: Connection) -> str:
+        """Host, path and inode."""
+        path = _file(connection)
+        return f"{socket.gethostname()}:{path}:{Path(path).stat().st_ino}"
+
+    def version(self, connection: Connection) -> str:
+        """The library's version, and a warning where it can lose commits in WAL mode."""
+        version = str(connection.scalar(sa.select(func.sqlite_version())))
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        if mode == "wal" and _wal_reset_bug():
+            return f"SQLite {version}, which can lose commits in WAL mode (fixed in 3.51.3)"
+        return f"SQLite {version}"
+
+    def now(self) -> ColumnElement[int]:
+        """The machine's clock."""
+        return sa.cast(func.strftime("%s", "now"), sa.Integer)
+
+    # -- the catalogue ----------------------------------------------------------------------------
+    def tables(self, connection: Connection) -> list[str]:
+        """The ordinary tables: no views, no virtual tables and none of their shadows."""
+        return list(catalogue.known(connection, self.journal_prefix))
+
+    def table(self, connection: Connection, name: str) -> Table:
+        """Read one table by PRAGMA."""
+        return catalogue.table(connection, self.journal_prefix, name)
+
+    def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
+        """Over every CREATE statement but the journal's: a new table may refer to one of `tables`."""
+        return catalogue.stamp(connection, self.journal_prefix)
+
+    # -- keys -------------------------------------------------------------------------------------
+    def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
+        """The raw values; their storage class is part of the key. A row with NULL in its key is never addressed."""
+        return [sa.type_coerce(row.c[name], NullType()) for name in table.key]
+
+    def token(self, raw: Any) -> str:
+        """The storage class is told by the quotes: `7`, `'7'`, `x'37'`."""
+        return functions.token(raw)
+
+    def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
+        """One JSON text, unpacked by SQLite: nothing is written, so that reading sessions can do it too."""
+        item = func.json_each(sa.bindparam("trueup_ops", type_=sa.Text)).table_valued("value", name="trueup_item")
+        columns: list[ColumnElement[Any]] = [
+            func.json_extract(item.c.value, f"$[{position}]", type_=NullType()).label(label)
+            for position, label in enumerate(["seq", "before", "after"])
+        ]
+        for position in range(len(table.key)):
+            token = func.json_extract(item.c.value, f"$[{position + 3}]", type_=sa.Text)
+            value = func.trueup_untoken(token, type_=NullType())
+            # what looks like text but came as bytes is text that is not UTF-8
+            text = sa.and_(func.substr(token, 1, 2) == "t'", func.typeof(value) == "blob")
+            columns.append(sa.case((text, sa.cast(value, sa.Text)), else_=value).label(f"k{position}"))
+        rows = [[seq, before, after, *tokens] for seq, before, after, tokens in ops]
+        return Stage(sa.select(*columns).subquery("trueup_stage"), {"trueup_ops": json.dumps(rows)})
+
+    # -- canonical bytes --------------------------------------------------------------------------
+    def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
+        """Storage class, length and bytes of every value; REAL by its eight bytes."""
+        pairs: list[tuple[ColumnElement[Any], ColumnElement[Any]]]
+        pairs = [(func.typeof(value), _plain(value)) for _, value in columns]
+        while len(pairs) > _ARGUMENTS:
+            groups = [pairs[start : start + _ARGUMENTS] for start in range(0, len(pairs), _ARGUMENTS)]
+            pairs = [
+                (literal("digest"), func.trueup_digest(*(part for pair in group for part in pair))) for group in groups
+            ]
+        return func.trueup_digest(*(part for pair in pairs for part in pair), type_=sa.Text)
+
+    def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """The column's affinity applied, which is not what CAST does."""
+        affinity = catalogue.affinity(column)
+        kind = func.typeof(value)
+        if affinity == "BLOB":
+            return sa.type_coerce(value, NullType())
+        if affinity == "TEXT":
+            stored = func.trueup_stored(value, literal("TEXT"), type_=NullType())
+            return sa.case((kind.in_(["integer", "real"]), stored), else_=value)
+        stored = func.trueup_stored(_plain(value), literal(affinity), type_=NullType())
+        return sa.case(
+            (kind == "text", func.coalesce(stored, value)), (kind.in_(["integer", "real"]), stored), else_=value
+        )
+
+    def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
+        """Text, numbers in full, blobs as `x'0a'`; bytes that are no text as escapes."""
+        short = sa.case((func.typeof(value).in_(["text", "blob"]), func.substr(_plain(value), 1, 800)), else_=value)
+        return func.trueup_preview(func.typeof(value), short, type_=sa.Text)
+
+    # -- JSON -------------------------------------------------------------------------------------
+    def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """One parse for each value: what is valid says its type by its first character."""
+        first = func.substr(func.ltrim(value, BLANKS), 1, 1)
+        number = sa.case((func.json_type(value) == "integer", "integer"), else_="double")
+        kinds = [(first == letter, kind) for kind, letters in _FIRST.items() for letter in letters]
+        return sa.case((value.is_(None), sa.null()), (_invalid(value), "invalid"), *kinds, else_=number)
+
+    def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
+        """By the first character where it decides: only what it lets through is parsed."""
+        numbers = {"integer", "double"} & set(types)
+        if "invalid" in types or len(numbers) == 1 or not types:
+            return super().json_is_not(value, storage, types)
+        letters = "".join(_FIRST[kind] for kind in types if kind in _FIRST) + ("-0123456789" if numbers else "")
+        near = func.instr(letters, func.substr(value, 1, 1))
+        far = func.instr(letters, func.substr(func.ltrim(value, BLANKS), 1, 1))
+        nothing = func.substr(value, 1, 1) == ""  # instr() finds an empty text anywhere
+        wrong = sa.or_(sa.and_(near == 0, far == 0), nothing)
+        return sa.case((value.is_(None), sa.false()), (wrong, sa.true()), else_=_invalid(value))
+
+    def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        """JSON text as the document spells it; of equal keys the first."""
+        if all(_PLAIN_KEY.fullmatch(key) for key in path):
+            found: ColumnElement[Any] = value.op("->")(literal(_path(path), sa.Text))
+        else:
+            found = sa.cast(func.trueup_json_get(_plain(value), json.dumps(list(path))), sa.Text)
+        return sa.case((self.json_valid(value, ["object"]), found), else_=sa.null())
+
+    def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """Strings decoded, all else as it is spelled."""
+        kind = self.json_type(value, storage)
+        spelled = func.trim(sa.cast(value, sa.Text), BLANKS)
+        # json_extract() cuts a string off at an escaped NUL, which would make broken text look whole:
+        # such a string stays as it is spelled, which is never JSON itself
+        nul = func.instr(func.replace(value, "\\\\", ""), "\\u0000") > 0
+        inner = func.substr(spelled, 2, func.length(spelled) - 2)
+        string = sa.case((nul, inner), else_=func.json_extract(value, "$"))
+        return sa.case((kind == "string", string), (kind.in_(["null", "invalid"]), sa.null()), else_=spelled)
+
+    def json_valid(self, text: ColumnElement[str], types: Sequence[str]) -> ColumnElement[bool]:
+        """What SQLite itself accepts, and what no NUL cuts off."""
+        return sa.and_(text.is_not(None), sa.not_(self.json_is_not(text, "text", types)))
+
+    def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
+        """The text itself: JSON is text here."""
+        return text
+
+    def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """The value as it is spelled; what is no JSON as a string, a BLOB as its hexadecimal digits."""
+        name = json.dumps(key, ensure_ascii=False)
+        text = sa.case((func.typeof(value) == "blob", func.hex(value)), else_=sa.cast(value, sa.Text))
+        inner = sa.case((_invalid(value), func.json_quote(text)), else_=sa.cast(value, sa.Text))
+        whole = literal("{" + name + ": ", sa.Text).concat(inner).concat(literal("}", sa.Text))
+        return sa.case((value.is_(None), literal("{" + name + ": null}", sa.Text)), else_=whole)
+
+    def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
+        """Every other byte of the document stays; a document without `path` stays as it is."""
+        changed = sa.cast(func.trueup_json_null(_plain(value), json.dumps(list(path))), sa.Text)
+        return sa.case((self.json_valid(value, ["object"]), changed), else_=value)
+
+    # -- numbers ----------------------------------------------------------------------------------
+    def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Text or a BLOB: a column declared to hold numbers takes either."""
+        return func.typeof(value).in_(["text", "blob"])
+
+    # -- text -------------------------------------------------------------------------------------
+    def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
+        """Unicode's full case folding, Unicode white space collapsed to one blank, NFC. Numbers and blobs stay."""
+        unknown = set(rules) - RULES
+        if unknown:
+            raise NotChecked(f"SQLite has no words for {', '.join(sorted(unknown))}")
+        folded = sa.cast(func.trueup_fold(_plain(value), ",".join(rules)), sa.Text)
+        return sa.case((func.typeof(value) == "text", folded), else_=value)
+
+    def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Equal, and of one storage class."""
+        same = sa.and_(func.typeof(left) == func.typeof(right), left.collate("BINARY") == right)
+        return sa.case((sa.or_(left.is_(None), right.is_(None)), sa.null()), else_=same)
+
+    def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
+        """What reads the same after a trip through INTEGER: no leading zeros, no plus, no blanks."""
+        number = sa.cast(text, sa.Integer)
+        return sa.case((sa.cast(number, sa.Text) == sa.cast(text, sa.Text), number), else_=sa.null())
+
+    # -- writing ----------------------------------------------------------------------------------
+    def writable(self, connection: Connection) -> str:
+        """The file and its folder (for the journal file beside it) must be writable."""
+        path = _file(connection)
+        for part, what in ((path, "the file"), (str(Path(path).parent), "the folder")):
+            if not os.access(part, os.W_OK):
+                return f"{what} {part!r} is read-only for this user"
+        return ""
+
+    def begin(self, connection: Connection) -> None:
+        """Nothing: the session was made with its limits, and BEGIN IMMEDIATE holds the only lock there is."""
+
+    def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """Unchanged: a writing transaction is alone."""
+        return statement
+
+    def enforce_references(self, connection: Connection, yes: bool) -> None:
+        """By PRAGMA; a URL with foreign_keys=off stays off."""
+        # not through SQLAlchemy: it would begin a transaction, and inside of one the PRAGMA does nothing
+        session = connection.connection.driver_connection
+        assert isinstance(session, sqlite3.Connection)
+        usual = connection.info.setdefault("foreign_keys", session.execute("PRAGMA foreign_keys").fetchone()[0])
+        session.execute("PRAGMA foreign_keys=ON" if yes and usual else "PRAGMA foreign_keys=OFF")
+
+    def retryable(self, error: BaseException) -> bool:
+        """BUSY and LOCKED."""
+        code = getattr(_original(error), "sqlite_errorcode", None)
+        return isinstance(code, int) and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+    def describe(self, error: BaseException) -> str:
+        """SQLite's own sentence, which names columns and never values, and the name of its code."""
+        original = _original(error)
+        name = getattr(original, "sqlite_errorname", "")
+        message = str(original).splitlines()[0] if str(original) else type(original).__name__
+        return f"{message} ({name})" if name else message
+
+
+def _original(error: BaseException) -> BaseException:
+    inner = getattr(error, "orig", None)
+    return inner if isinstance(inner, BaseException) else error
+
+
+def _place(url: URL) -> tuple[Path, bool]:
+    database = url.database or ""
+    if database in ("", ":memory:") or database.startswith("file:"):
+        raise UsageError("a SQLite database must be a file: sqlite:///relative.db or sqlite:////absolute.db")
+    options = dict(url.query)
+    switch = str(options.pop("foreign_keys", "on")).lower()
+    if options or switch not in _SWITCHES:
+        raise UsageError("a SQLite URL takes one option: foreign_keys=on or foreign_keys=off")
+    return Path(database).absolute(), _SWITCHES[switch]
+
+
+def _connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connection:
+    if sqlite3.sqlite_version_info < (3, 38):
+        raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; trueup needs 3.38, with its JSON operators")
+    if not path.is_file():
+        raise StoreError(f"there is no database file {str(path)!r}")
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode={'rw' if write else 'ro'}",
+        uri=True,
+        timeout=3.0,
+        isolation_level=None,  # the driver's own BEGIN would come too late
+        check_same_thread=False,
+    )
+    try:
+        # bytes that are not UTF-8 must not end a scan; `token` turns them back
+        connection.text_factory = lambda data: data.decode(errors="surrogateescape")
+        for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "busy_timeout=3000"):
+            connection.execute(f"PRAGMA {pragma}")
+        functions.register(connection)
+        if write:
+            _make_durable(connection, foreign_keys)
+        else:
+            connection.execute("PRAGMA query_only=ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_durable(connection: sqlite3.Connection, foreign_keys: bool) -> None:
+    connection.execute("PRAGMA foreign_keys=ON" if foreign_keys else "PRAGMA foreign_keys=OFF")
+    connection.execute("PRAGMA fullfsync=ON")
+    mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    # with a rollback journal FULL can lose the last commit to a power cut: its deletion is not synced
+    connection.execute("PRAGMA synchronous=FULL" if mode == "wal" else "PRAGMA synchronous=EXTRA")
+    if mode == "wal" and _wal_reset_bug():
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        with suppress(AttributeError):  # Python 3.11 cannot say it
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)  # type: ignore[attr-defined]  # from 3.12 on
+
+
+def _wal_reset_bug() -> bool:
+    """Whether two processes that write and checkpoint in WAL mode can lose commits, see sqlite.org/wal.html."""
+    version = sqlite3.sqlite_version_info
+    return version < (3, 51, 3) and not (3, 50, 7) <= version < (3, 51) and not (3, 44, 6) <= version < (3, 45)
+
+
+def _file(connection: Connection) -> str:
+    rows = connection.exec_driver_sql("PRAGMA database_list").all()
+    return os.path.realpath(next(str(row[2]) for row in rows if row[1] == "main"))
+
+
+def _plain(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """`value` in a form that a Python function can take: text as its bytes."""
+    return sa.case((func.typeof(value) == "text", sa.cast(value, sa.LargeBinary)), else_=value)
+
+
+def _invalid(value: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether a value that is not NULL is no JSON; the cheap tests come last, they seldom decide."""
+    nul = func.instr(value, func.char(0)) > 0
+    return sa.or_(func.json_valid(value) == 0, func.typeof(value) == "blob", nul)
+
+
+def _path(keys: Sequence[str]) -> str:
+    return "$" + "".join(f'."{key}"' for key in keys)
