@@ -118,13 +118,17 @@ class Chunk:
         target, row = self.target, self.target.row
         stage = self.dialect.stage(connection, target.table, [(op.seq, op.before, op.after, op.key) for op in ops])
         s = stage.relation.c
-        new = target.repair.sets(row)
-        after = [self.dialect.cast(new[name], row.column(name)) for name in target.group.columns]
+        new = target.repair.sets(row)  # of a delete nothing, though its images hold every column
+        after = [self.dialect.cast(new[name], row.column(name)) for name in target.group.columns if name in new]
         found: Select[Any] = (
             select(
-                literal(run_id), s.seq, s.before, s.after, row.digest(target.rest) if target.rest else literal(""),
+                literal(run_id),
+                s.seq,
+                s.before,
+                s.after,
+                row.digest(target.rest) if target.rest else literal(""),
                 *(row.relation.c[name] for name in [*target.table.key, *target.touched]),
-                *(after if target.group.action == "update" else []),
+                *after,
             )
             .select_from(stage.relation.join(row.relation, self.staged(s)))
             .where(row.digest(target.touched) == s.before, target.check.holds(row))
@@ -143,18 +147,25 @@ class Chunk:
     def classify(self, connection: Connection, run_id: str, chunk: int, ops: Sequence[Op]) -> dict[int, str]:
         """Record the operations that were not copied: why each row is left alone."""
         target, row = self.target, self.target.row
-        copied = {seq for (seq,) in connection.execute(
-            select(target.image.c.seq).where(target.in_chunk()),
-            {"run": run_id, "first": ops[0].seq, "last": ops[-1].seq})}
+        copied = {
+            seq
+            for (seq,) in connection.execute(
+                select(target.image.c.seq).where(target.in_chunk()),
+                {"run": run_id, "first": ops[0].seq, "last": ops[-1].seq},
+            )
+        }
         rest = [op for op in ops if op.seq not in copied]
         if not rest:
             return {}
         stage = self.dialect.stage(connection, target.table, [(op.seq, op.before, op.after, op.key) for op in rest])
         kept = target.kept_by_children() if target.group.action == "delete" else literal(1) == literal(0)
         seen = connection.execute(
-            select(stage.relation.c.seq, row.digest(target.touched),
-                   case((target.check.holds(row), 1), else_=0), case((kept, 1), else_=0))
-            .select_from(stage.relation.join(row.relation, self.staged(stage.relation.c))),
+            select(
+                stage.relation.c.seq,
+                row.digest(target.touched),
+                case((target.check.holds(row), 1), else_=0),
+                case((kept, 1), else_=0),
+            ).select_from(stage.relation.join(row.relation, self.staged(stage.relation.c))),
             dict(stage.parameters),
         ).all()
         facts = {int(seq): (now, held, child) for seq, now, held, child in seen}
@@ -162,9 +173,18 @@ class Chunk:
         for op in rest:
             state, reason = self.verdict(op, facts.get(op.seq))
             states[op.seq] = state
-            rows.append({"run_id": run_id, "seq": op.seq, "grp": target.number, "state": state, "reason": reason,
-                         "pk": ", ".join(op.key), "seen": facts[op.seq][0] if op.seq in facts else None,
-                         "chunk": chunk})
+            rows.append(
+                {
+                    "run_id": run_id,
+                    "seq": op.seq,
+                    "grp": target.number,
+                    "state": state,
+                    "reason": reason,
+                    "pk": ", ".join(op.key),
+                    "seen": facts[op.seq][0] if op.seq in facts else None,
+                    "chunk": chunk,
+                }
+            )
         connection.execute(insert(self.journal.op), rows)
         return states
 
@@ -192,17 +212,20 @@ class Chunk:
             result = connection.execute(delete(target.table.sql).where(mine), dict(span))
         else:
             values: dict[Any, Any] = {
-                columns[name]: target.image.c[f"a{i}"] for i, name in enumerate(target.group.columns)}
-            result = connection.execute(
-                update(target.table.sql).values(values | self.kept()).where(where), dict(span))
+                columns[name]: target.image.c[f"a{i}"] for i, name in enumerate(target.group.columns)
+            }
+            result = connection.execute(update(target.table.sql).values(values | self.kept()).where(where), dict(span))
         if result.rowcount != expected:
             raise Mismatch(f"{result.rowcount} rows were written where {expected} were planned")
 
     def kept(self) -> dict[Any, Any]:
         """Columns that the engine would renew by itself on any update, set to what they are."""
         columns = self.target.row.relation.c
-        return {columns[column.name]: columns[column.name] for column in self.target.table.stored()
-                if column.auto_update and column.name not in self.target.group.columns}
+        return {
+            columns[column.name]: columns[column.name]
+            for column in self.target.table.stored()
+            if column.auto_update and column.name not in self.target.group.columns
+        }
 
     def prove(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
         """Read the rows again, still locked: planned bytes, untouched columns as before, the finding gone."""
@@ -210,7 +233,8 @@ class Chunk:
         joined = target.image.join(row.relation, target.same_key())
         if target.group.action == "delete":
             left = connection.execute(
-                select(func.count()).select_from(joined).where(target.in_chunk()), dict(span)).scalar_one()
+                select(func.count()).select_from(joined).where(target.in_chunk()), dict(span)
+            ).scalar_one()
             if left:
                 raise Mismatch(f"{left} rows are still there after they were moved to quarantine")
             return
@@ -221,11 +245,16 @@ class Chunk:
                 tally(row.digest(target.touched) == image.after_digest),
                 tally(row.digest(target.rest) == image.rest_digest) if target.rest else func.count(),
                 tally(target.check.holds(row)),
-            ).select_from(joined).where(target.in_chunk()),
+            )
+            .select_from(joined)
+            .where(target.in_chunk()),
             dict(span),
         ).one()
-        for count, what in ((rows, "rows were found again"), (after, "rows hold the planned value"),
-                            (rest, "rows kept their other columns")):
+        for count, what in (
+            (rows, "rows were found again"),
+            (after, "rows hold the planned value"),
+            (rest, "rows kept their other columns"),
+        ):
             if count != expected:
                 raise Mismatch(f"{count or 0} of {expected} {what}")
         if broken:
@@ -234,15 +263,24 @@ class Chunk:
     def record(self, connection: Connection, span: Mapping[str, Any], chunk: int) -> None:
         """Enter the operations of this chunk as applied."""
         op, image = self.journal.op, self.target.image.c
-        done = select(image.run_id, image.seq, literal(self.target.number), literal("applied"),
-                      literal(chunk)).where(self.target.in_chunk())
+        done = select(image.run_id, image.seq, literal(self.target.number), literal("applied"), literal(chunk)).where(
+            self.target.in_chunk()
+        )
         connection.execute(insert(op).from_select(["run_id", "seq", "grp", "state", "chunk"], done), dict(span))
 
     def block(self, connection: Connection, run_id: str, chunk: int, op: Op, reason: str) -> None:
         """Enter one operation as impossible."""
-        connection.execute(insert(self.journal.op).values(
-            run_id=run_id, seq=op.seq, grp=self.target.number, state="blocked", reason=reason, pk=", ".join(op.key),
-            chunk=chunk))
+        connection.execute(
+            insert(self.journal.op).values(
+                run_id=run_id,
+                seq=op.seq,
+                grp=self.target.number,
+                state="blocked",
+                reason=reason,
+                pk=", ".join(op.key),
+                chunk=chunk,
+            )
+        )
 
     # -- undo -----------------------------------------------------------------------------------------------------
     def undo(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, str]:
@@ -250,16 +288,20 @@ class Chunk:
         if self.target.group.action == "delete":
             return self.bring_back(connection, run_id, seqs)
         before = self.current(connection, run_id, seqs)
-        states = {seq: "undone" if seq in before and before[seq][0] == before[seq][2] else "undo_conflict"
-                  for seq in seqs}
+        states = {
+            seq: "undone" if seq in before and before[seq][0] == before[seq][2] else "undo_conflict" for seq in seqs
+        }
         back = [seq for seq in seqs if states[seq] == "undone"]
         if back:
             columns = self.target.row.relation.c
             values: dict[Any, Any] = {
-                columns[name]: self.target.image.c[f"b{i}"] for i, name in enumerate(self.target.group.columns)}
+                columns[name]: self.target.image.c[f"b{i}"] for i, name in enumerate(self.target.group.columns)
+            }
             result = connection.execute(
-                update(self.target.table.sql).values(values | self.kept())
-                .where(self.target.same_key(), self.chosen(run_id, back)))
+                update(self.target.table.sql)
+                .values(values | self.kept())
+                .where(self.target.same_key(), self.chosen(run_id, back))
+            )
             if result.rowcount != len(back):
                 raise Mismatch(f"{result.rowcount} rows were given back where {len(back)} were locked")
             now = self.current(connection, run_id, back)
@@ -278,10 +320,17 @@ class Chunk:
     def current(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, tuple[str, str, str, str]]:
         """Lock the rows of `seqs`: their digest, that of their other columns, and the planned after and before."""
         target, row, image = self.target, self.target.row, self.target.image.c
-        statement: Select[Any] = select(
-            image.seq, row.digest(target.touched), row.digest(target.rest) if target.rest else literal(""),
-            image.after_digest, image.before_digest,
-        ).select_from(target.image.join(row.relation, target.same_key())).where(self.chosen(run_id, seqs))
+        statement: Select[Any] = (
+            select(
+                image.seq,
+                row.digest(target.touched),
+                row.digest(target.rest) if target.rest else literal(""),
+                image.after_digest,
+                image.before_digest,
+            )
+            .select_from(target.image.join(row.relation, target.same_key()))
+            .where(self.chosen(run_id, seqs))
+        )
         rows = connection.execute(self.dialect.locked(statement, row.relation))
         return {int(seq): (now, rest, after, before) for seq, now, rest, after, before in rows}
 
@@ -294,8 +343,9 @@ class Chunk:
             names = target.touched
             image = [target.image.c[f"b{i}"] for i, _ in enumerate(names)]
             rows = select(*image).where(self.chosen(run_id, back))
-            connection.execute(self.dialect.restoring(insert(target.table.sql)).from_select(
-                [columns[name] for name in names], rows))
+            connection.execute(
+                self.dialect.restoring(insert(target.table.sql)).from_select([columns[name] for name in names], rows)
+            )
             now = self.current(connection, run_id, back)
             if any(seq not in now or now[seq][0] != now[seq][3] for seq in back):
                 raise Mismatch("a row brought back does not show its old values")
@@ -312,17 +362,23 @@ class Chunk:
                 continue
             parent = target.row.database.row(reference.parent, alias="parent").relation
             pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
-            found = exists(select(literal(1)).select_from(parent).where(
-                and_(*(parent.c[theirs] == live.c[mine] for mine, theirs in pairs))).correlate(live))
+            found = exists(
+                select(literal(1))
+                .select_from(parent)
+                .where(and_(*(parent.c[theirs] == live.c[mine] for mine, theirs in pairs)))
+                .correlate(live)
+            )
             lost = connection.execute(
-                select(func.count()).select_from(target.image.join(live, target.same_key())).where(
-                    self.chosen(run_id, seqs), *(live.c[mine].is_not(None) for mine, _ in pairs), not_(found))
+                select(func.count())
+                .select_from(target.image.join(live, target.same_key()))
+                .where(self.chosen(run_id, seqs), *(live.c[mine].is_not(None) for mine, _ in pairs), not_(found))
             ).scalar_one()
             if lost:
                 raise Mismatch(f"the row of {reference.parent} that it refers to is gone")
 
-    def close(self, connection: Connection, run_id: str, states: Mapping[int, str], seen: Mapping[int, str],
-              reason: str = "") -> None:
+    def close(
+        self, connection: Connection, run_id: str, states: Mapping[int, str], seen: Mapping[int, str], reason: str = ""
+    ) -> None:
         """Enter the outcome of an undo."""
         op = self.journal.op
         back = [seq for seq, state in states.items() if state == "undone"]
@@ -332,15 +388,20 @@ class Chunk:
             if state == "undo_conflict":
                 gone = "the row is gone, or its key is taken" if seq not in seen else ""
                 text = reason or gone or "the application changed the row after the run; its value is kept"
-                connection.execute(update(op).where(op.c.run_id == run_id, op.c.seq == seq).values(
-                    state=state, reason=text, seen=seen.get(seq), pk=self.key_text(connection, run_id, seq)))
+                connection.execute(
+                    update(op)
+                    .where(op.c.run_id == run_id, op.c.seq == seq)
+                    .values(state=state, reason=text, seen=seen.get(seq), pk=self.key_text(connection, run_id, seq))
+                )
 
     def key_text(self, connection: Connection, run_id: str, seq: int) -> str:
         """The key of one operation, for a reader."""
         image = self.target.image
         relation = image.alias("i")
-        parts = [func.coalesce(self.dialect.preview(self.target.table.columns[name], relation.c[f"k{i}"]), "")
-                 for i, name in enumerate(self.target.table.key)]
+        parts = [
+            func.coalesce(self.dialect.preview(self.target.table.columns[name], relation.c[f"k{i}"]), "")
+            for i, name in enumerate(self.target.table.key)
+        ]
         row = connection.execute(select(*parts).where(relation.c.run_id == run_id, relation.c.seq == seq)).one()
         return ", ".join(str(part) for part in row)
 

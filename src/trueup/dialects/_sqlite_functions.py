@@ -121,6 +121,8 @@ def stored(scratch: sqlite3.Connection, encoding: str, value: Value, affinity: s
     }[declared]
     row: tuple[Value, ...] = scratch.execute(insert, (value,)).fetchone()
     scratch.execute("DELETE FROM s")
+    if affinity == "REAL" and isinstance(row[0], int):
+        return float(row[0])  # RETURNING shows the integer that a whole REAL is kept as; SELECT shows the REAL
     return None if text and isinstance(row[0], str) else row[0]
 
 

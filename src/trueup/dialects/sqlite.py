@@ -224,6 +224,11 @@ class Sqlite(Dialect):
         """Text or a BLOB: a column declared to hold numbers takes either."""
         return func.typeof(value).in_(["text", "blob"])
 
+    # -- numbers ----------------------------------------------------------------------------------
+    def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Text and blobs, which a column of numbers takes when they do not read as one."""
+        return func.typeof(value).in_(["text", "blob"])
+
     # -- text -------------------------------------------------------------------------------------
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
         """Unicode's full case folding, Unicode white space collapsed to one blank, NFC. Numbers and blobs stay."""
