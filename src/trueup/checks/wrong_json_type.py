@@ -1,0 +1,237 @@
+"""JSON values of the wrong type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, ClassVar
+
+from sqlalchemy import ColumnElement, and_, case, false, func, literal, null, or_, select
+
+from trueup.check import Check, Database, Json, Repair, Row, RowCheck
+from trueup.errors import UsageError
+from trueup.repairs import always, nullify
+from trueup.store import JSON_TYPES, Column, Table
+
+#: The word of the profile for SQL NULL, and for a path that is not there.
+SQL_NULL = "SQL NULL"
+ABSENT = "absent"
+WRAP_KEY = "raw_value"
+
+_WORDS = {
+    "object": "an object",
+    "array": "an array",
+    "string": "a string",
+    "integer": "an integer",
+    "double": "a double",
+    "boolean": "a boolean",
+    "number": "a number",
+    "null": "JSON null",
+    "invalid": "text that is not JSON",
+}
+_TYPES = (*JSON_TYPES[:-1], "number")
+_SAMPLE = 5000
+_ENOUGH = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongJsonType(RowCheck):
+    """A JSON column, or a path inside one, holds a value of another type than the application expects.
+
+    **Why it is bad.** Code that reads `row.metadata["quiz_id"]` fails on the first row that holds a
+    number or a list, and takes the whole job with it. Filters and aggregates on a key skip such rows silently.
+
+    **How it happens.** `json.dumps` of what is written to a JSON column anyway (an object encoded twice is a
+    string), migrations from text columns, edits by hand, bulk paths that pass by the model's validation.
+
+    **Options.** `column` is a column, or a path inside it such as `metadata.time_spent_ms`. `expected` is one or
+    many of object, array, string, integer, double, boolean, null, or number (integer or double). SQL NULL, and a
+    path that is not there, are allowed unless `null: false`. JSON null is a value of its own and broken unless
+    `expected` names it.
+
+    **Repairs.** `decode` (lossless) takes off the second encoding where what is inside is of an expected type.
+    `wrap` (lossless) puts the value into an object under the key `raw_value`, where an object is expected.
+    `nullify` (lossy) sets the column to SQL NULL, or a path to JSON null where `expected` allows it.
+
+    **Example.**
+
+    ```sql
+    CREATE TABLE events (id INTEGER PRIMARY KEY, metadata TEXT);
+    INSERT INTO events (id, metadata) VALUES
+      (1, '{"quiz_id": 7}'), (2, '{"quiz_id": 8}'), (3, NULL), (4, '{}'), (5, '{}'), (6, '{}'), (7, '{}'),
+      (8, '"{\\"quiz_id\\": 9}"'), (9, '42.5'), (10, 'null');
+    ```
+
+    ```yaml
+    checks:
+      - kind: wrong-json-type
+        table: events
+        column: metadata
+        expected: object
+    ```
+
+    Finds 3.
+    """
+
+    kind: ClassVar[str] = "wrong-json-type"
+
+    column: str
+    expected: tuple[str, ...]
+    null: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.expected:
+            raise ValueError(f"{self.kind} needs a type in 'expected': {', '.join(_TYPES)}")
+        for word in self.expected:
+            if word not in _TYPES:
+                near = get_close_matches(word, _TYPES, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(_TYPES)}"
+                raise ValueError(f"{self.kind} knows no JSON type {word!r}{hint}")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column, or the path inside it."""
+        return (self.column,)
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The expected JSON types; `number` stands for two."""
+        words = [part for word in self.expected for part in (("integer", "double") if word == "number" else (word,))]
+        return tuple(dict.fromkeys(words))
+
+    def holds(self, row: Row) -> ColumnElement[bool]:
+        """Present and of another type, or not there although it must be."""
+        value = self._json(row)
+        if self.null:
+            return value.is_not(self.types)
+        return or_(value.is_not(self.types), value.value.is_(None))
+
+    def profile(self, row: Row) -> ColumnElement[str]:
+        """The JSON type, with words of their own for SQL NULL and for a path that is not there."""
+        return func.coalesce(self._json(row).type(), literal(ABSENT if self._path(row) else SQL_NULL))
+
+    def tally(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
+        """What is not there, and each expected type but the first, which the rest of the healthy rows have."""
+        value = self._json(row)
+        counted: dict[str, ColumnElement[bool]] = {}
+        if self.null:
+            counted[ABSENT if self._path(row) else SQL_NULL] = value.value.is_(None)
+        for word in self.types[1:]:
+            counted[word] = func.coalesce(value.type() == word, false())
+        return counted
+
+    @property
+    def ordinary_word(self) -> str:
+        """The first expected type."""
+        return self.types[0]
+
+    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        """The JSON type, whether JSON of an expected type hides in a string, and the value."""
+        value = self._json(row)
+        column = row.column(row.place(self.column)[0])
+        shown = row.dialect.preview(column, row[column.name])
+        if self._path(row):
+            shown = row.dialect.preview(_TEXT, value.text())
+        return {"type": self.profile(row), "encoded_twice": value.holds_json(self.types), "value": shown}
+
+    def message(self, evidence: Mapping[str, Any]) -> str:
+        """`events.metadata holds an integer, not an object`; with the value where it is known."""
+        place, wanted = f"{self.table}.{self.column}", " or ".join(_WORDS[word] for word in self.expected)
+        word = str(evidence.get("type"))
+        if word in (SQL_NULL, "None"):
+            return f"{place} is NULL, not {wanted}"
+        if word == ABSENT:
+            return f"{place} is not there, it must be {wanted}"
+        held = _WORDS.get(word, word)
+        if evidence.get("encoded_twice"):
+            held = f"{wanted if len(self.expected) == 1 else 'JSON'} encoded twice"
+        if word != "null" and evidence.get("value") is not None:
+            return f"{place} is {evidence['value']} ({held}), not {wanted}"
+        return f"{place} holds {held}, not {wanted}"
+
+    def repairs(self) -> Sequence[Repair]:
+        """`decode`, `wrap` where an object is expected, `nullify` where NULL is allowed."""
+        decode = Repair("decode", "lossless", fits=self._decodes, sets=self._decoded)
+        wrap = Repair("wrap", "lossless", fits=self._wraps, sets=self._wrapped)
+        forget = Repair("nullify", "lossy", fits=self._nullable, sets=self._nulled)
+        return [decode, *([wrap] if "object" in self.types else []), forget]
+
+    @classmethod
+    def propose(cls, database: Database) -> Iterator[Check]:
+        """One for each column whose JSON is nearly always of one type, by a sample of its rows."""
+        for table in database.tables():
+            for column in table.stored():
+                if column.storage or column.family == "text":
+                    expected = _usual(database, table, column)
+                    if expected:
+                        yield cls(table=table.name, column=column.name, expected=expected)
+
+    def _json(self, row: Row) -> Json:
+        name, _ = row.place(self.column)
+        column = row.column(name)
+        if column.storage is None and (column.numeric or column.integer or column.family in ("bit", "float")):
+            raise UsageError(f"{self.table}.{name} is a column of numbers, which hold no JSON")
+        return row.json(self.column)
+
+    def _path(self, row: Row) -> tuple[str, ...]:
+        return row.place(self.column)[1]
+
+    def _decodes(self, row: Row) -> ColumnElement[bool]:
+        return always(False) if self._path(row) else self._json(row).holds_json(self.types)
+
+    def _decoded(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        name, path = row.place(self.column)
+        return {name: row[name] if path else row.dialect.json_parse(self._json(row).text(), row.column(name))}
+
+    def _wraps(self, row: Row) -> ColumnElement[bool]:
+        if self._path(row):
+            return always(False)
+        # JSON null in an object says no more than NULL does, and what is not JSON cannot stand inside JSON
+        return and_(self.holds(row), func.coalesce(self._json(row).type().not_in(["null", "invalid"]), False))
+
+    def _wrapped(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        name, path = row.place(self.column)
+        return {name: row[name] if path else row.dialect.json_wrap(WRAP_KEY, row[name], row.column(name))}
+
+    def _nullable(self, row: Row) -> ColumnElement[bool]:
+        if self._path(row):
+            return and_(always("null" in self.types), self._json(row).value.is_not(None))
+        return and_(always(self.null), nullify(self.column).fits(row))
+
+    def _nulled(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        name, path = row.place(self.column)
+        if not path:
+            return {name: null()}
+        return {name: row.dialect.json_set_null(row[name], row.column(name), path)}
+
+
+_TEXT = Column("text", "text", True, "text")
+
+
+def _usual(database: Database, table: Table, column: Column) -> tuple[str, ...]:
+    """The type that nine in ten values of a sample have; none for few values, a mixture, or text that is no JSON."""
+    relation = database.row(table.name).relation
+    value = relation.c[column.name]
+    sample = select(value.label("v")).where(value.is_not(None)).limit(_SAMPLE).subquery()
+    if column.storage is None:
+        structured = case((or_(sample.c.v.like("{%"), sample.c.v.like("[%"), sample.c.v == "null"), 1), else_=0)
+        ((rows, hits),) = database.ask(select(func.count(), func.sum(structured)).select_from(sample))
+        if rows < _ENOUGH or int(hits) < 0.9 * rows:
+            return ()
+    word = database.dialect.json_type(sample.c.v, column.storage or "text")
+    counts = {str(name): int(count) for name, count in database.ask(select(word, func.count()).group_by(word))}
+    nulls = counts.pop("null", 0)
+    rows = sum(counts.values())
+    if rows < _ENOUGH:
+        return ()
+    if "integer" in counts and "double" in counts:
+        counts["number"] = counts.pop("integer") + counts.pop("double")
+    usual = max(counts, key=lambda name: counts[name])
+    if counts[usual] < 0.9 * rows or usual == "invalid" or (column.storage is None and usual not in _NESTED):
+        return ()
+    # many ORMs write JSON null for None: where it is common, it is meant
+    return (usual, "null") if nulls > 0.1 * (rows + nulls) else (usual,)
+
+
+_NESTED = ("object", "array")
