@@ -99,7 +99,7 @@ def test_a_value_of_the_environment_cannot_become_yaml_nor_be_expanded_again(wri
     assert check.name == "x a: [${OTHER}]\n- b ${NAME} $5"
 
 
-MESSAGES = {
+MESSAGES: dict[str, tuple[str | bytes, str]] = {
     "nothing": ("", "trueup.yaml: the file is empty"),
     "a list": ("- a", "trueup.yaml:1: the configuration must be a mapping (name: value), it is a list"),
     "an unknown top option": (

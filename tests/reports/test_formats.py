@@ -2,11 +2,13 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.reports.examples import HOSTILE, broken, clean, failed, finding, scan
+from trueup.errors import UsageError
 from trueup.findings import Finding, Record, Source
 from trueup.reports import plain
 from trueup.reports.csv import COLUMNS, Csv, cell
@@ -87,6 +89,13 @@ def test_parquet_is_read_back_by_arrow(tmp_path: Path) -> None:
     assert [row["key"] for row in rows] == [["1"], ["2"], ["a,b", "-5\n"], None]
     assert [row["line"] for row in rows] == [None, None, None, 3]
     assert json.loads(rows[2]["evidence"]) == {"value": str(2**60), "f": "nan"}
+
+
+def test_parquet_without_its_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError) as caught:
+        Parquet(tmp_path / "f.parquet")
+    assert str(caught.value) == ("Parquet needs pyarrow: pip install 'trueup[parquet]'; .csv and .jsonl need nothing")
 
 
 def test_a_scan_as_json_keeps_its_keys() -> None:

@@ -177,7 +177,7 @@ def test_a_run_says_what_became_of_each_operation_and_whether_it_can_be_undone()
     told = text(run_report(run(), next_steps=[("trueup verify last", "proves it")]))
     assert told == (
         """\
-run 20261121-ab12: applied - finished
+run 20261121-ab12: applied - finished, 1 left alone
   where    production, store app
   plan     1,234 operations, digest ab12cd34
   because  the importer wrote text until 4f2a1c
@@ -211,7 +211,8 @@ def test_a_dry_run_speaks_of_what_would_be() -> None:
 def test_a_run_that_stopped_says_how_much_is_open() -> None:
     told = text(run_report(run(state="stopped", states={"applied": 100}, paused=True)))
     assert told.startswith(
-        "run 20261121-ab12: stopped - stopped before the end; what was written stands and is journaled; paused\n"
+        "run 20261121-ab12: stopped - stopped before the end; what was written stands and is journaled, "
+        "1 left alone, paused\n"
     )
     assert "  1,134  open     not reached, as it was before the run\n" in told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ PRODUCTION = "production"
 @click.command(
     cls=Command,
     epilog="""
-    trueup apply plan.jsonl                                        changes nothing, says how to confirm
+    trueup apply plan.jsonl          changes nothing, says how to confirm
     trueup apply plan.jsonl --yes
     trueup apply plan.jsonl --confirm production:1234:ab12cd34
     """,
@@ -46,7 +47,13 @@ def apply(plan: str, path: str | None, store: str, yes: bool, confirm: str, beca
     with Shown() as progress:
         report = run.apply(config, plan, confirm=word, because=because, progress=progress)
     where = source(path, store)
-    show(run_report(report, next_steps=_after_apply(report, plan, expected, where)))
+    asks = preview.summary.letter in ("C", "D") and not (because or preview.plan.because).strip()
+    reason = f"--because {shlex.quote(because or 'what caused this')}" if because or asks else ""
+    show(
+        run_report(
+            report, next_steps=_after_apply(report, spoken("apply", shlex.quote(plan), where, reason), expected, where)
+        )
+    )
     return exit_code(report)
 
 
@@ -124,18 +131,15 @@ def exit_code(report: RunReport) -> int:
     return 1 if report.listed else 0
 
 
-def _after_apply(report: RunReport, plan: str, expected: str, where: str) -> list[tuple[str, str]]:
-    import shlex
-
-    path = shlex.quote(plan)
+def _after_apply(report: RunReport, again: str, expected: str, where: str) -> list[tuple[str, str]]:
+    confirmed = f"{again} {confirming(report.environment, expected)}"
     if report.dry_run:
-        confirmed = confirming(report.environment, expected)
-        return [(spoken("apply", path, where, confirmed), "makes these changes")]
+        return [(confirmed, "makes these changes")]
     if report.state == "failed":
         return [(spoken("undo", report.run_id, where), "shows what taking it back would do")]
     if report.state in ("stopped", "applying"):
         return [
-            (spoken("apply", path, where, confirming(report.environment, expected)), "goes on from here"),
+            (confirmed, "goes on from here"),
             (spoken("undo", report.run_id, where), "shows what taking it back would do"),
         ]
     return [

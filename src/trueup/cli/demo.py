@@ -177,8 +177,10 @@ class Story:
         )
         self.say("A dry run looks at each row as apply would. The row that was written meanwhile is noticed.")
         self.run("apply", "plan.jsonl")
-        self.say("Now for real: in small transactions, each with its journal, the old values copied beside. It ends "
-                 "with 1, as a row was left alone.")
+        self.say(
+            "Now for real: in small transactions, each with its journal, the old values copied beside. It ends "
+            "with 1, as a row was left alone."
+        )
         self.run("apply", "plan.jsonl", "--yes", expected=1)
         self.say("Did it do what it says, and nothing else? Each row is read again, and the checks are run again.")
         self.run("verify", "last")

@@ -106,20 +106,20 @@ def _kind(check: Check) -> str:
 
 
 def _options(check: Check) -> Mapping[str, Any]:
-    """The options that are not their default; the one store need not be named."""
-    from dataclasses import MISSING, fields
+    """The options without which it would be another check; the one store need not be named."""
+    from trueup.config import build_check, check_options
 
-    from trueup.config import check_options
-    from trueup.options import option_name
-
-    told = check_options(check)
-    kept: dict[str, Any] = {"name": check.title}
-    for field in fields(check):
-        name = option_name(field)
-        default = field.default_factory() if field.default_factory is not MISSING else field.default
-        if field.init and name not in ("name", "store") and getattr(check, field.name) != default:
-            kept[name] = told[name]
-    return kept
+    kept = {**check_options(check), "name": check.title, "store": ""}
+    whole = build_check(_kind(check), kept)
+    # from behind, so that of two ways to say it the first stays
+    for name in reversed([name for name in kept if name != "name"]):
+        less = {other: value for other, value in kept.items() if other != name}
+        try:
+            if build_check(_kind(check), less) == whole:
+                kept = less
+        except UsageError:
+            continue  # it cannot be left out
+    return {"name": kept.pop("name"), **kept}
 
 
 def _tail() -> Iterator[str]:
@@ -155,11 +155,11 @@ def scalar(text: str) -> str:
 
 
 def flow(value: Any) -> str:
-    """JSON without floats as YAML on one line."""
+    """JSON without floats as YAML on one line; a list of one is written as the one, as every option takes it."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{scalar(str(key))}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(flow(item) for item in value) + "]"
+        return flow(value[0]) if len(value) == 1 else "[" + ", ".join(flow(item) for item in value) + "]"
     if isinstance(value, str):
         return scalar(value)
     return (

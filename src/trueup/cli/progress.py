@@ -34,6 +34,7 @@ class Shown:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._bar: Any = None
+        self._task: Any = None
         self._label, self._reason = "", ""
         self._total: int | None = None
         self._done = 0
@@ -59,21 +60,26 @@ class Shown:
             self._label, self._total, self._done, self._reason = safe(label, 60), total, 0, ""
             self._began = self._clock()
             if self._bar is not None:
-                self._bar.reset(0, total=total, description=self._label, reason="")
+                # reset() takes a total of None for the total it had
+                self._bar.remove_task(self._task)
+                self._add()
 
     def advance(self, count: int) -> None:
         """See `trueup.results.Progress`."""
         with self._lock:
             self._done += count
             if self._bar is not None:
-                self._bar.update(0, completed=self._done)
+                self._bar.update(self._task, completed=self._done)
 
     def waiting(self, reason: str) -> None:
         """See `trueup.results.Progress`."""
         with self._lock:
-            self._reason = safe(reason, 100)
+            self._reason = f"waiting: {safe(reason, 100)}" if reason else ""
             if self._bar is not None:
-                self._bar.update(0, reason=f"waiting: {self._reason}" if reason else "")
+                self._bar.update(self._task, reason=self._reason)
+
+    def _add(self) -> None:
+        self._task = self._bar.add_task(self._label, total=self._total, completed=self._done, reason=self._reason)
 
     def _watch(self) -> None:
         if self._terminal:
@@ -97,7 +103,7 @@ class Shown:
             if 0 < self._done < self._total:
                 parts.append(f"about {duration(spent / self._done * (self._total - self._done))} left")
         if self._reason:
-            parts.append(f"waiting: {self._reason}")
+            parts.append(self._reason)
         return ", ".join(parts)
 
     def _draw(self) -> None:
@@ -115,5 +121,5 @@ class Shown:
                 console=console,
                 transient=True,
             )
-            self._bar.add_task(self._label, total=self._total, completed=self._done, reason=self._reason)
+            self._add()
             self._bar.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -119,5 +120,8 @@ def sql(path: str | None, store: str, only: tuple[str, ...], dialect: str) -> in
 
     for statement in run.statements(read_config(path, store), only=only, dialect=dialect):
         text = statement.sql.rstrip().rstrip(";")
+        if sys.stdout.isatty():
+            # a name in the catalogue may hold what a terminal obeys; a file gets the exact bytes
+            text = "\n".join(safe(line) for line in text.split("\n"))
         click.echo(f"-- {safe(statement.check)}: {safe(statement.purpose)}\n{text};\n")
     return 0

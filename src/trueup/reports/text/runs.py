@@ -55,10 +55,8 @@ def _run(run: RunReport) -> Iterator[RenderableType]:
         yield line((f"{what}: nothing was written", STRONG))
     else:
         meaning, style = STATES.get(run.state, ("", ""))
-        paused = "; paused" if run.paused else ""
-        yield line(
-            "run ", (run.run_id, STRONG), ": ", (run.state, style), f" - {meaning}{paused}" if meaning else paused
-        )
+        told = [meaning, f"{number(len(run.listed))} left alone" if run.listed else "", "paused" if run.paused else ""]
+        yield line("run ", (run.run_id, STRONG), ": ", (run.state, style), " - ", ", ".join(filter(None, told)))
     yield indented(_facts(run))
     if run.states:
         yield indented(blank(), _states(run))
