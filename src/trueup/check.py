@@ -130,11 +130,16 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The broken rows of a check as a relation: `source` joined as needed, filtered by `where`."""
+    """The broken rows of a check as a relation: `source` joined as needed, filtered by `where`.
+
+    `facts` is evidence that only the whole query knows (such as which of several rows is kept); the second look
+    then runs this query again, where it otherwise asks `holds` of each row.
+    """
 
     row: Row
     source: FromClause
     where: ColumnElement[bool]
+    facts: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,7 @@ class Look:
             parts["word"] = word
         for name in filter(None, [check.group_by]):
             parts["group"] = row.dialect.preview(row.column(name), row[name])
-        for name, expression in check.evidence(row).items():
+        for name, expression in {**check.evidence(row), **self.broken.facts}.items():
             if self.values or not name.startswith("value"):
                 parts[f"e.{name}"] = expression
         for name in check.context:
@@ -92,9 +92,12 @@ class Look:
             first = names[0]
             shown.append((mine, dialect.preview(row.column(first), row[first])))
             then.append((mine, dialect.preview(row.column(first), new[first])))
-        return {"before": case(*before, else_=""), "after": case(*after, else_="") if after else literal(""),
-                "shown": case(*shown, else_=null()) if shown else null(),
-                "then": case(*then, else_=null()) if then else null()}
+        return {
+            "before": case(*before, else_=""),
+            "after": case(*after, else_="") if after else literal(""),
+            "shown": case(*shown, else_=null()) if shown else null(),
+            "then": case(*then, else_=null()) if then else null(),
+        }
 
     def pages(self, keys: Iterator[Key]) -> Iterator[tuple[list[Seen], int]]:
         """For batches of keys: the rows that are still broken, and how many keys were looked at."""
@@ -112,15 +115,17 @@ class Look:
         began = time.perf_counter()
         table = self.row.table
         stage = self.database.dialect.stage(
-            self.database.connection, table, [(i, "", "", key) for i, key in enumerate(keys)])
+            self.database.connection, table, [(i, "", "", key) for i, key in enumerate(keys)]
+        )
         s, columns = stage.relation.c, self.row.relation.c
         same = and_(*(columns[name] == s[f"k{i}"] for i, name in enumerate(table.key)))
         statement: Select[Any] = select(s.seq, *self._parts.values())
-        if self.broken.source is self.row.relation:
+        if self.broken.source is self.row.relation or self.broken.facts:
             statement = statement.select_from(stage.relation.join(self.broken.source, same)).where(self.broken.where)
         else:
             statement = statement.select_from(stage.relation.join(self.row.relation, same)).where(
-                self.check.holds(self.row))
+                self.check.holds(self.row)
+            )
         rows = self.database.connection.execute(statement, dict(stage.parameters)).all()
         self.database.connection.rollback()
         if time.perf_counter() - began > SLOW:
@@ -138,9 +143,17 @@ class Look:
         group = plain(facts.get("group"))
         shown, then = facts.get("shown"), facts.get("then")
         hide = plain if self.values else masked
-        return Seen(key, evidence, str(plain(facts.get("word")) or ""), "" if group is None else str(group),
-                    self.check.group_of(group), int(facts["choice"]), facts.get("before") or "",
-                    facts.get("after") or "", (str(hide(shown)), str(hide(then))) if self.images else ("", ""))
+        return Seen(
+            key,
+            evidence,
+            str(plain(facts.get("word")) or ""),
+            "" if group is None else str(group),
+            self.check.group_of(group),
+            int(facts["choice"]),
+            facts.get("before") or "",
+            facts.get("after") or "",
+            (str(hide(shown)), str(hide(then))) if self.images else ("", ""),
+        )
 
     def finding(self, seen: Seen) -> Finding:
         """The row as a finding."""
@@ -163,5 +176,3 @@ def masked(value: Any) -> str:
         return "NULL"
     length = len(str(plain(value)))
     return f"{'200 or more' if length >= 200 else length} character{'' if length == 1 else 's'}"
-
-
