@@ -124,6 +124,14 @@ def test_a_broken_export_leaves_nothing_behind(trueup: Trueup, monkeypatch: pyte
     assert not Path("all.csv.part").exists()
 
 
+def test_a_full_disk_is_one_line(trueup: Trueup) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    Path("full.csv").symlink_to("/dev/full")
+    told = trueup("scan", "--export", "full.csv")
+    assert (told.code, told.err) == (2, "trueup: cannot write 'full.csv': No space left on device\n")
+
+
 def test_a_device_is_written_to_and_not_replaced(trueup: Trueup) -> None:
     assert trueup("scan", "--json", os.devnull).code == 1
     assert not Path(os.devnull).is_file()

@@ -34,6 +34,8 @@ MESSAGES = {
     ),
     "scan --export nowhere/f.csv": "trueup: cannot write 'nowhere/f.csv': No such file or directory\n",
     "scan --json nowhere/f.json": "trueup: cannot write 'nowhere/f.json': No such file or directory\n",
+    "scan --json .": "trueup: cannot write '.': Is a directory\n",
+    "init sqlite:///shop.db -o nowhere/t.yaml": "trueup: cannot write 'nowhere/t.yaml': No such file or directory\n",
     "plan --repair metadata": (
         "trueup: --repair takes CHECK=REPAIR, as in orders-have-users=nullify; it is 'metadata'\n"
     ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,11 +34,33 @@ def export_format(path: str) -> type[Export]:
     return known[ending]
 
 
+def writable(path: str | None) -> None:
+    """Raise `UsageError` now when `path` cannot become a file, so that no scan is made in vain."""
+    if path is None or path == "-":
+        return
+    target = Path(path)
+    with _told(path):
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not target.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if not os.access(target.parent, os.W_OK) and not target.exists():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+@contextmanager
+def _told(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot write {path!r}: {error.strerror or type(error).__name__}") from None
+
+
 @contextmanager
 def whole(path: str) -> Iterator[Path]:
     """A path to write to; what is there becomes `path` when the block ends well, and vanishes when it does not.
 
-    A pipe or a device is written to directly. Raises `UsageError` when it cannot be written.
+    A pipe or a device is written to directly.
     """
     target = Path(path)
     if target.exists() and not target.is_file():
@@ -45,10 +69,8 @@ def whole(path: str) -> Iterator[Path]:
     part = target.with_name(target.name + ".part")
     try:
         yield part
-        part.replace(target)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UsageError(f"cannot write {path!r}: {error.strerror or type(error).__name__}") from None
+        with _told(path):
+            part.replace(target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -61,12 +83,21 @@ def exporting(path: str | None) -> Iterator[Callable[[Finding], None] | None]:
         yield None
         return
     kind = export_format(path)
+    writable(path)
     with whole(path) as part:
-        export = kind(part)
+        with _told(path):
+            export = kind(part)
+
+        def sink(finding: Finding) -> None:
+            # only what the file says is about the file: a scan has errors of its own
+            with _told(path):
+                export.add(finding)
+
         try:
-            yield export.add
+            yield sink
         finally:
-            export.close()
+            with _told(path):
+                export.close()
 
 
 def write_text(path: str, text: str) -> None:
@@ -74,5 +105,5 @@ def write_text(path: str, text: str) -> None:
     if path == "-":
         sys.stdout.write(text)
         return
-    with whole(path) as part:
+    with whole(path) as part, _told(path):
         part.write_text(text, encoding="utf-8")

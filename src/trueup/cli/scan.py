@@ -53,10 +53,11 @@ def scan(
     With a URL and no configuration the checks are derived from the catalogue and the data.
     """
     from trueup import run
-    from trueup.cli.outputs import exporting, write_text
+    from trueup.cli.outputs import exporting, writable, write_text
     from trueup.cli.progress import Shown
 
     config = _config(url, path, store)
+    writable(json_path)
     if config.derived:
         config = replace(config, checks=tuple(run.propose(config)))
     with exporting(export_path) as sink, Shown() as progress:
