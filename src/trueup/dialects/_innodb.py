@@ -1,0 +1,328 @@
+"""What MySQL and MariaDB have in common: sessions, keys, canonical bytes, text and locks."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, func, literal
+from sqlalchemy.engine import URL
+
+from trueup.dialects import _innodb_catalogue as catalogue
+from trueup.dialects import _innodb_session as session
+from trueup.dialects._innodb_sql import UTF8, Kind, bytes_of, cast_as, json_table, kind_of, text_of, using
+from trueup.errors import NotChecked, Refused
+from trueup.store import Column, Dialect, Load, Stage, Table
+
+#: More statements than this at work at once: the server is busy. The default of Percona's tools.
+BUSY = 25
+LONGEST_INTEGER = 18
+
+
+class InnoDB(Dialect):
+    """MySQL or MariaDB. Text in the journal's hands is text in utf8mb4, whatever the column's character set."""
+
+    #: The oldest version that can be written, as `version()` spells it.
+    oldest: tuple[int, int, int]
+    #: A regular expression for a run of Unicode's white space.
+    blanks: str
+
+    # -- connecting -------------------------------------------------------------------------------
+    def engine(self, url: URL, *, write: bool) -> Engine:
+        """Sessions in UTC, READ COMMITTED, strict, with short lock waits; by mysqlclient, else PyMySQL.
+
+        Raises `UsageError` when neither is there, or the URL names no database.
+        """
+        return session.engine(url, write=write)
+
+    def actual(self, connection: Connection) -> str:
+        """`mysql` or `mariadb`, by what the server says of itself."""
+        words = connection.exec_driver_sql("SELECT CONCAT(VERSION(), ' ', @@version_comment)").scalar_one()
+        return "mariadb" if session.is_mariadb(str(words)) else "mysql"
+
+    def place(self, connection: Connection) -> str:
+        """Host, port and data directory."""
+        return str(connection.exec_driver_sql("SELECT CONCAT_WS(':', @@hostname, @@port, @@datadir)").scalar_one())
+
+    def now(self) -> ColumnElement[int]:
+        """The server's clock."""
+        return func.unix_timestamp(type_=sa.BigInteger)
+
+    # -- the catalogue ----------------------------------------------------------------------------
+    def tables(self, connection: Connection) -> list[str]:
+        """The base tables of the database that the URL names."""
+        return list(catalogue.known(connection, self.journal_prefix))
+
+    def table(self, connection: Connection, name: str) -> Table:
+        """Read one base table; `rows` is exact below 100,000."""
+        return catalogue.table(connection, self.journal_prefix, name, mariadb=self.name == "mariadb")
+
+    def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
+        """By SHOW CREATE TABLE and the triggers. A foreign key that another table declares meanwhile is not in it."""
+        return catalogue.stamp(connection, [table.name for table in tables])
+
+    # -- keys -------------------------------------------------------------------------------------
+    def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
+        """Text; bytes, and text in a character set that is not lossless, as hexadecimal digits."""
+        return [self._token(row.c[name], kind_of(table.columns[name].ddl)) for name in table.key]
+
+    def _token(self, value: ColumnElement[Any], kind: Kind) -> ColumnElement[str]:
+        if _hexadecimal(kind):
+            return func.hex(value, type_=sa.Text)
+        if kind.word in ("bit", "year") or kind.zerofill:
+            return text_of(value + 0)
+        return using(value, "utf8mb4") if kind.charset else text_of(value)
+
+    def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
+        """One JSON text, unpacked by JSON_TABLE into columns of the key's own types, so that its index is used."""
+        kinds = [kind_of(table.columns[name].ddl) for name in table.key]
+        columns = [
+            ("seq", "BIGINT", "$[0]"),
+            ("before", "CHAR(64) CHARACTER SET ascii COLLATE ascii_bin", "$[1]"),
+            ("after", "CHAR(64) CHARACTER SET ascii COLLATE ascii_bin", "$[2]"),
+            *((f"k{number}", _staged(kind), f"$[{number + 3}]") for number, kind in enumerate(kinds)),
+        ]
+        document = sa.bindparam("trueup_ops", type_=sa.Text)
+        rows = [[seq, before, after, *tokens] for seq, before, after, tokens in ops]
+        relation: FromClause = json_table(document, columns, "trueup_stage")
+        if any(_hexadecimal(kind) for kind in kinds):
+            inner = json_table(document, columns, "trueup_item")
+            parts: list[ColumnElement[Any]] = [inner.c[name] for name in ("seq", "before", "after")]
+            for number, kind in enumerate(kinds):
+                part: ColumnElement[Any] = inner.c[f"k{number}"]
+                if _hexadecimal(kind):
+                    part = func.unhex(part)
+                    if kind.charset:
+                        part = using(part, kind.charset).collate(kind.collation)
+                parts.append(part.label(f"k{number}"))
+            relation = sa.select(*parts).subquery("trueup_stage")
+        return Stage(relation, {"trueup_ops": json.dumps(rows)})
+
+    # -- canonical bytes --------------------------------------------------------------------------
+    def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
+        """Texts and bytes as hexadecimal digits, numbers and times as their text, `N` for NULL, between bars.
+
+        By CONCAT, not CONCAT_WS: a value too large for `max_allowed_packet` must make the digest NULL, not be skipped.
+        """
+        parts: list[ColumnElement[Any]] = []
+        for column, value in columns:
+            parts += [self._canonical(column, value), literal("|", sa.Text)]
+        return func.sha2(func.concat(*parts), 256, type_=sa.Text)
+
+    def _canonical(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        kind = kind_of(column.ddl)
+        nothing = literal("N", sa.Text)
+        if column.family in ("text", "binary"):
+            return sa.case((value.is_(None), nothing), else_=func.hex(_utf8(value, kind)))
+        if column.family == "json":
+            words = func.concat(func.hex(value), literal(" ", sa.Text), func.json_type(value))
+            return sa.case((value.is_(None), nothing), else_=words)
+        if column.family == "enum":
+            # a value that the ENUM does not have reads '' too, and has the number 0
+            number = sa.case((value == literal("", sa.Text), value + 0), else_=literal("", sa.Text))
+            return sa.case((value.is_(None), nothing), else_=func.concat(func.hex(_utf8(value, kind)), " ", number))
+        if kind.word in ("float", "double", "real"):
+            # the text of a FLOAT is short of digits, that of FLOAT(7,2) of places
+            value = value * sa.literal_column("1e0")
+        elif kind.word in ("bit", "year") or kind.zerofill:
+            value = value + 0
+        return func.coalesce(cast_as(value, "CHAR"), nothing)
+
+    def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """`value` in the column's type, but never cut to its size: what does not fit must be refused when stored.
+
+        Raises `Refused` for text in a character set that spells characters in two ways (big5, sjis, gbk ...).
+        """
+        if isinstance(value, sa.Null):
+            return value
+        kind = kind_of(column.ddl)
+        if column.family == "json":
+            return cast_as(value, "JSON")
+        if column.family in ("text", "enum"):
+            if kind.charset and not kind.lossless:
+                raise Refused(f"column {column.name!r} holds text in {kind.charset}, in which trueup cannot write")
+            text = text_of(value)
+            return func.rtrim(text, type_=sa.Text) if kind.word == "char" else text
+        return _number_or_time(value, kind)
+
+    def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
+        """Text as it is, bytes as `0x` and hexadecimal digits, BIT as a number."""
+        kind = kind_of(column.ddl)
+        if column.family == "binary":
+            return func.concat("0x", func.hex(func.left(value, 99)), type_=sa.Text)
+        if column.family == "text":
+            return using(func.left(value, 200), "utf8mb4")
+        if column.family == "float":
+            value = value * sa.literal_column("1e0")
+        elif column.family == "bit" or kind.zerofill:
+            value = value + 0
+        return func.left(text_of(value), 200, type_=sa.Text)
+
+    # -- JSON -------------------------------------------------------------------------------------
+    @abstractmethod
+    def valid(self, text: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether `text` parses as JSON; never an error, NULL for NULL."""
+
+    def json_valid(self, text: ColumnElement[str], types: Sequence[str]) -> ColumnElement[bool]:
+        """Parsed first, asked for its type after: of malformed text the type is an error."""
+        kind = self.json_type(text, "text")
+        return func.coalesce(kind.in_(list(types)), sa.false())
+
+    def _wrapped(self, key: str, value: ColumnElement[Any], valid: ColumnElement[bool]) -> ColumnElement[str]:
+        """JSON text around JSON text, which stays as it is spelled; what does not parse becomes a string."""
+        name = "{" + json.dumps(key, ensure_ascii=False) + ": "
+        inner = sa.case(
+            (value.is_(None), literal("null", sa.Text)), (valid, text_of(value)), else_=func.json_quote(text_of(value))
+        )
+        return func.concat(literal(name, sa.Text), inner, literal("}", sa.Text), type_=sa.Text)
+
+    # -- text -------------------------------------------------------------------------------------
+    def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
+        """Lower case by Unicode 5.2, the same on both engines; Unicode's white space as one blank.
+
+        Raises `NotChecked` for `unicode`: neither engine can normalise.
+        """
+        unknown = set(rules) - {"case", "space"}
+        if unknown:
+            raise NotChecked(f"{self.name} has no words for {', '.join(sorted(unknown))}")
+        folded: ColumnElement[Any] = using(text_of(value), "utf8mb4")
+        if "case" in rules:
+            folded = func.lower(folded.collate("utf8mb4_unicode_520_ci"))
+        folded = folded.collate("utf8mb4_bin")
+        if "space" in rules:
+            folded = func.trim(func.regexp_replace(folded, self.blanks, " "))
+        return sa.type_coerce(folded, sa.Text())
+
+    def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Equal as bytes in utf8mb4: no collation, no padding."""
+        return bytes_of(text_of(left)) == bytes_of(text_of(right))
+
+    def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
+        """The one decimal spelling: no leading zeros, no plus, no blanks."""
+        plain = text_of(text)
+        number = cast_as(plain, "SIGNED", sa.BigInteger())
+        short = plain.regexp_match(rf"^(0|-?[1-9][0-9]{{0,{LONGEST_INTEGER - 1}}})\z")
+        spelled = plain.regexp_match(rf"^-?[1-9][0-9]{{{LONGEST_INTEGER}}}\z")
+        wide = cast_as(plain, "DECIMAL(20,0)", sa.Numeric())
+        fits = wide.between(sa.literal_column(str(-(2**63))), sa.literal_column(str(2**63 - 1)))
+        return sa.case((short, number), (spelled, sa.case((fits, number), else_=sa.null())), else_=sa.null())
+
+    # -- writing ----------------------------------------------------------------------------------
+    def writable(self, connection: Connection) -> str:
+        """Too old, read-only, a replica, a binary log of statements, or one of several primaries."""
+        version = connection.dialect.server_version_info or ()
+        numbers = tuple(part for part in version if isinstance(part, int))[:3]
+        if numbers < self.oldest:
+            wanted = ".".join(map(str, self.oldest))
+            return f"it is version {'.'.join(map(str, numbers))}, and writing needs {wanted} or later"
+        settings = _Settings(connection)
+        if any(map(settings.on, ("read_only", "super_read_only", "innodb_read_only", "transaction_read_only"))):
+            return "the server is read-only"
+        if settings.on("log_bin") and settings.text("binlog_format") == "STATEMENT":
+            return "its binary log holds statements; trueup needs binlog_format ROW or MIXED"
+        if settings.on("wsrep_on"):
+            return "it is a node of a Galera cluster, where another node may write the same row"
+        several = settings.text("group_replication_single_primary_mode") == "OFF"
+        if several and settings.text("group_replication_group_name"):
+            return "it is one of several primaries, and another may write the same row"
+        return self._replica(connection)
+
+    @abstractmethod
+    def _replica(self, connection: Connection) -> str:
+        """Why this server is not the one to write to, when it copies another."""
+
+    def begin(self, connection: Connection) -> None:
+        """Nothing: sessions are made with their limits."""
+
+    def enforce_references(self, connection: Connection, yes: bool) -> None:
+        """By `foreign_key_checks`, which any account may set for its own session."""
+        session.say(connection, f"SET SESSION foreign_key_checks = {int(yes)}")
+
+    def retryable(self, error: BaseException) -> bool:
+        """Deadlocks, lock waits and statements that ran too long."""
+        return session.code_of(error) in session.RETRYABLE
+
+    def describe(self, error: BaseException) -> str:
+        """Our words, the server's number and the constraint's name."""
+        return session.describe(error)
+
+    def disconnected(self, error: BaseException) -> bool:
+        """Whether the session or its server is gone."""
+        return super().disconnected(error) or session.code_of(error) in session.DISCONNECTED
+
+    def load(self, connection: Connection) -> Load:
+        """By the statements at work. How far its replicas lag a primary cannot tell."""
+        row = connection.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Threads_running'").one_or_none()
+        if row is None:
+            return Load("the server does not tell how busy it is")
+        return Load(f"{row[1]} statements at work on the server") if int(row[1]) > BUSY else Load()
+
+
+class _Settings:
+    """The server's settings that `writable` looks at; one that the server does not know is off."""
+
+    def __init__(self, connection: Connection) -> None:
+        names = (
+            "read_only", "super_read_only", "innodb_read_only", "transaction_read_only", "log_bin",
+            "binlog_format", "wsrep_on", "group_replication_single_primary_mode", "group_replication_group_name",
+        )  # fmt: skip
+        wanted = sa.bindparam("names", names, expanding=True)
+        rows = connection.execute(sa.text("SHOW VARIABLES WHERE Variable_name IN :names").bindparams(wanted))
+        self._values = {str(name): str(value) for name, value in rows}
+
+    def on(self, name: str) -> bool:
+        return self.text(name) in ("ON", "1")
+
+    def text(self, name: str) -> str:
+        return self._values.get(name, "")
+
+
+def _hexadecimal(kind: Kind) -> bool:
+    return kind.word in ("binary", "varbinary") or bool(kind.charset and not kind.lossless)
+
+
+def _staged(kind: Kind) -> str:
+    """The type of a staged key part: the column's own wherever JSON_TABLE takes it."""
+    size = kind.arguments[0] if kind.arguments else 255
+    if _hexadecimal(kind):
+        return f"VARCHAR({8 * size}) CHARACTER SET ascii COLLATE ascii_bin"
+    if kind.charset:  # CHAR, VARCHAR, and ENUM and SET, of which a member has at most 255 characters
+        return f"VARCHAR({size}) CHARACTER SET {kind.charset} COLLATE {kind.collation}"
+    if kind.word in ("tinyint", "smallint", "mediumint", "int", "integer", "bigint", "year", "bit"):
+        return "BIGINT UNSIGNED" if kind.unsigned else "BIGINT"
+    if kind.word in ("decimal", "numeric"):
+        precision, scale = (*kind.arguments, 10, 0)[:2] if len(kind.arguments) != 1 else (kind.arguments[0], 0)
+        return f"DECIMAL({precision},{scale})"
+    if kind.word in ("datetime", "timestamp", "time"):
+        return f"{kind.word.upper()}({kind.arguments[0] if kind.arguments else 0})"
+    return "DATE" if kind.word == "date" else "VARCHAR(255)"  # UUID, INET6 and their like are found by their text
+
+
+def _utf8(value: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
+    return value if kind.charset in UTF8 or not kind.lossless else using(value, "utf8mb4")
+
+
+def _number_or_time(value: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
+    places = kind.arguments[-1] if kind.arguments else 0
+    if kind.word in ("tinyint", "smallint", "mediumint", "int", "integer", "bigint"):
+        return cast_as(value, "DECIMAL(65,0)", sa.Numeric())
+    if kind.word in ("bit", "year"):
+        return cast_as(value, "UNSIGNED", sa.BigInteger())
+    if kind.word in ("decimal", "numeric"):
+        return cast_as(value, f"DECIMAL(65,{places if len(kind.arguments) == 2 else 0})", sa.Numeric())
+    if kind.word in ("float", "double", "real"):
+        rounded = func.round(value, places) if len(kind.arguments) == 2 else value
+        return cast_as(rounded, "FLOAT" if kind.word == "float" else "DOUBLE", sa.Double())
+    if kind.word in ("datetime", "timestamp", "time"):
+        return cast_as(value, f"{'TIME' if kind.word == 'time' else 'DATETIME'}({places})")
+    if kind.word == "date":
+        return cast_as(value, "DATE")
+    if kind.word == "binary":
+        padded = cast_as(value, f"BINARY({places})")
+        return sa.case((func.length(value) < places, padded), else_=bytes_of(value))
+    if kind.word in ("varbinary", "tinyblob", "blob", "mediumblob", "longblob"):
+        return bytes_of(value)
+    return value

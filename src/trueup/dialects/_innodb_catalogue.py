@@ -1,0 +1,301 @@
+"""The catalogue of MySQL and MariaDB: `information_schema`, read for what SQLAlchemy's reflection leaves out."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.types import NullType, TypeEngine
+
+from trueup.codec import digest
+from trueup.dialects import _catalogue as shared
+from trueup.dialects._innodb_sql import kind_of
+from trueup.store import Column, Family, Reference, Storage, Table
+
+#: Up to this many rows a table is counted; above, the engine's estimate will do.
+COUNTED = 100_000
+
+_INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint"})
+_NUMBERS = _INTEGERS | {"decimal", "numeric", "float", "double", "real"}
+_TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext"})
+_BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "vector"})
+_SPATIAL = frozenset(
+    {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon",
+     "geometrycollection", "geomcollection"}
+)  # fmt: skip
+_TEMPORAL = frozenset({"date", "datetime", "timestamp", "time"})
+# a TEXT or BLOB key holds a prefix only, a float has no text that finds it again, JSON and shapes are no keys
+_NO_KEY = frozenset({"float", "double", "real", "json", "vector"}) | _SPATIAL | (_TEXT | _BINARY) - {
+    "char", "varchar", "binary", "varbinary"}  # fmt: skip
+
+
+def known(connection: Connection, prefix: str) -> dict[str, shared.Place]:
+    """The base tables of the current database, without the journal's."""
+    rows = connection.execute(
+        sa.text(
+            "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() "
+            "AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
+        )
+    )
+    return shared.names((None, str(row[0])) for row in rows if not str(row[0]).startswith(prefix))
+
+
+def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> Table:
+    """Read one base table."""
+    places = known(connection, prefix)
+    name = shared.resolve(places, name)
+    about = _rows(
+        connection,
+        "SELECT ENGINE, TABLE_TYPE, TABLE_ROWS, TABLE_COLLATION FROM information_schema.TABLES "
+        "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :name",
+        name,
+    )[0]
+    columns = _columns(connection, name, mariadb=mariadb)
+    uniques, prefixed = _uniques(connection, name)
+    references, referenced_by = _references(connection, name)
+    found = shared.outline(
+        connection, places, name, uniques=uniques, references=references, referenced_by=referenced_by
+    )
+    triggers = _triggers(connection, name)
+    return shared.table_of(
+        found,
+        columns,
+        usable=lambda column: column.name not in prefixed and kind_of(column.ddl).word not in _NO_KEY,
+        types={column.name: _type(column) for column in columns},
+        obstacles=_obstacles(connection, about, triggers),
+        rows=_count(connection, found.place[1], int(about[2] or 0)),
+        more={
+            "engine": str(about[0]),
+            "collation": str(about[3]),
+            "triggers": triggers,
+            "checks": _checks(connection, name, mariadb=mariadb),
+            "partitions": _partitions(connection, name),
+        },
+    )
+
+
+def stamp(connection: Connection, names: Sequence[str]) -> str:
+    """The shape of tables in one word, by what costs least: their definitions and their triggers."""
+    parts: list[str] = []
+    for name in names:
+        quoted = connection.dialect.identifier_preparer.quote_identifier(name)
+        definition = str(connection.exec_driver_sql(f"SHOW CREATE TABLE {quoted}".replace("%", "%%")).one()[1])
+        # the next number to give out is no part of the shape
+        parts += [re.sub(r"(\n\).*?) AUTO_INCREMENT=\d+", r"\1", definition), repr(_triggers(connection, name))]
+    return digest("\n".join(parts).encode())
+
+
+def _rows(connection: Connection, statement: str, name: str) -> Sequence[Any]:
+    return connection.execute(sa.text(statement), {"name": name}).all()
+
+
+def _columns(connection: Connection, name: str, *, mariadb: bool) -> list[Column]:
+    json = _guarded_json(connection, name) if mariadb else frozenset()
+    rows = _rows(
+        connection,
+        "SELECT COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, CHARACTER_SET_NAME, COLLATION_NAME, COLUMN_DEFAULT, EXTRA "
+        "FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :name "
+        "ORDER BY ORDINAL_POSITION",
+        name,
+    )
+    return [_column(*(None if part is None else str(part) for part in row), json=json) for row in rows]
+
+
+def _column(
+    name: str | None,
+    ddl: str | None,
+    nullable: str | None,
+    charset: str | None,
+    collation: str | None,
+    default: str | None,
+    extra: str | None,
+    *,
+    json: frozenset[str],
+) -> Column:
+    name, ddl, extra = name or "", ddl or "", (extra or "").lower()
+    word = kind_of(ddl).word
+    if charset and word != "json":
+        ddl += f" CHARACTER SET {charset} COLLATE {collation}"
+    if word == "timestamp":
+        ddl += " NULL"  # else some servers make it NOT NULL and renew it with every update
+    storage: Storage | None = "json" if word == "json" or name in json else None
+    return Column(
+        name=name,
+        ddl=ddl,
+        nullable=nullable == "YES",
+        family=_family(word),
+        storage=storage,
+        generated="virtual generated" in extra or "stored generated" in extra,
+        auto_update="on update" in extra,
+        has_default=(default not in (None, "NULL")) or "auto_increment" in extra,
+        numeric=word in _NUMBERS,
+        integer=word in _INTEGERS,
+        temporal=word in _TEMPORAL,
+    )
+
+
+def _family(word: str) -> Family:
+    if word in _TEXT:
+        return "text"
+    if word in _BINARY or word in _SPATIAL:
+        return "binary"
+    if word == "float":
+        return "float"
+    if word in ("enum", "set"):
+        return "enum"
+    if word in ("json", "bit"):
+        return "json" if word == "json" else "bit"
+    return "plain"
+
+
+def _type(column: Column) -> TypeEngine[Any]:
+    """A type without any conversion of its own: JSON is not parsed, an ENUM's stray value is no error."""
+    if column.integer:
+        return sa.BigInteger()
+    if column.numeric:
+        return sa.Double() if kind_of(column.ddl).word in ("float", "double", "real") else sa.Numeric()
+    return sa.Text() if column.family in ("text", "enum") else NullType()
+
+
+def _guarded_json(connection: Connection, name: str) -> frozenset[str]:
+    """Text columns with CHECK (json_valid(column)), which is what JSON is on MariaDB."""
+    clauses = _rows(
+        connection,
+        "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS "
+        "WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = :name",
+        name,
+    )
+    found = (re.fullmatch(r"json_valid\(`((?:[^`]|``)*)`\)", str(clause), re.IGNORECASE) for (clause,) in clauses)
+    return frozenset(match[1].replace("``", "`") for match in found if match)
+
+
+def _uniques(connection: Connection, name: str) -> tuple[list[tuple[str, ...]], frozenset[str]]:
+    """Unique keys by whole columns, and the columns of which the primary key holds only a prefix."""
+    parts: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
+    rows = _rows(
+        connection,
+        "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS "
+        "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :name AND NON_UNIQUE = 0 "
+        "ORDER BY INDEX_NAME, SEQ_IN_INDEX",
+        name,
+    )
+    for index, column, prefix in rows:
+        parts[str(index)].append((column, prefix))
+    prefixed = frozenset(str(column) for column, prefix in parts.pop("PRIMARY", []) if prefix is not None)
+    whole = [columns for columns in parts.values() if all(c is not None and p is None for c, p in columns)]
+    return [tuple(str(column) for column, _ in columns) for columns in whole], prefixed
+
+
+def _references(connection: Connection, name: str) -> tuple[list[Reference], list[Reference]]:
+    """Declared foreign keys of the table, and those that point at it, from other databases too."""
+    rows = _rows(
+        connection,
+        "SELECT k.CONSTRAINT_NAME, k.TABLE_SCHEMA, k.TABLE_NAME, k.COLUMN_NAME, k.REFERENCED_TABLE_SCHEMA, "
+        "k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE, r.UPDATE_RULE, DATABASE() "
+        "FROM information_schema.KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r "
+        "ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME "
+        "AND r.TABLE_NAME = k.TABLE_NAME "
+        "WHERE (k.TABLE_SCHEMA = DATABASE() AND k.TABLE_NAME = :name AND k.REFERENCED_TABLE_NAME IS NOT NULL) "
+        "OR (k.REFERENCED_TABLE_SCHEMA = DATABASE() AND k.REFERENCED_TABLE_NAME = :name) "
+        "ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION",
+        name,
+    )
+    groups: dict[tuple[str, ...], list[tuple[str, str]]] = defaultdict(list)
+    for key, schema, table, column, parent_schema, parent_table, parent_column, on_delete, on_update, here in rows:
+        child = table if schema == here else f"{schema}.{table}"
+        parent = parent_table if parent_schema == here else f"{parent_schema}.{parent_table}"
+        place = (str(key), str(child), str(parent), _act(on_delete), _act(on_update))
+        groups[place].append((str(column), str(parent_column)))
+    found = [
+        Reference(key, child, tuple(a for a, _ in pairs), parent, tuple(b for _, b in pairs), on_delete, on_update)
+        for (key, child, parent, on_delete, on_update), pairs in groups.items()
+    ]
+    same = str.lower  # with lower_case_table_names the spellings may differ
+    return (
+        [reference for reference in found if same(reference.table) == same(name)],
+        [reference for reference in found if same(reference.parent) == same(name)],
+    )
+
+
+def _act(rule: Any) -> str:
+    # RESTRICT and NO ACTION are one here, and what a key does when nothing is said
+    return "" if str(rule) in ("RESTRICT", "NO ACTION") else str(rule)
+
+
+def _triggers(connection: Connection, name: str) -> list[list[str]]:
+    """Name, time, event and text (as a digest) of each trigger that this account may see."""
+    rows = _rows(
+        connection,
+        "SELECT TRIGGER_NAME, ACTION_TIMING, EVENT_MANIPULATION, ACTION_STATEMENT FROM information_schema.TRIGGERS "
+        "WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = :name ORDER BY TRIGGER_NAME",
+        name,
+    )
+    return [[str(name), str(when), str(event), digest(str(text).encode())] for name, when, event, text in rows]
+
+
+def _obstacles(connection: Connection, about: Any, triggers: Sequence[Sequence[str]]) -> list[str]:
+    found = [
+        f"the trigger {name!r} runs {when} {event} and may change what the journal does not see"
+        for name, when, event, _ in triggers
+        if event in ("UPDATE", "DELETE")
+    ]
+    if str(about[0]).lower() != "innodb":
+        found.append(f"its storage engine is {about[0]}, which has no transactions that trueup trusts; InnoDB has")
+    if about[1] == "SYSTEM VERSIONED":
+        found.append("it is system-versioned: every change leaves rows of history that undo cannot take back")
+    if not triggers and not _sees_triggers(connection):
+        found.append("its triggers cannot be seen: the account needs the TRIGGER privilege")
+    return found
+
+
+def _sees_triggers(connection: Connection) -> bool:
+    """Whether the account may see triggers: without the privilege the catalogue shows none, and says nothing."""
+    granted = connection.exec_driver_sql(
+        "SELECT (SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE = 'TRIGGER') "
+        "+ (SELECT COUNT(*) FROM information_schema.SCHEMA_PRIVILEGES WHERE PRIVILEGE_TYPE = 'TRIGGER' "
+        "AND DATABASE() LIKE TABLE_SCHEMA) "
+        "+ (SELECT COUNT(*) FROM information_schema.TABLE_PRIVILEGES WHERE PRIVILEGE_TYPE = 'TRIGGER' "
+        "AND TABLE_SCHEMA = DATABASE())"
+    ).scalar_one()
+    if int(granted):
+        return True
+    # a privilege that comes with a role stands in none of those on MySQL
+    grants = " ".join(str(row[0]).upper() for row in connection.exec_driver_sql("SHOW GRANTS"))
+    return "TRIGGER" in grants or "ALL PRIVILEGES" in grants
+
+
+def _checks(connection: Connection, name: str, *, mariadb: bool) -> list[list[str]]:
+    if mariadb:
+        statement = (
+            "SELECT CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS "
+            "WHERE CONSTRAINT_SCHEMA = DATABASE() AND TABLE_NAME = :name"
+        )
+    else:
+        statement = (
+            "SELECT c.CONSTRAINT_NAME, CONCAT(c.CHECK_CLAUSE, ' ', t.ENFORCED) "
+            "FROM information_schema.CHECK_CONSTRAINTS c JOIN information_schema.TABLE_CONSTRAINTS t "
+            "ON t.CONSTRAINT_SCHEMA = c.CONSTRAINT_SCHEMA AND t.CONSTRAINT_NAME = c.CONSTRAINT_NAME "
+            "WHERE t.TABLE_SCHEMA = DATABASE() AND t.TABLE_NAME = :name AND t.CONSTRAINT_TYPE = 'CHECK'"
+        )
+    return sorted([str(key), str(clause)] for key, clause in _rows(connection, statement, name))
+
+
+def _partitions(connection: Connection, name: str) -> list[str]:
+    rows = _rows(
+        connection,
+        "SELECT CONCAT_WS(' ', PARTITION_METHOD, PARTITION_EXPRESSION) FROM information_schema.PARTITIONS "
+        "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :name AND PARTITION_NAME IS NOT NULL",
+        name,
+    )
+    return sorted({str(row[0]) for row in rows})
+
+
+def _count(connection: Connection, name: str, estimate: int) -> int:
+    if estimate >= COUNTED:
+        return estimate
+    whole = sa.table(sa.sql.quoted_name(name, quote=True))
+    return int(connection.execute(sa.select(sa.func.count()).select_from(whole)).scalar_one())

@@ -1,0 +1,261 @@
+"""Sessions of MySQL and MariaDB: the driver at hand, settings pinned for exact bytes, and what errors mean."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from trueup.errors import StoreError, UsageError
+
+DRIVERS = {"mysqldb": "MySQLdb", "pymysql": "pymysql"}
+
+#: One mode for everything. No NO_ZERO_DATE: undo must be able to give back '0000-00-00'. Nothing that changes how a
+#: statement is read (ANSI_QUOTES, PIPES_AS_CONCAT, NO_BACKSLASH_ESCAPES), whatever the server's default is.
+SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
+
+_ALWAYS = {
+    "time_zone": "'+00:00'",
+    "sql_mode": f"'{SQL_MODE}'",
+    "sql_auto_is_null": "0",
+    "sql_big_selects": "1",
+    "sql_safe_updates": "0",  # MariaDB refuses every UPDATE of two tables under it, even one by primary key
+    "sql_select_limit": "DEFAULT",
+    "foreign_key_checks": "1",
+    "unique_checks": "1",
+}
+_WRITING = {
+    "innodb_lock_wait_timeout": "1",
+    "lock_wait_timeout": "2",
+    "wait_timeout": "60",  # a client that vanished must not hold locks for the usual eight hours
+    "default_storage_engine": "InnoDB",
+}
+_READING = {
+    "lock_wait_timeout": "30",
+    "net_write_timeout": "600",  # a reader that rests between batches must not lose its stream
+}
+_MYSQL = {"information_schema_stats_expiry": "0"}
+_MARIADB = {"check_constraint_checks": "1"}
+_CONCAT_BYTES = 64 * 2**20
+
+
+def engine(url: URL, *, write: bool) -> Engine:
+    """An engine for `url` with pinned sessions. Raises `UsageError` without a driver or a database name."""
+    driver = _driver(url)
+    if not url.database:
+        raise UsageError(f"the URL names no database: write {url.get_backend_name()}://user@host/DATABASE")
+    # mysql+... serves both: SQLAlchemy asks the server which of the two it is
+    target = url.set(drivername=f"mysql+{driver}").update_query_dict({"charset": "utf8mb4"})
+    options: dict[str, Any] = {"sql_mode": SQL_MODE}  # from the first moment: SQLAlchemy looks at it to quote names
+    if "connect_timeout" not in url.query:
+        options["connect_timeout"] = 10
+    made = sa.create_engine(target, poolclass=NullPool, connect_args=options)
+
+    @sa.event.listens_for(made, "do_connect")
+    def _connect(dialect: Any, _record: Any, arguments: Any, settings: Any) -> Any:
+        try:
+            return dialect.connect(*arguments, **settings)
+        except (RuntimeError, OSError) as error:  # PyMySQL without cryptography; a certificate that is not there
+            raise StoreError(f"cannot connect: {error}") from None
+
+    @sa.event.listens_for(made, "connect")
+    def _pin(raw: Any, _record: Any) -> None:
+        with suppress_closing(raw.cursor()) as cursor:
+            for statement in pins(str(raw.get_server_info()), write=write):
+                cursor.execute(statement)
+
+    return made
+
+
+def pins(server: str, *, write: bool) -> list[str]:
+    """The statements that a new session begins with."""
+    settings = _ALWAYS | (_WRITING if write else _READING) | (_MARIADB if is_mariadb(server) else _MYSQL)
+    assignments = ", ".join(f"SESSION {name} = {value}" for name, value in settings.items())
+    return [
+        # literals compare byte for byte, unless a column's own collation stands on the other side
+        f"SET NAMES utf8mb4 COLLATE utf8mb4_bin, {assignments}",
+        f"SET SESSION group_concat_max_len = {_CONCAT_BYTES}",
+        # READ COMMITTED: a second look must see what was written since the first
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED" + ("" if write else ", READ ONLY"),
+    ]
+
+
+def is_mariadb(server: str) -> bool:
+    """Whether a version text is MariaDB's."""
+    return "mariadb" in server.lower()
+
+
+def _driver(url: URL) -> str:
+    asked = url.drivername.partition("+")[2]
+    if asked and asked not in DRIVERS:
+        raise UsageError(f"trueup does not use the driver {asked!r}; write {url.get_backend_name()}://...")
+    for driver, module in DRIVERS.items():
+        if asked in ("", driver) and find_spec(module) is not None:
+            return driver
+    raise UsageError("there is no driver for MySQL and MariaDB; pip install 'trueup[mysql]'")
+
+
+@contextmanager
+def suppress_closing(cursor: Any) -> Iterator[Any]:
+    """A cursor, closed at the end even when its server is gone."""
+    try:
+        yield cursor
+    finally:
+        with suppress(Exception):
+            cursor.close()
+
+
+def say(connection: Connection, statement: str) -> None:
+    """Run a SET outside of SQLAlchemy's bookkeeping: it neither begins nor needs a transaction.
+
+    Nothing happens on a session that is closed; a lost connection raises no error here, the next statement will.
+    """
+    if connection.closed or connection.invalidated:
+        return
+    raw: Any = connection.connection.driver_connection
+    with suppress(raw_error(connection)), suppress_closing(raw.cursor()) as cursor:
+        cursor.execute(statement)
+
+
+def raw_error(connection: Connection) -> type[Exception]:
+    """The driver's error class."""
+    found = connection.dialect.loaded_dbapi.Error
+    assert issubclass(found, Exception)
+    return found
+
+
+# -- the watchdog ---------------------------------------------------------------------------------------------------
+@contextmanager
+def watchdog(connection: Connection, seconds: float) -> Iterator[None]:
+    """KILL QUERY, from a second session, what `connection` still runs after `seconds`.
+
+    The lock makes sure that nothing is killed once the block was left; the server's uptime and uuid, that the number
+    is still this session's and not one given out anew after a restart, or by another server behind the same address.
+    """
+    info = connection.info
+    if "trueup_thread" not in info:
+        row = connection.exec_driver_sql("SELECT CONNECTION_ID(), @@GLOBAL.server_uuid").one()
+        info["trueup_thread"], info["trueup_server"] = int(row[0]), str(row[1])
+    thread, server = info["trueup_thread"], info["trueup_server"]
+    lock = threading.Lock()
+    left = False
+    killed = False
+
+    def bite() -> None:
+        nonlocal killed
+        with suppress(SQLAlchemyError, StoreError), connection.engine.connect() as second:
+            uptime = int(second.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Uptime'").one()[1])
+            same = str(second.exec_driver_sql("SELECT @@GLOBAL.server_uuid").scalar_one()) == server
+            if not same or uptime + 1 < seconds:
+                return
+            with lock:
+                if not left:
+                    killed = True
+                    second.exec_driver_sql(f"KILL QUERY {thread:d}")
+
+    timer = threading.Timer(seconds, bite)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        with lock:
+            left = True
+        if killed:
+            say(connection, "DO 0")  # takes the kill if it came between two statements
+
+
+# -- errors ---------------------------------------------------------------------------------------------------------
+#: Deadlock, lock wait, NOWAIT, statement timeouts, killed by the watchdog, changed since read, and a conflict that
+#: Galera or Group Replication found at commit.
+RETRYABLE = frozenset({1205, 1213, 3572, 1969, 3024, 1317, 1020, 3101})
+#: The session or its server is gone.
+DISCONNECTED = frozenset({0, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
+
+_WORDS = {
+    1020: "the row changed since it was read",
+    1040: "too many connections",
+    1044: "access to the database denied",
+    1045: "access denied: wrong user or password",
+    1048: "a value is missing",
+    1049: "there is no such database",
+    1053: "the server is shutting down",
+    1062: "duplicate key",
+    1114: "the table is full",
+    1142: "the account lacks a privilege on the table",
+    1143: "the account lacks a privilege on a column",
+    1146: "there is no such table",
+    1205: "a lock was not to be had in time",
+    1213: "deadlock",
+    1227: "the account lacks a privilege",
+    1264: "a value is out of range",
+    1265: "a value was cut off",
+    1290: "the server is read-only",
+    1292: "a value does not fit its type",
+    1317: "the statement ran too long and was ended",
+    1364: "a column has no default",
+    1366: "a value does not fit its column",
+    1370: "the account lacks a privilege on a function",
+    1406: "a value is too long",
+    1451: "other rows refer to the row",
+    1452: "the row it refers to is not there",
+    1644: "a trigger refused the row",
+    1690: "a number is out of range",
+    1698: "access denied",
+    1792: "the session is read-only",
+    1836: "the server is read-only",
+    1969: "the statement ran too long and was ended",
+    2002: "the server cannot be reached",
+    2003: "the server cannot be reached",
+    2005: "the server's name is unknown",
+    2006: "the connection is gone",
+    2013: "the connection was lost",
+    3024: "the statement ran too long and was ended",
+    3140: "the text is no JSON",
+    3157: "a JSON document is nested deeper than the server reads",
+    3572: "a lock was not to be had at once",
+    3819: "a CHECK refused the row",
+    4025: "a CHECK refused the row",
+    4031: "the server closed a session that rested too long",
+}
+# what is named at the end of a message; what stands before it may be a value
+_NAMED = (
+    (frozenset({1062}), re.compile(r"for key '([^']*)'$", re.DOTALL)),
+    (frozenset({1451, 1452}), re.compile(r"CONSTRAINT `((?:[^`]|``)*)` FOREIGN KEY")),
+    (frozenset({3819, 4025}), re.compile(r"^(?:Check constraint '([^']*)' is|CONSTRAINT `([^`]*)` failed)")),
+    (frozenset({1048, 1364}), re.compile(r"^(?:Column|Field) '([^']*)'")),
+    (frozenset({1264, 1265, 1366, 1406}), re.compile(r".*for column [`']?([^'\s]*?)[`']? at row \d+$", re.DOTALL)),
+)
+
+
+def code_of(error: BaseException) -> int | None:
+    """The server's or the driver's number of an error; None when it has none."""
+    inner = error.orig if isinstance(error, DBAPIError) else error
+    arguments = getattr(inner, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+def describe(error: BaseException) -> str:
+    """Our words, the number and a constraint's name. The server's sentence is dropped: it repeats values."""
+    code = code_of(error)
+    inner = error.orig if isinstance(error, DBAPIError) else error
+    if code is None:
+        return type(inner).__name__
+    name = ""
+    message = str(inner.args[1]) if inner is not None and len(inner.args) > 1 else ""
+    for codes, pattern in _NAMED:
+        found = pattern.search(message) if code in codes else None
+        if found:
+            name = " " + repr(next(group for group in found.groups() if group is not None).replace("`", ""))
+    words = _WORDS.get(code)
+    return f"{words}{name} (error {code})" if words else f"error {code}{name}"

@@ -1,0 +1,118 @@
+"""Words of MySQL and MariaDB that SQLAlchemy lacks, and what a column's type says about its bytes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType, TypeEngine
+
+#: Character sets whose text turns into utf8mb4 and back without loss; others (big5, sjis, gbk ...) spell some
+#: characters in two ways, which their text alone does not tell.
+LOSSLESS = frozenset({"utf8mb4", "utf8mb3", "utf8", "ucs2", "utf16", "utf16le", "utf32", "latin1", "ascii"})
+#: Those of which the bytes are the bytes of utf8mb4.
+UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
+
+
+class _Cast(FunctionElement[Any]):
+    name = "trueup_cast"
+    inherit_cache = True
+
+
+class _Using(FunctionElement[str]):
+    name = "trueup_using"
+    inherit_cache = True
+    type = sa.Text()
+
+
+class _JsonTable(FunctionElement[Any]):
+    name = "trueup_json_table"
+    inherit_cache = True
+
+
+@compiles(_Cast)
+def _compile_cast(element: _Cast, compiler: SQLCompiler, **options: Any) -> str:
+    value, kind = element.clauses
+    return f"CAST({compiler.process(value, **options)} AS {compiler.process(kind, **options)})"
+
+
+@compiles(_Using)
+def _compile_using(element: _Using, compiler: SQLCompiler, **options: Any) -> str:
+    value, charset = element.clauses
+    return f"CONVERT({compiler.process(value, **options)} USING {compiler.process(charset, **options)})"
+
+
+@compiles(_JsonTable)
+def _compile_json_table(element: _JsonTable, compiler: SQLCompiler, **options: Any) -> str:
+    document, columns = element.clauses
+    shape = compiler.process(columns, **options)
+    return f"JSON_TABLE({compiler.process(document, **options)}, '$[*]' COLUMNS({shape}))"
+
+
+def cast_as(value: Any, kind: str, type_: TypeEngine[Any] | None = None) -> ColumnElement[Any]:
+    """`CAST(value AS kind)`; SQLAlchemy's own knows only some kinds. `kind` is one of ours, never a user's text."""
+    return sa.type_coerce(_Cast(value, sa.literal_column(kind)), type_ or NullType())
+
+
+def text_of(value: Any) -> ColumnElement[str]:
+    """Any value as text in utf8mb4."""
+    return cast_as(value, "CHAR CHARACTER SET utf8mb4", sa.Text())
+
+
+def bytes_of(value: Any) -> ColumnElement[Any]:
+    """The bytes of a text or of binary data."""
+    return cast_as(value, "BINARY")
+
+
+def using(value: Any, charset: str) -> ColumnElement[str]:
+    """Text in another character set; bytes are taken to be of that set already."""
+    return _Using(value, sa.literal_column(charset))
+
+
+def json_table(document: ColumnElement[Any], columns: list[tuple[str, str, str]], name: str) -> sa.TableValuedAlias:
+    """The arrays in a JSON array as rows; `columns` are name, type and path."""
+    shape = ", ".join(f"`{column}` {kind} PATH '{path}'" for column, kind, path in columns)
+    labels = [sa.column(sa.sql.quoted_name(column, quote=True)) for column, _, _ in columns]
+    return _JsonTable(document, sa.literal_column(shape)).table_valued(*labels, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A column's type taken apart: `decimal(10,2) unsigned` is ('decimal', (10, 2))."""
+
+    word: str
+    arguments: tuple[int, ...] = ()
+    charset: str = ""
+    collation: str = ""
+    unsigned: bool = False
+    zerofill: bool = False
+
+    @property
+    def lossless(self) -> bool:
+        """Whether text in this character set survives utf8mb4."""
+        return self.charset in LOSSLESS
+
+
+def kind_of(ddl: str) -> Kind:
+    """Read a type as `Column.ddl` holds it."""
+    word = re.match(r"\s*([a-z0-9_]+)", ddl, re.IGNORECASE)
+    arguments = re.match(r"\s*[a-z0-9_]+\s*\(([\d,\s]+)\)", ddl, re.IGNORECASE)
+    # an ENUM's members may say anything: only what follows the last bracket counts
+    tail = ddl.rpartition(")")[2] if word and word[1].lower() in ("enum", "set") else ddl
+    words = tail.lower().split()
+    charset = re.search(r"\bCHARACTER SET (\w+)", tail)
+    collation = re.search(r"\bCOLLATE (\w+)", tail)
+    return Kind(
+        word=word[1].lower() if word else "",
+        arguments=tuple(int(part) for part in arguments[1].split(",")) if arguments else (),
+        charset=charset[1] if charset else "",
+        collation=collation[1] if collation else "",
+        unsigned="unsigned" in words or (word is not None and word[1].lower() == "bit"),
+        zerofill="zerofill" in words,
+    )

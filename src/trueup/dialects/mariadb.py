@@ -1,0 +1,165 @@
+"""MariaDB 10.6 and later."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import reduce
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, func
+from sqlalchemy.exc import DBAPIError
+
+from trueup.dialects import _innodb_session as session
+from trueup.dialects._innodb import InnoDB
+from trueup.dialects._innodb_sql import text_of
+from trueup.store import Column, Storage
+
+#: JSON nested deeper than this is invalid to every JSON function of MariaDB, without an error.
+DEEPEST = 31
+_WORDS = {"OBJECT": "object", "ARRAY": "array", "STRING": "string", "BOOLEAN": "boolean", "NULL": "null"}
+# a JSON value's first character says its type once it is known to be valid; numbers are the rest
+_FIRST = {"object": "{", "array": "[", "string": '"', "boolean": "tf", "null": "n"}
+_DIGITS = "-0123456789"
+# the grammar of RFC 8259 as a recursive expression, for what MariaDB's own parser finds too deep
+_GRAMMAR = (
+    r'\A(?<v>[ \t\r\n]*+(?:\{(?:[ \t\r\n]*+(?<s>"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")'
+    r"[ \t\r\n]*+:(?&v)(?:,[ \t\r\n]*+(?&s)[ \t\r\n]*+:(?&v))*+)?[ \t\r\n]*+\}"
+    r"|\[(?:(?&v)(?:,(?&v))*+)?[ \t\r\n]*+\]|(?&s)|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?"
+    r"|true|false|null)[ \t\r\n]*+)\z"
+)
+_EDGES = r"\A[ \t\r\n]+|[ \t\r\n]+\z"
+
+
+class Mariadb(InnoDB):
+    """MariaDB 10.6 or later to write.
+
+    JSON is text with the CHECK json_valid(), so it is told by its first character. Rows that got past the
+    CHECK (loaded with `check_constraint_checks=0`) are taken for what they begin like. Of equal keys the
+    first counts. JSON in a text column without the CHECK is parsed in full, to any depth.
+    """
+
+    name = "mariadb"
+    oldest = (10, 6, 0)
+    blanks = "(*UCP)[[:space:]]+"
+
+    def identity(self, connection: Connection) -> Mapping[str, str]:
+        """The server's uid where it has one (10.11.8 and later), else its place; and the database."""
+        schema = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
+        found = connection.exec_driver_sql("SHOW GLOBAL VARIABLES LIKE 'server_uid'").one_or_none()
+        server = str(found[1]) if found is not None and found[1] else self.place(connection)
+        return {"engine": self.name, "server_uid": server, "schema": schema}
+
+    def version(self, connection: Connection) -> str:
+        """`MariaDB 10.11.19`."""
+        words = str(connection.exec_driver_sql("SELECT VERSION()").scalar_one())
+        return "MariaDB " + words.removeprefix("5.5.5-").partition("-")[0]
+
+    # -- JSON -------------------------------------------------------------------------------------
+    def valid(self, text: ColumnElement[Any]) -> ColumnElement[bool]:
+        """JSON_VALID, and a second opinion on what nests too deep for it."""
+        opened = func.length(text) - func.length(func.replace(func.replace(text, "[", ""), "{", ""))
+        deep = sa.case((opened > DEEPEST, text_of(text).regexp_match(_GRAMMAR)), else_=sa.false())
+        return sa.case((func.json_valid(text) == 1, sa.true()), else_=deep)
+
+    def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """By the first character; only what begins with white space is parsed. `1e2` is a double, as elsewhere."""
+        first = func.left(value, 1)
+        number = sa.case((text_of(value).regexp_match("[.eE]"), "double"), else_="integer")
+        parsed = func.json_type(value)
+        far = sa.case(
+            (parsed.in_(["INTEGER", "DOUBLE"]), number),
+            (value.is_(None), sa.null()),
+            else_=sa.case(_WORDS, value=parsed, else_="invalid"),
+        )
+        near = [(first.in_(list(letters)), kind) for kind, letters in _FIRST.items()]
+        word = sa.case(*near, (first.in_(list(_DIGITS)), number), else_=far)
+        if storage == "text":
+            return sa.case((value.is_(None), sa.null()), (self.valid(value), word), else_="invalid")
+        return word
+
+    def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
+        """By the first character where it decides."""
+        numbers = {"integer", "double"} & set(types)
+        if "invalid" in types or len(numbers) == 1 or not types:
+            return super().json_is_not(value, storage, types)
+        letters = "".join(_FIRST[kind] for kind in types if kind in _FIRST) + (_DIGITS if numbers else "")
+        first = func.left(value, 1)
+        good = first == letters if len(letters) == 1 else first.in_(list(letters))
+        if storage == "text":
+            return sa.case(
+                (value.is_(None), sa.false()),
+                (sa.not_(self.valid(value)), sa.true()),
+                (good, sa.false()),
+                else_=super().json_is_not(value, "json", types),
+            )
+        blank = first.in_(list(" \t\r\n"))
+        return sa.case(
+            (good, sa.false()),
+            (value.is_(None), sa.false()),
+            (blank, super().json_is_not(value, storage, types)),
+            else_=sa.true(),
+        )
+
+    def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        """JSON_EXTRACT. It compares keys as they are spelled, so every usual spelling is tried."""
+        found = [func.json_extract(value, spelled, type_=sa.Text) for spelled in _paths(path)]
+        return found[0] if len(found) == 1 else func.coalesce(*found, type_=sa.Text)
+
+    def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """JSON_UNQUOTE for strings, all else as it is spelled."""
+        kind = self.json_type(value, storage)
+        plain = func.regexp_replace(text_of(value), _EDGES, "")
+        string = func.json_unquote(value, type_=sa.Text)
+        return sa.case((kind == "string", string), (kind.in_(["null", "invalid"]), sa.null()), else_=plain)
+
+    def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
+        """The text itself: JSON is text here."""
+        return text
+
+    def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """The value as it is spelled."""
+        return self._wrapped(key, value, sa.true() if column.storage == "json" else self.valid(value))
+
+    def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
+        """JSON_REPLACE, which keeps every value's spelling; a document without `path` stays as it is."""
+        storage: Storage = "json" if column.storage == "json" else "text"
+        changed = reduce(lambda document, spelled: func.json_replace(document, spelled, sa.null()), _paths(path), value)
+        there = self.json_get(value, storage, path).is_not(None)
+        is_object = func.coalesce(self.json_type(value, storage) == "object", sa.false())
+        return sa.case((sa.and_(is_object, there), changed), else_=value)
+
+    # -- writing ----------------------------------------------------------------------------------
+    def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """FOR UPDATE; tables in subqueries stay free."""
+        return statement.with_for_update()
+
+    @contextmanager
+    def deadline(self, connection: Connection, seconds: float) -> Iterator[None]:
+        """By max_statement_time, for this session and until the end of the block."""
+        session.say(connection, f"SET SESSION max_statement_time = {float(seconds)}")
+        try:
+            yield
+        finally:
+            session.say(connection, "SET SESSION max_statement_time = 0")
+
+    def _replica(self, connection: Connection) -> str:
+        try:
+            row = connection.exec_driver_sql("SHOW ALL REPLICAS STATUS").mappings().first()
+        except DBAPIError as error:
+            if session.code_of(error) == 1227:  # not allowed to ask: replicas are read-only as a rule
+                return ""
+            raise
+        return f"it is a replica of {row['Master_Host']}; write to that server" if row else ""
+
+
+def _paths(keys: Sequence[str]) -> list[str]:
+    """A path as it is, as Python's json writes it, and as PHP's does: MariaDB does not decode before it compares."""
+    spellings = [
+        [json.dumps(key, ensure_ascii=False) for key in keys],
+        [json.dumps(key) for key in keys],
+        [json.dumps(key).replace("/", "\\/") for key in keys],
+    ]
+    return list(dict.fromkeys("$" + "".join("." + key for key in spelled) for spelled in spellings))

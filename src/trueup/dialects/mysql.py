@@ -1,0 +1,139 @@
+"""MySQL 8 and 9."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal
+from sqlalchemy.exc import DBAPIError
+
+from trueup.dialects import _innodb_session as session
+from trueup.dialects._innodb import InnoDB
+from trueup.dialects._innodb_sql import cast_as, text_of
+from trueup.store import Column, Storage
+
+#: JSON nested deeper than this is an error to every JSON function of MySQL, JSON_VALID among them.
+DEEPEST = 100
+_WORDS = {
+    "OBJECT": "object",
+    "ARRAY": "array",
+    "STRING": "string",
+    "INTEGER": "integer",
+    "UNSIGNED INTEGER": "integer",
+    "DOUBLE": "double",
+    "DECIMAL": "double",
+    "BOOLEAN": "boolean",
+    "NULL": "null",
+}
+_STRING = r'"([^"\\]|\\.)*"'
+
+
+class Mysql(InnoDB):
+    """MySQL 8.0.17 or later to write, 8.0 to scan.
+
+    JSON is binary here: keys are unique and in an order of MySQL's own, and dates, times and bytes that an
+    application put into a document as such read as strings. Of text that should hold JSON, what nests deeper
+    than 100 is 'invalid': MySQL cannot read it.
+    """
+
+    name = "mysql"
+    oldest = (8, 0, 17)
+    blanks = "[[:space:]]+"
+
+    def identity(self, connection: Connection) -> Mapping[str, str]:
+        """The server's uuid and the database."""
+        row = connection.exec_driver_sql("SELECT @@GLOBAL.server_uuid, DATABASE()").one()
+        return {"engine": self.name, "server_uuid": str(row[0]), "schema": str(row[1])}
+
+    def version(self, connection: Connection) -> str:
+        """`MySQL 9.7.4`."""
+        return "MySQL " + str(connection.exec_driver_sql("SELECT VERSION()").scalar_one()).partition("-")[0]
+
+    # -- JSON -------------------------------------------------------------------------------------
+    def valid(self, text: ColumnElement[Any]) -> ColumnElement[bool]:
+        """JSON_VALID, kept away from what opens more than 100 brackets before it closes one: an error there."""
+        start = func.substring_index(func.substring_index(text, "]", 1), "}", 1)
+        bare = func.regexp_replace(start, _STRING, "")
+        fine = func.json_valid(text) == 1
+        deep = sa.case((_opened(bare) <= DEEPEST, fine), else_=sa.false())
+        return sa.case((func.char_length(text) <= DEEPEST, fine), (_opened(start) <= DEEPEST, fine), else_=deep)
+
+    def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """JSON_TYPE in fewer words; opaque values (dates, times, bytes) are strings."""
+        kind = func.json_type(value, type_=sa.Text)
+        opaque = sa.case((kind.is_not(None), "string"), else_=sa.null())
+        word = sa.case(_WORDS, value=kind, else_=opaque)
+        if storage == "text":
+            return sa.case((value.is_(None), sa.null()), (self.valid(value), word), else_="invalid")
+        return word
+
+    def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
+        """JSON_TYPE compared with MySQL's own words."""
+        if storage == "text" or "string" in types or not types:
+            return super().json_is_not(value, storage, types)
+        words = [word for word, kind in _WORDS.items() if kind in types]
+        return func.coalesce(func.json_type(value).not_in(words), sa.false())
+
+    def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        """JSON_EXTRACT; of text, its result is JSON of MySQL's own spelling."""
+        found = func.json_extract(value, _path(path))
+        return sa.case((self.valid(value), found), else_=sa.null()) if storage == "text" else found
+
+    def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """JSON_UNQUOTE; of opaque values MySQL's text for them."""
+        kind = self.json_type(value, storage)
+        # JSON_UNQUOTE leaves text alone that has a blank before its quote; a JSON value has none
+        string = func.json_unquote(func.json_extract(value, "$") if storage == "text" else value)
+        if storage != "text":
+            return sa.case((kind == "null", sa.null()), else_=string)
+        plain = func.trim(text_of(value))
+        return sa.case((kind == "string", string), (kind.in_(["null", "invalid"]), sa.null()), else_=plain)
+
+    def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
+        """JSON for a JSON column, the text itself for a text one."""
+        return cast_as(text, "JSON") if column.storage == "json" else text
+
+    def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """JSON_OBJECT for a JSON column; text is put together as text and keeps its spelling."""
+        if column.storage == "json":
+            return func.json_object(literal(key, sa.Text), value)
+        return self._wrapped(key, value, self.valid(value))
+
+    def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
+        """JSON_REPLACE. Text is spelled anew by it, so text with numbers that would lose digits stays as it is."""
+        changed = func.json_replace(value, _path(path), cast_as(literal("null", sa.Text), "JSON"))
+        if column.storage == "json":
+            return changed
+        is_object = func.coalesce(self.json_type(value, "text") == "object", sa.false())
+        kept = sa.or_(sa.not_(is_object), value.regexp_match("[0-9.]{16}"))
+        return sa.case((kept, text_of(value)), else_=text_of(changed))
+
+    # -- writing ----------------------------------------------------------------------------------
+    def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """FOR UPDATE OF the row's table: what it refers to stays free."""
+        return statement.with_for_update(of=row)
+
+    def deadline(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
+        """A watchdog: max_execution_time does not stop an UPDATE."""
+        return session.watchdog(connection, seconds)
+
+    def _replica(self, connection: Connection) -> str:
+        try:
+            row = connection.exec_driver_sql("SHOW REPLICA STATUS").mappings().first()
+        except DBAPIError as error:
+            if session.code_of(error) == 1227:  # not allowed to ask: replicas are read-only as a rule
+                return ""
+            raise
+        return f"it is a replica of {row['Source_Host']}; write to that server" if row else ""
+
+
+def _path(keys: Sequence[str]) -> str:
+    return "$" + "".join("." + json.dumps(key, ensure_ascii=False) for key in keys)
+
+
+def _opened(text: ColumnElement[Any]) -> ColumnElement[int]:
+    return func.length(text) - func.length(func.replace(func.replace(text, "[", ""), "{", ""))
