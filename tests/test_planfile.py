@@ -16,8 +16,15 @@ GROUPS = (
     Group("metadata-holds-an-object", "nullify", "app", "events", "update", ("metadata",), "lossy"),
 )
 PLAN = Plan(
-    plan_id="abc", tool="0", environment="test", store="app", identity={"engine": "sqlite"}, schema={"events": "1"},
-    checks={"metadata-holds-an-object": {"kind": "wrong-json-type", "table": "events"}}, groups=GROUPS, created=1,
+    plan_id="abc",
+    tool="0",
+    environment="test",
+    store="app",
+    identity={"engine": "sqlite"},
+    schema={"events": "1"},
+    checks={"metadata-holds-an-object": {"kind": "wrong-json-type", "table": "events"}},
+    groups=GROUPS,
+    created=1,
     expires=2,
 )
 OPS = [

@@ -43,9 +43,7 @@ def test_production_is_typed() -> None:
     assert confirmed("production", "production:3:abcdef01", 3, "abcdef0123") is True
     with pytest.raises(Refused) as raised:
         confirmed("production", "yes", 3, "abcdef0123")
-    assert str(raised.value) == (
-        "environment 'production': --yes is not enough; type --confirm production:3:abcdef01"
-    )
+    assert str(raised.value) == ("environment 'production': --yes is not enough; type --confirm production:3:abcdef01")
 
 
 @pytest.mark.parametrize("word", ["production:4:abcdef01", "staging:3:abcdef01", "y", "production:3:abcdef0"])

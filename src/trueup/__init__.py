@@ -56,8 +56,21 @@ _HOMES = {
     "errors": ("TrueupError",),
     "findings": ("Finding", "Record", "Source"),
     "results": ("RunReport", "Scan", "Verification"),
-    "run": ("apply", "make_plan", "pause", "propose", "read_plan", "recover", "resume", "runs", "scan", "statements",
-            "status", "undo", "verify"),
+    "run": (
+        "apply",
+        "make_plan",
+        "pause",
+        "propose",
+        "read_plan",
+        "recover",
+        "resume",
+        "runs",
+        "scan",
+        "statements",
+        "status",
+        "undo",
+        "verify",
+    ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = sorted(_HOME)

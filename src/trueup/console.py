@@ -34,19 +34,34 @@ def queries(database: SqlDatabase, check: Check) -> Iterator[tuple[str, Select[*
     touched = [row[row.place(name)[0]] for name in check.columns]
     yield "broken rows", select(*key, *touched, *context).select_from(broken.source).where(broken.where)
     if isinstance(check, RowCheck):
-        yield "overall", select(
-            func.count().label("rows"), total(broken.where).label("broken"),
-            (100.0 * total(broken.where) / func.nullif(func.count(), 0)).label("percent"),
-        ).select_from(broken.source)
+        yield (
+            "overall",
+            select(
+                func.count().label("rows"),
+                total(broken.where).label("broken"),
+                (100.0 * total(broken.where) / func.nullif(func.count(), 0)).label("percent"),
+            ).select_from(broken.source),
+        )
         if (word := check.profile(row)) is not None:
-            yield "all rows by type", select(word.label("type"), func.count().label("rows")).select_from(
-                broken.source).group_by(word).order_by(func.count().desc())
+            yield (
+                "all rows by type",
+                select(word.label("type"), func.count().label("rows"))
+                .select_from(broken.source)
+                .group_by(word)
+                .order_by(func.count().desc()),
+            )
     else:
         yield "overall", select(func.count().label("broken")).select_from(broken.source).where(broken.where)
     for name in dict.fromkeys(name for name in (check.group_by, *check.context) if name):
         by = row[name]
         if row.column(name).temporal:
             by = func.date(by)
-        yield f"broken rows by {name}", select(by.label("value"), func.count().label("broken")).select_from(
-            broken.source).where(broken.where).group_by(by).order_by(func.count().desc()).limit(20)
-
+        yield (
+            f"broken rows by {name}",
+            select(by.label("value"), func.count().label("broken"))
+            .select_from(broken.source)
+            .where(broken.where)
+            .group_by(by)
+            .order_by(func.count().desc())
+            .limit(20),
+        )

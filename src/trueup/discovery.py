@@ -44,7 +44,9 @@ def load(package: str, name: str, kind: type[T]) -> type[T]:
     units = [
         value
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, kind) and value.__module__ == module.__name__
+        if isinstance(value, type)
+        and issubclass(value, kind)
+        and value.__module__ == module.__name__
         and not value.__name__.startswith("_")
     ]
     if len(units) != 1:

@@ -46,7 +46,8 @@ class Fusion:
     def mask(self) -> ColumnElement[int]:
         """Bit i is set when check i is broken."""
         parts: list[ColumnElement[int]] = [
-            case((condition, 1 << i), else_=0) for i, condition in enumerate(self.conditions)]
+            case((condition, 1 << i), else_=0) for i, condition in enumerate(self.conditions)
+        ]
         return reduce(operator.add, parts)
 
     @property
@@ -103,7 +104,9 @@ class Fusion:
         key = self.row[self.row.table.key[0]]
         payload = cast(key, String) + literal(":") + cast(self.mask, String) + literal(".")
         statement = select(
-            func.count(), *self._sums(), total(self.any_broken) if len(self.checks) > 1 else literal(0),
+            func.count(),
+            *self._sums(),
+            total(self.any_broken) if len(self.checks) > 1 else literal(0),
             self.database.dialect.collect(self.any_broken, payload),
         ).select_from(self.row.relation)
         if within is not None:
@@ -158,5 +161,3 @@ def unpack(collected: Any) -> list[tuple[tuple[str, ...], int]]:
 def total(condition: ColumnElement[bool]) -> ColumnElement[int]:
     """How many rows meet a condition."""
     return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
-
-

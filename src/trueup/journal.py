@@ -90,38 +90,80 @@ class Journal:
         dialect = store.dialect
         self._prefix, self._schema = dialect.journal_prefix, dialect.journal_schema
         self._metadata = MetaData(schema=self._schema)
-        self.meta = self._table("meta", Column("db_uuid", String(32), primary_key=True), Column("format", Integer),
-                                Column("place", Text(HUGE)))
+        self.meta = self._table(
+            "meta",
+            Column("db_uuid", String(32), primary_key=True),
+            Column("format", Integer),
+            Column("place", Text(HUGE)),
+        )
         self.run = self._table(
-            "run", Column("run_id", String(12), primary_key=True), Column("plan_digest", String(64), nullable=False),
-            Column("plan_path", Text(HUGE)), Column("header", Text(HUGE)), Column("environment", String(200)),
-            Column("tool", String(40)), Column("format", Integer), Column("state", String(12)),
-            Column("reason", Text(HUGE)), Column("because", Text(HUGE)), Column("planned", BigInteger),
-            Column("fence", BigInteger), Column("owner", String(200)), Column("started", BigInteger),
-            Column("ended", BigInteger), Column("verified", Text(HUGE)), Column("paused", Integer),
-            Column("chunks", BigInteger), Column("tip", String(64)), UniqueConstraint("plan_digest"),
+            "run",
+            Column("run_id", String(12), primary_key=True),
+            Column("no", BigInteger),
+            Column("plan_digest", String(64), nullable=False),
+            Column("plan_path", Text(HUGE)),
+            Column("header", Text(HUGE)),
+            Column("environment", String(200)),
+            Column("tool", String(40)),
+            Column("format", Integer),
+            Column("state", String(12)),
+            Column("reason", Text(HUGE)),
+            Column("because", Text(HUGE)),
+            Column("planned", BigInteger),
+            Column("fence", BigInteger),
+            Column("owner", String(200)),
+            Column("started", BigInteger),
+            Column("ended", BigInteger),
+            Column("verified", Text(HUGE)),
+            Column("paused", Integer),
+            Column("chunks", BigInteger),
+            Column("tip", String(64)),
+            UniqueConstraint("plan_digest"),
+            UniqueConstraint("no"),
         )
         self.op = self._table(
-            "op", Column("run_id", String(12), primary_key=True),
-            Column("seq", BigInteger, primary_key=True, autoincrement=False), Column("grp", Integer),
-            Column("state", String(14)), Column("reason", Text(HUGE)), Column("pk", Text(HUGE)),
-            Column("seen", String(64)), Column("chunk", BigInteger),
+            "op",
+            Column("run_id", String(12), primary_key=True),
+            Column("seq", BigInteger, primary_key=True, autoincrement=False),
+            Column("grp", Integer),
+            Column("state", String(14)),
+            Column("reason", Text(HUGE)),
+            Column("pk", Text(HUGE)),
+            Column("seen", String(64)),
+            Column("chunk", BigInteger),
         )
         self.chunk = self._table(
-            "chunk", Column("run_id", String(12), primary_key=True),
-            Column("no", BigInteger, primary_key=True, autoincrement=False), Column("phase", String(8)),
-            Column("first", BigInteger), Column("last", BigInteger), Column("states", Text(HUGE)),
-            Column("ts", BigInteger), Column("link", String(64)),
+            "chunk",
+            Column("run_id", String(12), primary_key=True),
+            Column("no", BigInteger, primary_key=True, autoincrement=False),
+            Column("phase", String(8)),
+            Column("first", BigInteger),
+            Column("last", BigInteger),
+            Column("states", Text(HUGE)),
+            Column("ts", BigInteger),
+            Column("link", String(64)),
         )
         self.image = self._table(
-            "image", Column("k", Integer, primary_key=True, autoincrement=False), Column("shape", String(64)),
-            Column("tbl", Text(HUGE)), Column("shape_text", Text(HUGE)), UniqueConstraint("shape"),
+            "image",
+            Column("k", Integer, primary_key=True, autoincrement=False),
+            Column("shape", String(64)),
+            Column("tbl", Text(HUGE)),
+            Column("shape_text", Text(HUGE)),
+            UniqueConstraint("shape"),
         )
 
     def _table(self, name: str, *parts: Any) -> SqlTable:
-        return SqlTable(self._prefix + name, self._metadata, *parts, mysql_engine="InnoDB", mariadb_engine="InnoDB",
-                        mysql_charset="utf8mb4", mariadb_charset="utf8mb4", mysql_collate="utf8mb4_bin",
-                        mariadb_collate="utf8mb4_bin")
+        return SqlTable(
+            self._prefix + name,
+            self._metadata,
+            *parts,
+            mysql_engine="InnoDB",
+            mariadb_engine="InnoDB",
+            mysql_charset="utf8mb4",
+            mariadb_charset="utf8mb4",
+            mysql_collate="utf8mb4_bin",
+            mariadb_collate="utf8mb4_bin",
+        )
 
     # -- making ---------------------------------------------------------------------------------------------------
     def exists(self, connection: Connection) -> bool:
@@ -162,8 +204,9 @@ class Journal:
             image = self.image_table(found, shape)
             image.create(connection, checkfirst=True)
             connection.execute(
-                insert(self.image).values(k=found, shape=fingerprint, tbl=table.name,
-                                          shape_text=canonical(shape).decode())
+                insert(self.image).values(
+                    k=found, shape=fingerprint, tbl=table.name, shape_text=canonical(shape).decode()
+                )
             )
         connection.commit()
         return self.image_table(found, shape)
@@ -180,15 +223,26 @@ class Journal:
         columns: list[Any] = [
             Column("run_id", String(12), primary_key=True),
             Column("seq", BigInteger, primary_key=True, autoincrement=False),
-            Column("before_digest", String(64)), Column("after_digest", String(64)), Column("rest_digest", String(64)),
+            Column("before_digest", String(64)),
+            Column("after_digest", String(64)),
+            Column("rest_digest", String(64)),
         ]
         for letter in "kba":
             columns += [Column(f"{letter}{i}", RawType(ddl)) for i, (_, ddl) in enumerate(shape[letter])]
         metadata = MetaData(schema=self._schema)
-        return SqlTable(f"{self._prefix}img_{number}", metadata, *columns, mysql_engine="InnoDB",
-                        mariadb_engine="InnoDB", mysql_charset="utf8mb4", mariadb_charset="utf8mb4",
-                        mysql_collate="utf8mb4_bin", mariadb_collate="utf8mb4_bin", mysql_row_format="DYNAMIC",
-                        mariadb_row_format="DYNAMIC")
+        return SqlTable(
+            f"{self._prefix}img_{number}",
+            metadata,
+            *columns,
+            mysql_engine="InnoDB",
+            mariadb_engine="InnoDB",
+            mysql_charset="utf8mb4",
+            mariadb_charset="utf8mb4",
+            mysql_collate="utf8mb4_bin",
+            mariadb_collate="utf8mb4_bin",
+            mysql_row_format="DYNAMIC",
+            mariadb_row_format="DYNAMIC",
+        )
 
     # -- runs -----------------------------------------------------------------------------------------------------
     def db_uuid(self, connection: Connection) -> str:
@@ -208,8 +262,8 @@ class Journal:
 
     def all_runs(self, connection: Connection) -> list[Mapping[str, Any]]:
         """Every run, the newest first."""
-        order = (self.run.c.started.desc(), self.run.c.run_id)
-        return [dict(row) for row in connection.execute(select(self.run).order_by(*order)).mappings()]
+        newest = self.run.c.no.desc()
+        return [dict(row) for row in connection.execute(select(self.run).order_by(newest)).mappings()]
 
     def take(self, connection: Connection, run_id: str, state: str, reason: str = "") -> int:
         """Become the only owner of a run and set its state; returns the fence that every later transaction shows."""
@@ -217,29 +271,47 @@ class Journal:
         self._allowed(row, state)
         fence = int(row["fence"]) + 1
         connection.execute(
-            update(self.run).where(self.run.c.run_id == run_id)
+            update(self.run)
+            .where(self.run.c.run_id == run_id)
             .values(fence=fence, state=state, owner=owner(), reason=reason, paused=0)
         )
         connection.commit()
         return fence
 
-    def start(self, connection: Connection, values: Mapping[str, Any]) -> str:
+    def start(self, connection: Connection, values: Mapping[str, Any], tries: int = 5) -> str:
         """Enter a plan as a run, or find the run it already is: a plan is used once per database."""
         where = self.run.c.plan_digest == values["plan_digest"]
         found = connection.execute(select(self.run.c.run_id).where(where)).scalar()
         if found is None:
             found = secrets.token_hex(6)
             now = connection.execute(select(self.store.dialect.now())).scalar_one()
-            row = {"run_id": found, "fence": 0, "state": "applying", "tool": __version__, "format": FORMAT,
-                   "started": now, "ended": 0, "verified": "", "paused": 0, "reason": "", "chunks": 0, "tip": GENESIS,
-                   "owner": "", **values}
+            number = (connection.execute(select(func.max(self.run.c.no))).scalar() or 0) + 1
+            row = {
+                "run_id": found,
+                "no": number,
+                "fence": 0,
+                "state": "applying",
+                "tool": __version__,
+                "format": FORMAT,
+                "started": now,
+                "ended": 0,
+                "verified": "",
+                "paused": 0,
+                "reason": "",
+                "chunks": 0,
+                "tip": GENESIS,
+                "owner": "",
+                **values,
+            }
             try:
                 connection.execute(insert(self.run).values(**row))
                 connection.commit()
             except DBAPIError:
-                # another operator entered the same plan a moment earlier
+                # another operator entered this plan, or another one, a moment earlier
                 connection.rollback()
-                found = connection.execute(select(self.run.c.run_id).where(where)).scalar_one()
+                if not tries:
+                    raise
+                return self.start(connection, values, tries - 1)
         connection.rollback()
         return str(found)
 
@@ -256,8 +328,10 @@ class Journal:
 
     def _allowed(self, row: Mapping[str, Any], state: str) -> None:
         if state not in TRANSITIONS[row["state"]]:
-            raise Refused(f"run {row['run_id']} is {row['state']}; it cannot become {state}"
-                          + (f" ({row['reason']})" if row["reason"] else ""))
+            raise Refused(
+                f"run {row['run_id']} is {row['state']}; it cannot become {state}"
+                + (f" ({row['reason']})" if row["reason"] else "")
+            )
 
     def settle(self, connection: Connection, run_id: str, fence: int, state: str, reason: str = "") -> None:
         """End this process's work on a run in `state`."""
@@ -280,10 +354,18 @@ class Journal:
         states = spans(ops)
         number = run["chunks"] + 1
         tip = link(run["tip"], canonical([number, phase, states]))
-        connection.execute(insert(self.chunk).values(
-            run_id=run["run_id"], no=number, phase=phase, first=min(ops), last=max(ops),
-            states=json.dumps(states, separators=(",", ":")), ts=self.store.dialect.now(), link=tip,
-        ))
+        connection.execute(
+            insert(self.chunk).values(
+                run_id=run["run_id"],
+                no=number,
+                phase=phase,
+                first=min(ops),
+                last=max(ops),
+                states=json.dumps(states, separators=(",", ":")),
+                ts=self.store.dialect.now(),
+                link=tip,
+            )
+        )
         where = self.run.c.run_id == run["run_id"]
         connection.execute(update(self.run).where(where).values(tip=tip, chunks=number))
 
@@ -303,15 +385,16 @@ class Journal:
 
     def counts(self, connection: Connection, run_id: str) -> dict[str, int]:
         """Operations by state."""
-        statement = (select(self.op.c.state, func.count()).where(self.op.c.run_id == run_id)
-                     .group_by(self.op.c.state))
+        statement = select(self.op.c.state, func.count()).where(self.op.c.run_id == run_id).group_by(self.op.c.state)
         return {state: count for state, count in connection.execute(statement)}
 
     def listed(self, connection: Connection, run_id: str, states: Sequence[str], limit: int) -> Sequence[Any]:
         """Operations in one of `states`, in order, at most `limit`."""
         statement: Select[Any] = (
-            select(self.op).where(self.op.c.run_id == run_id, self.op.c.state.in_(list(states)))
-            .order_by(self.op.c.seq).limit(limit)
+            select(self.op)
+            .where(self.op.c.run_id == run_id, self.op.c.state.in_(list(states)))
+            .order_by(self.op.c.seq)
+            .limit(limit)
         )
         return connection.execute(statement).all()
 
@@ -333,7 +416,8 @@ class Journal:
         if tip != run["tip"] or number != run["chunks"]:
             return "chunks at the end of the journal are missing"
         result = connection.execution_options(stream_results=True).execute(
-            select(self.op.c.seq, self.op.c.state).where(self.op.c.run_id == run_id))
+            select(self.op.c.seq, self.op.c.state).where(self.op.c.run_id == run_id)
+        )
         for batch in result.partitions(10_000):
             for seq, state in batch:
                 if state not in OP_STATES or not 0 < seq < len(known) or known[seq] != 1 + OP_STATES.index(state):
@@ -360,8 +444,13 @@ def image_shape(table: Table, group: Group) -> dict[str, Any]:
         return [[name, table.columns[name].ddl] for name in names]
 
     touched = [column.name for column in table.stored()] if group.action == "delete" else list(group.columns)
-    return {"table": table.name, "action": group.action, "k": typed(table.key), "b": typed(touched),
-            "a": [] if group.action == "delete" else typed(touched)}
+    return {
+        "table": table.name,
+        "action": group.action,
+        "k": typed(table.key),
+        "b": typed(touched),
+        "a": [] if group.action == "delete" else typed(touched),
+    }
 
 
 def owner() -> str:

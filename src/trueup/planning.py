@@ -51,8 +51,16 @@ class Draft:
 class Planner:
     """Plans the repairs of checks of one store."""
 
-    def __init__(self, config: Config, store: SqlStore, *, because: str, accept_rate: Sequence[str], values: bool,
-                 progress: Progress) -> None:
+    def __init__(
+        self,
+        config: Config,
+        store: SqlStore,
+        *,
+        because: str,
+        accept_rate: Sequence[str],
+        values: bool,
+        progress: Progress,
+    ) -> None:
         self.config, self.store, self.because = config, store, because
         self.accept_rate, self.values, self.progress = accept_rate, values, progress
 
@@ -76,8 +84,11 @@ class Planner:
         draft.refused = self.obstacle(table, draft)
         for repair in draft.look.repairs:
             columns = tuple(draft.look.touched(repair))
-            draft.groups.append(Group(draft.check.title, repair.name, self.store.name, table.name, repair.action,
-                                      columns, repair.effect))
+            draft.groups.append(
+                Group(
+                    draft.check.title, repair.name, self.store.name, table.name, repair.action, columns, repair.effect
+                )
+            )
             draft.spools.append(files.enter_context(tempfile.TemporaryFile("w+", encoding="ascii")))
         if not table.key:
             draft.found = self.count(database, draft.check)
@@ -110,8 +121,9 @@ class Planner:
         """Why nothing of this table can be repaired, or an empty string."""
         if not table.key:
             return f"{table.name} has no primary key and no unique key without NULL, so no row can be addressed"
-        touched = {name for repair in draft.look.repairs if repair.action == "update"
-                   for name in draft.look.touched(repair)}
+        touched = {
+            name for repair in draft.look.repairs if repair.action == "update" for name in draft.look.touched(repair)
+        }
         if keys := touched & set(table.key):
             return f"{', '.join(sorted(keys))} is part of the key of {table.name}"
         for reference in table.referenced_by:
@@ -131,8 +143,10 @@ class Planner:
                 return f"{parent} is empty, so every reference to it looks broken; the fault is there"
         rate = draft.found / draft.rows if draft.rows else 0
         if rate > ABSURD and draft.rows >= FEW and draft.check.title not in self.accept_rate:
-            return (f"{draft.found:,} of {draft.rows:,} rows ({rate:.0%}) look broken: then the check is more likely "
-                    f"wrong than the rows; --accept-rate {draft.check.title} if they are")
+            return (
+                f"{draft.found:,} of {draft.rows:,} rows ({rate:.0%}) look broken: then the check is more likely "
+                f"wrong than the rows; --accept-rate {draft.check.title} if they are"
+            )
         return ""
 
     # -- writing --------------------------------------------------------------------------------------------------
@@ -143,12 +157,18 @@ class Planner:
         used = [draft for draft in drafts if not draft.refused]
         tables = {draft.look.row.table.name: draft.look.row.table for draft in used}
         return Plan(
-            plan_id=secrets.token_hex(6), tool=__version__, environment=self.config.environment,
-            store=self.store.name, identity=identity(self.store, database), created=now, expires=now + HOURS * 3600,
+            plan_id=secrets.token_hex(6),
+            tool=__version__,
+            environment=self.config.environment,
+            store=self.store.name,
+            identity=identity(self.store, database),
+            created=now,
+            expires=now + HOURS * 3600,
             schema={name: schema_digest(table) for name, table in tables.items()},
             checks={draft.check.title: {"kind": draft.check.kind, **check_options(draft.check)} for draft in used},
             groups=tuple(group for draft in used for group in draft.groups),
-            because=self.because, strategy=dict(self.config.strategy),
+            because=self.because,
+            strategy=dict(self.config.strategy),
         )
 
     def write(self, header: Plan, drafts: Sequence[Draft], path: str) -> PlanSummary:
@@ -169,8 +189,7 @@ class Planner:
                     tried = ", ".join(group.repair for group in draft.groups) or "none chosen"
                     left.append(Left(draft.check.title, draft.unfit, f"no repair fits (tried: {tried})"))
             found = sum(draft.found for draft in drafts)
-            return writer.close(tuple(item for item in left if item.count), found,
-                                letter(found, self.config.strategy))
+            return writer.close(tuple(item for item in left if item.count), found, letter(found, self.config.strategy))
         except BaseException:
             writer.discard()
             raise
@@ -188,8 +207,7 @@ def identity(store: SqlStore, database: SqlDatabase) -> Mapping[str, str]:
     """What a plan is bound to: the engine's identity, the place, and the journal's own name where there is one."""
     connection = database.connection
     dialect = store.dialect
-    found: dict[str, Any] = {"engine": dialect.name, "place": dialect.place(connection),
-                             **dialect.identity(connection)}
+    found: dict[str, Any] = {"engine": dialect.name, "place": dialect.place(connection), **dialect.identity(connection)}
     journal = Journal(store)
     with contextlib.suppress(DBAPIError):
         # a role that may not read the journal still has the engine's identity

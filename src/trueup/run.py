@@ -79,8 +79,15 @@ def by_store(config: Config, checks: Sequence[Check]) -> dict[str, list[Check]]:
 
 
 # -- reading ------------------------------------------------------------------------------------------------------
-def scan(config: Config, *, only: Sequence[str] = (), samples: int = 100, values: bool = False,
-         sink: Callable[[Finding], None] | None = None, progress: Progress | None = None) -> Scan:
+def scan(
+    config: Config,
+    *,
+    only: Sequence[str] = (),
+    samples: int = 100,
+    values: bool = False,
+    sink: Callable[[Finding], None] | None = None,
+    progress: Progress | None = None,
+) -> Scan:
     """Run checks and return what they saw; `sink` is handed every finding as it comes."""
     began = time.perf_counter()
     progress = progress or Silent()
@@ -122,23 +129,34 @@ def statements(config: Config, *, only: Sequence[str] = (), dialect: str = "") -
     return found
 
 
-def make_plan(config: Config, path: str, *, only: Sequence[str] = (), repairs: Mapping[str, str] | None = None,
-              because: str = "", accept_rate: Sequence[str] = (), values: bool = False,
-              progress: Progress | None = None) -> Preview:
+def make_plan(
+    config: Config,
+    path: str,
+    *,
+    only: Sequence[str] = (),
+    repairs: Mapping[str, str] | None = None,
+    because: str = "",
+    accept_rate: Sequence[str] = (),
+    values: bool = False,
+    progress: Progress | None = None,
+) -> Preview:
     """Write the plan that mends what the checks find, and return it as read back."""
     checks = chosen(config, only)
     for title, repair in (repairs or {}).items():
         if title not in {check.title for check in checks}:
             raise UsageError(f"there is no check {title!r} to repair with {repair!r}")
-    checks = [replace(check, repair=(repairs[check.title],)) if repairs and check.title in repairs else check
-              for check in checks]
+    checks = [
+        replace(check, repair=(repairs[check.title],)) if repairs and check.title in repairs else check
+        for check in checks
+    ]
     stores = by_store(config, checks)
     if len(stores) != 1:
         raise UsageError(f"a plan is for one store; choose checks of one of {', '.join(stores) or 'none'} with --check")
     ((name, mine),) = stores.items()
     with opened(config, name) as store:
-        planner = Planner(config, store, because=because, accept_rate=accept_rate, values=values,
-                          progress=progress or Silent())
+        planner = Planner(
+            config, store, because=because, accept_rate=accept_rate, values=values, progress=progress or Silent()
+        )
         planner.run(mine, path)
     return read_plan(path)
 
@@ -160,8 +178,14 @@ def read_plan(path: str) -> Preview:
 
 
 # -- binding ------------------------------------------------------------------------------------------------------
-def targets(journal: Journal, database: SqlDatabase, groups: Sequence[Group],
-            checks: Mapping[str, Mapping[str, Any]], *, make: bool) -> dict[int, Target]:
+def targets(
+    journal: Journal,
+    database: SqlDatabase,
+    groups: Sequence[Group],
+    checks: Mapping[str, Mapping[str, Any]],
+    *,
+    make: bool,
+) -> dict[int, Target]:
     """The groups of a plan on the live tables, with their image tables."""
     bound = {}
     for number, group in enumerate(groups):
@@ -201,8 +225,9 @@ def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
 
 
 # -- writing ------------------------------------------------------------------------------------------------------
-def apply(config: Config, path: str, *, confirm: str = "", because: str = "",
-          progress: Progress | None = None) -> RunReport:
+def apply(
+    config: Config, path: str, *, confirm: str = "", because: str = "", progress: Progress | None = None
+) -> RunReport:
     """Carry a plan out, or resume it. Without `confirm` nothing is written: each row is only looked at.
 
     `confirm` is `yes`, or `ENVIRONMENT:COUNT:DIGEST` (the first 8 digits), which production demands.
@@ -220,14 +245,27 @@ def apply(config: Config, path: str, *, confirm: str = "", because: str = "",
         journal = Journal(store)
         with store.connect(write=True) as connection:
             journal.prepare(connection)
-            run_id = journal.start(connection, {
-                "plan_digest": summary.digest, "plan_path": os.path.abspath(path), "planned": summary.count,
-                "environment": header.environment, "because": because, "header": header_text(header)})
+            run_id = journal.start(
+                connection,
+                {
+                    "plan_digest": summary.digest,
+                    "plan_path": os.path.abspath(path),
+                    "planned": summary.count,
+                    "environment": header.environment,
+                    "because": because,
+                    "header": header_text(header),
+                },
+            )
             if journal.find(connection, run_id)["state"] == "applied":
                 raise Refused(f"this plan was applied already, as run {run_id}; a plan is used once")
         progress.task("applying", summary.count)
-        runner = Runner(store, run_id, lambda database: targets(journal, database, header.groups, header.checks,
-                                                                make=True), progress, f"{path}.pause")
+        runner = Runner(
+            store,
+            run_id,
+            lambda database: targets(journal, database, header.groups, header.checks, make=True),
+            progress,
+            f"{path}.pause",
+        )
         return finish(runner, lambda: runner.apply(plan), "applied")
 
 
@@ -244,8 +282,18 @@ def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, Any]:
 
 def header_text(header: Plan) -> str:
     """What undo and verify need of a plan, kept in the run."""
-    groups = [{"check": g.check, "repair": g.repair, "store": g.store, "table": g.table, "action": g.action,
-               "columns": list(g.columns), "effect": g.effect} for g in header.groups]
+    groups = [
+        {
+            "check": g.check,
+            "repair": g.repair,
+            "store": g.store,
+            "table": g.table,
+            "action": g.action,
+            "columns": list(g.columns),
+            "effect": g.effect,
+        }
+        for g in header.groups
+    ]
     return json.dumps({"groups": groups, "checks": header.checks, "schema": dict(header.schema)}, sort_keys=True)
 
 
@@ -269,8 +317,9 @@ def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
         return replace(report(journal, connection, runner.run_id), seconds=time.perf_counter() - began)
 
 
-def undo(config: Config, run_id: str, *, confirm: str = "", store_name: str = "",
-         progress: Progress | None = None) -> RunReport:
+def undo(
+    config: Config, run_id: str, *, confirm: str = "", store_name: str = "", progress: Progress | None = None
+) -> RunReport:
     """Take a run back, newest change first; without `confirm` say what that would do."""
     progress = progress or Silent()
     with opened(config, store_name) as store:
@@ -289,8 +338,12 @@ def undo(config: Config, run_id: str, *, confirm: str = "", store_name: str = ""
             if why := store.dialect.writable(connection):
                 raise StoreError(f"{store} cannot be written: {why}")
         progress.task("undoing", planned.undoable)
-        runner = Runner(store, row["run_id"],
-                        lambda database: targets(journal, database, groups, header["checks"], make=False), progress)
+        runner = Runner(
+            store,
+            row["run_id"],
+            lambda database: targets(journal, database, groups, header["checks"], make=False),
+            progress,
+        )
         return finish(runner, runner.undo, "undone")
 
 
@@ -315,14 +368,26 @@ def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progr
         scanner = Scanner(store, config.strategy, samples=0, values=False, sink=None, progress=progress)
         results = scanner.run([replace(check, repair=()) for check in checks.values()])
         problems = list(seen.problems)
-        problems += [f"check {result.title} did not run: {result.reason}" for result in results
-                     if result.status == "not checked"]
-        found = Verification(row["run_id"], row["state"], seen.rows, seen.intact, seen.changed_since,
-                             {result.title: result.findings for result in results}, tuple(problems))
+        problems += [
+            f"check {result.title} did not run: {result.reason}" for result in results if result.status == "not checked"
+        ]
+        found = Verification(
+            row["run_id"],
+            row["state"],
+            seen.rows,
+            seen.intact,
+            seen.changed_since,
+            {result.title: result.findings for result in results},
+            tuple(problems),
+        )
         with store.connect(write=True) as connection:
             word = "sound" if found.sound else "; ".join(found.problems)
-            journal.mark(connection, row["run_id"], verified=word,
-                         **({} if found.sound or row["state"] not in ("applied", "stopped") else {"state": "failed"}))
+            journal.mark(
+                connection,
+                row["run_id"],
+                verified=word,
+                **({} if found.sound or row["state"] not in ("applied", "stopped") else {"state": "failed"}),
+            )
         return found
 
 
@@ -334,11 +399,27 @@ def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
     groups = parse_groups(json.loads(row["header"]))
     listed = tuple(
         OpRecord(op.seq, groups[op.grp].table, op.pk or "", op.state, op.reason or "")
-        for op in journal.listed(connection, row["run_id"], LEFT_ALONE, LISTED))
+        for op in journal.listed(connection, row["run_id"], LEFT_ALONE, LISTED)
+    )
     return RunReport(
-        row["run_id"], journal.store.name, row["state"], row["environment"], row["plan_digest"], row["planned"],
-        counts, groups, listed, row["because"] or "", row["reason"] or "", row["started"], row["ended"],
-        row["verified"] or "", counts.get("applied", 0), paused=bool(row["paused"]), tool=row["tool"])
+        row["run_id"],
+        journal.store.name,
+        row["state"],
+        row["environment"],
+        row["plan_digest"],
+        row["planned"],
+        counts,
+        groups,
+        listed,
+        row["because"] or "",
+        row["reason"] or "",
+        row["started"],
+        row["ended"],
+        row["verified"] or "",
+        counts.get("applied", 0),
+        paused=bool(row["paused"]),
+        tool=row["tool"],
+    )
 
 
 def runs(config: Config, *, store_name: str = "") -> list[RunReport]:
@@ -373,8 +454,9 @@ def resume(config: Config, run_id: str, *, store_name: str = "") -> RunReport:
     return pause(config, run_id, store_name=store_name, paused=False)
 
 
-def recover(config: Config, *, confirm: str = "", store_name: str = "",
-            progress: Progress | None = None) -> list[RunReport]:
+def recover(
+    config: Config, *, confirm: str = "", store_name: str = "", progress: Progress | None = None
+) -> list[RunReport]:
     """Settle what a crash left open: every chunk is whole or absent, so a run is simply carried on.
 
     Without `confirm` the open runs are returned as they are. An apply needs its plan file where it was.

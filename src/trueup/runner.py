@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
-from trueup.errors import Fenced, StoreError, Stopped
+from trueup.errors import Fenced, Stopped, StoreError
 from trueup.journal import Journal
 from trueup.pace import TRIES, Breaker, Pace, Throttle, backoff
 from trueup.planfile import Op, PlanFile
@@ -24,8 +24,14 @@ STATEMENT_SECONDS = 5.0
 class Runner:
     """One process's work on one run. `bind` makes the targets of a group on a live session."""
 
-    def __init__(self, store: SqlStore, run_id: str, bind: Callable[[SqlDatabase], Mapping[int, Target]],
-                 progress: Progress, pause_file: str = "") -> None:
+    def __init__(
+        self,
+        store: SqlStore,
+        run_id: str,
+        bind: Callable[[SqlDatabase], Mapping[int, Target]],
+        progress: Progress,
+        pause_file: str = "",
+    ) -> None:
         self.store, self.run_id, self.bind = store, run_id, bind
         self.journal = Journal(store)
         self.progress = progress
@@ -139,14 +145,19 @@ class Runner:
 
     def _still_open(self, ops: Sequence[Op]) -> list[Op]:
         op = self.journal.op
-        done = {seq for (seq,) in self.connection.execute(
-            select(op.c.seq).where(op.c.run_id == self.run_id, op.c.seq.between(ops[0].seq, ops[-1].seq)))}
+        done = {
+            seq
+            for (seq,) in self.connection.execute(
+                select(op.c.seq).where(op.c.run_id == self.run_id, op.c.seq.between(ops[0].seq, ops[-1].seq))
+            )
+        }
         self.connection.rollback()
         return [item for item in ops if item.seq not in done]
 
     # -- one transaction --------------------------------------------------------------------------------------------
-    def _transaction(self, phase: str, ops: Sequence[Any],
-                     work: Callable[[int, Sequence[Any]], dict[int, str]]) -> dict[int, str]:
+    def _transaction(
+        self, phase: str, ops: Sequence[Any], work: Callable[[int, Sequence[Any]], dict[int, str]]
+    ) -> dict[int, str]:
         connection, dialect = self.connection, self.store.dialect
         began = time.perf_counter()
         try:
@@ -201,7 +212,7 @@ class Runner:
                 break
             ops = [(int(seq), int(group)) for seq, group in found]
             free = self.chunks[ops[0][1]].target.was_orphan
-            ops = list(takewhile(lambda op: self.chunks[op[1]].target.was_orphan == free, ops))
+            ops = list(takewhile(lambda op, free=free: self.chunks[op[1]].target.was_orphan == free, ops))  # type: ignore[misc]
             below = ops[-1][0]
             self.throttle.wait()
             self._give_back(ops)
@@ -219,7 +230,7 @@ class Runner:
             self._enforce(not self.chunks[ops[0][1]].target.was_orphan)
             try:
                 self._transaction("undo", ops, self._undo)
-                return
+                return None
             except Mismatch as error:
                 return self._refuse(ops, str(error))
             except DBAPIError as error:
@@ -234,7 +245,7 @@ class Runner:
                     return self._refuse(ops, self.store.dialect.describe(error))
         if len(ops) == 1:
             self.busy.extend(ops)
-            return
+            return None
         middle = len(ops) // 2
         self._give_back(ops[:middle])
         self._give_back(ops[middle:])
@@ -261,9 +272,14 @@ class Runner:
 
     def _still_applied(self, ops: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
         op = self.journal.op
-        found = {seq for (seq,) in self.connection.execute(
-            select(op.c.seq).where(op.c.run_id == self.run_id, op.c.state == "applied",
-                                   op.c.seq.between(ops[-1][0], ops[0][0])))}
+        found = {
+            seq
+            for (seq,) in self.connection.execute(
+                select(op.c.seq).where(
+                    op.c.run_id == self.run_id, op.c.state == "applied", op.c.seq.between(ops[-1][0], ops[0][0])
+                )
+            )
+        }
         self.connection.rollback()
         return [item for item in ops if item[0] in found]
 

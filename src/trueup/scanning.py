@@ -63,19 +63,34 @@ class Tally:
         """The check's result."""
         check = self.check
         groups = tuple(
-            GroupCount(group, word, count, severity) for (group, word, severity), count in
-            sorted(self.groups.items(), key=lambda item: (SEVERITIES.index(item[0][2]), -item[1], item[0])))
+            GroupCount(group, word, count, severity)
+            for (group, word, severity), count in sorted(
+                self.groups.items(), key=lambda item: (SEVERITIES.index(item[0][2]), -item[1], item[0])
+            )
+        )
         offered = self.look.repairs
         repairs = tuple(
             RepairCount(offered[i].name if i >= 0 else "", offered[i].effect if i >= 0 else "", count)
-            for i, count in sorted(self.repairs.items(), key=lambda item: (item[0] < 0, item[0])))
+            for i, count in sorted(self.repairs.items(), key=lambda item: (item[0] < 0, item[0]))
+        )
         samples = [finding for name in SEVERITIES for finding in self.first[name]][: self.samples]
         return CheckResult(
-            check.title, check.kind, self.look.database.store.name, check.table, check.columns,
-            "findings" if self.found else "clean", rows=rows, findings=self.found,
-            distribution=self.distribution(rows, healthy), groups=groups, group_by=check.group_by,
-            samples=tuple(samples), repairs=repairs, letter=letter(self.found, thresholds),
-            seconds=time.perf_counter() - began)
+            check.title,
+            check.kind,
+            self.look.database.store.name,
+            check.table,
+            check.columns,
+            "findings" if self.found else "clean",
+            rows=rows,
+            findings=self.found,
+            distribution=self.distribution(rows, healthy),
+            groups=groups,
+            group_by=check.group_by,
+            samples=tuple(samples),
+            repairs=repairs,
+            letter=letter(self.found, thresholds),
+            seconds=time.perf_counter() - began,
+        )
 
     def distribution(self, rows: int, healthy: dict[str, int]) -> tuple[tuple[str, bool, int], ...]:
         """(word, healthy, count): the healthy words first, then the broken ones, the most frequent first."""
@@ -92,8 +107,9 @@ class Tally:
 class Scanner:
     """Scans one store. Each check's failure is its own: the others go on."""
 
-    def __init__(self, store: SqlStore, thresholds: Any, *, samples: int, values: bool, sink: Sink | None,
-                 progress: Progress) -> None:
+    def __init__(
+        self, store: SqlStore, thresholds: Any, *, samples: int, values: bool, sink: Sink | None, progress: Progress
+    ) -> None:
         self.store, self.thresholds = store, thresholds
         self.samples, self.values, self.sink, self.progress = samples, values, sink, progress
 
@@ -179,8 +195,9 @@ class Scanner:
     def not_checked(self, check: Check, error: Exception) -> CheckResult:
         """The result of a check that could not run."""
         reason = self.store.dialect.describe(error) if isinstance(error, DBAPIError) else str(error)
-        return CheckResult(check.title, check.kind, self.store.name, check.table, check.columns, "not checked",
-                           reason=reason)
+        return CheckResult(
+            check.title, check.kind, self.store.name, check.table, check.columns, "not checked", reason=reason
+        )
 
 
 def keys_of(database: SqlDatabase, check: Check) -> Iterator[Key]:
@@ -195,5 +212,3 @@ def keys_of(database: SqlDatabase, check: Check) -> Iterator[Key]:
     for rows in database.stream(statement):
         for row in rows:
             yield tuple(token(part) for part in row)
-
-

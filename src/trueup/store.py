@@ -155,8 +155,10 @@ class Dialect(ABC):
 
     def adopt(self, table: Table) -> Table:
         """A table of another engine as this one would hold it, to word statements that are not run."""
-        columns = {name: replace(column, storage=column.storage and self.usual_storage)
-                   for name, column in table.columns.items()}
+        columns = {
+            name: replace(column, storage=column.storage and self.usual_storage)
+            for name, column in table.columns.items()
+        }
         return replace(table, columns=columns)
 
     # -- keys -------------------------------------------------------------------------------------
@@ -170,7 +172,11 @@ class Dialect(ABC):
 
     @abstractmethod
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
-        """Hand `ops` (seq, before digest, after digest, key tokens) to the database as a relation."""
+        """Hand `ops` (seq, before digest, after digest, key tokens) to the database as a relation.
+
+        For one table the relation is always the same expression; only the parameters differ, so that a statement
+        built on it once serves every chunk.
+        """
 
     # -- canonical bytes --------------------------------------------------------------------------
     @abstractmethod
@@ -199,7 +205,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """The JSON value at `path` (keys of objects), in `storage`; SQL NULL where there is none or `value` is no object."""
+        """The JSON value at `path` (keys of objects), in `storage`; SQL NULL where there is none."""
 
     @abstractmethod
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
@@ -227,7 +233,7 @@ class Dialect(ABC):
 
     # -- numbers ----------------------------------------------------------------------------------
     def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Whether a numeric `column` holds, in `value`, what is no number (NaN, text); false for SQL NULL, never NULL."""
+        """Whether `value` of a numeric `column` is no number (NaN, text); false for SQL NULL, never NULL."""
         from sqlalchemy import false
 
         return false()
@@ -276,7 +282,7 @@ class Dialect(ABC):
         Only undo turns them off, and only to give back a reference that was broken before the run; where the
         engine or the role does not allow it, the row stays an undo conflict.
         """
-        return None
+        return
 
     def restoring(self, statement: Insert) -> Insert:
         """`statement` allowed to give values to columns that the engine numbers itself."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select
 
@@ -22,8 +21,9 @@ LISTED = 1000
 IMAGED = ("applied", "undone", "undo_conflict")
 
 
-def compare(journal: Journal, connection: Connection, run_id: str, bound: Mapping[int, Target],
-            progress: Progress) -> Verification:
+def compare(
+    journal: Journal, connection: Connection, run_id: str, bound: Mapping[int, Target], progress: Progress
+) -> Verification:
     """Every operation of a run against its row: what still shows the run's work, and whether the journal is whole."""
     row = journal.find(connection, run_id)
     counts = journal.counts(connection, run_id)
@@ -40,32 +40,40 @@ def compare(journal: Journal, connection: Connection, run_id: str, bound: Mappin
     return Verification(run_id, row["state"], rows, intact, rows - intact, {}, tuple(problems))
 
 
-def still_there(journal: Journal, connection: Connection, run_id: str, number: int,
-                target: Target) -> tuple[int, int]:
+def still_there(journal: Journal, connection: Connection, run_id: str, number: int, target: Target) -> tuple[int, int]:
     """Applied operations of a group, and how many of their rows are as the run left them."""
     op, image, live = journal.op.c, target.image.c, target.row
     of_group = and_(op.run_id == image.run_id, op.seq == image.seq, op.state == "applied", op.grp == number)
     source = target.image.join(journal.op, of_group).outerjoin(live.relation, target.same_key())
     key = live.relation.c[target.table.key[0]]
     same: ColumnElement[bool] = (
-        key.is_(None) if target.group.action == "delete"
-        else and_(key.is_not(None), live.digest(target.touched) == image.after_digest))
+        key.is_(None)
+        if target.group.action == "delete"
+        else and_(key.is_not(None), live.digest(target.touched) == image.after_digest)
+    )
     applied, intact = connection.execute(
-        select(func.count(), tally(same)).select_from(source).where(image.run_id == run_id)).one()
+        select(func.count(), tally(same)).select_from(source).where(image.run_id == run_id)
+    ).one()
     return int(applied), int(intact)
 
 
 def image_problems(journal: Journal, connection: Connection, run_id: str, number: int, target: Target) -> list[str]:
     """Before-images that are missing, or no longer the bytes that were copied."""
     op, image = journal.op.c, target.image.c
-    needed = int(connection.execute(select(func.count()).where(
-        op.run_id == run_id, op.grp == number, op.state.in_(IMAGED))).scalar_one())
+    needed = int(
+        connection.execute(
+            select(func.count()).where(op.run_id == run_id, op.grp == number, op.state.in_(IMAGED))
+        ).scalar_one()
+    )
     old = journal.store.dialect.digest(
-        [(target.row.column(name), image[f"b{i}"]) for i, name in enumerate(target.touched)])
+        [(target.row.column(name), image[f"b{i}"]) for i, name in enumerate(target.touched)]
+    )
     source = target.image.join(journal.op, and_(op.run_id == image.run_id, op.seq == image.seq))
     there, exact = connection.execute(
-        select(func.count(), tally(old == image.before_digest)).select_from(source)
-        .where(image.run_id == run_id, op.grp == number, op.state.in_(IMAGED))).one()
+        select(func.count(), tally(old == image.before_digest))
+        .select_from(source)
+        .where(image.run_id == run_id, op.grp == number, op.state.in_(IMAGED))
+    ).one()
     name = f"{target.group.check} ({target.group.repair})"
     if there != needed:
         return [f"{name}: {needed - there} before-images are missing from the journal"]
@@ -90,8 +98,20 @@ def dry_run(store: SqlStore, plan: PlanFile, bind: Callable[[SqlDatabase], Bound
             connection.rollback()
             progress.advance(len(page))
     header = plan.plan
-    return RunReport("", store.name, "planned", header.environment, plan.summary.digest, plan.summary.count,
-                     dict(states), header.groups, tuple(listed), header.because, dry_run=True, tool=header.tool)
+    return RunReport(
+        "",
+        store.name,
+        "planned",
+        header.environment,
+        plan.summary.digest,
+        plan.summary.count,
+        dict(states),
+        header.groups,
+        tuple(listed),
+        header.because,
+        dry_run=True,
+        tool=header.tool,
+    )
 
 
 def paged(ops: Iterator[Op]) -> Iterator[list[Op]]:
@@ -100,17 +120,24 @@ def paged(ops: Iterator[Op]) -> Iterator[list[Op]]:
         yield page
 
 
-def look(connection: Connection, bound: tuple[Row, Check, Repair], ops: Sequence[Op], states: Counter[str],
-         listed: list[OpRecord]) -> None:
+def look(
+    connection: Connection,
+    bound: tuple[Row, Check, Repair],
+    ops: Sequence[Op],
+    states: Counter[str],
+    listed: list[OpRecord],
+) -> None:
     """Count what would happen to one page of one group."""
     row, check, repair = bound
-    touched = ([column.name for column in row.table.stored()] if repair.action == "delete"
-               else list(repair.sets(row)))
+    touched = [column.name for column in row.table.stored()] if repair.action == "delete" else list(repair.sets(row))
     stage = row.dialect.stage(connection, row.table, [(op.seq, op.before, op.after, op.key) for op in ops])
     same = and_(*(row.relation.c[name] == stage.relation.c[f"k{i}"] for i, name in enumerate(row.table.key)))
     found = connection.execute(
-        select(stage.relation.c.seq, row.digest(touched), case((check.holds(row), 1), else_=0))
-        .select_from(stage.relation.join(row.relation, same)), dict(stage.parameters)).all()
+        select(stage.relation.c.seq, row.digest(touched), case((check.holds(row), 1), else_=0)).select_from(
+            stage.relation.join(row.relation, same)
+        ),
+        dict(stage.parameters),
+    ).all()
     facts = {int(seq): (now, held) for seq, now, held in found}
     for op in ops:
         state, reason = "applied", ""

@@ -8,22 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
+    Delete,
+    FromClause,
+    Insert,
     Select,
+    String,
+    Update,
     and_,
     bindparam,
     case,
     delete,
     exists,
+    false,
     func,
     insert,
     literal,
     not_,
     select,
+    true,
     update,
 )
 from sqlalchemy import Table as SqlTable
@@ -33,6 +42,10 @@ from trueup.check import Check, Repair, Row
 from trueup.journal import Journal
 from trueup.planfile import Op
 from trueup.store import Table
+
+
+#: Parameters of a chunk's statements; the prefix keeps them from the names of anybody's columns.
+RUN, FIRST, LAST, CHUNK = "trueup_run", "trueup_first", "trueup_last", "trueup_chunk"
 
 
 class Mismatch(Exception):
@@ -75,13 +88,17 @@ class Target:
         return and_(*(columns[name] == self.image.c[f"k{i}"] for i, name in enumerate(self.table.key)))
 
     def in_chunk(self) -> ColumnElement[bool]:
-        """The images of one chunk; binds `run`, `first` and `last`."""
+        """The images of one chunk; binds `RUN`, `FIRST` and `LAST`."""
         columns = self.image.c
-        return and_(columns.run_id == bindparam("run"), columns.seq.between(bindparam("first"), bindparam("last")))
+        run = bindparam(RUN, type_=String)
+        return and_(
+            columns.run_id == run,
+            columns.seq.between(bindparam(FIRST, type_=BigInteger), bindparam(LAST, type_=BigInteger)),
+        )
 
     def kept_by_children(self) -> ColumnElement[bool]:
         """Whether rows of other tables refer to the row by a declared key: moving it would cascade or orphan them."""
-        found: ColumnElement[bool] = literal(1) == literal(0)
+        found: ColumnElement[bool] = false()
         for number, reference in enumerate(self.table.referenced_by):
             child = self.row.database.row(reference.table, alias=f"child{number}").relation
             pairs = zip(reference.columns, reference.parent_columns, strict=True)
@@ -91,74 +108,75 @@ class Target:
 
 
 class Chunk:
-    """The steps of one transaction for operations of one target."""
+    """The steps of one transaction for operations of one target. Each statement is built once and run every chunk."""
 
     def __init__(self, journal: Journal, target: Target) -> None:
         self.journal = journal
         self.target = target
         self.dialect = journal.store.dialect
+        self._copy: Insert | None = None
 
     # -- apply ----------------------------------------------------------------------------------------------------
     def apply(self, connection: Connection, run_id: str, chunk: int, ops: Sequence[Op]) -> dict[int, str]:
         """Carry out `ops` (of one target, in order of seq) and return the state each came to; commits nothing."""
-        copied = self.copy(connection, run_id, ops)
+        span = {RUN: run_id, FIRST: ops[0].seq, LAST: ops[-1].seq}
+        copied = self.copy(connection, span, ops)
         states: dict[int, str] = {}
         if copied != len(ops):
-            states = self.classify(connection, run_id, chunk, ops)
+            states = self.classify(connection, span, chunk, ops)
         expected = len(ops) - len(states)
         if expected:
-            span = {"run": run_id, "first": ops[0].seq, "last": ops[-1].seq}
             self.write(connection, span, expected)
             self.prove(connection, span, expected)
-            self.record(connection, span, chunk)
+            connection.execute(self.record, {**span, CHUNK: chunk})
         return {op.seq: states.get(op.seq, "applied") for op in ops}
 
-    def copy(self, connection: Connection, run_id: str, ops: Sequence[Op]) -> int:
+    def copy(self, connection: Connection, span: Mapping[str, Any], ops: Sequence[Op]) -> int:
         """Lock the rows that still look as planned and copy them into the journal; returns how many."""
-        target, row = self.target, self.target.row
-        stage = self.dialect.stage(connection, target.table, [(op.seq, op.before, op.after, op.key) for op in ops])
-        s = stage.relation.c
-        new = target.repair.sets(row)  # of a delete nothing, though its images hold every column
-        after = [self.dialect.cast(new[name], row.column(name)) for name in target.group.columns if name in new]
-        found: Select[Any] = (
+        stage = self.dialect.stage(connection, self.target.table, [(op.seq, op.before, op.after, op.key) for op in ops])
+        if self._copy is None:
+            self._copy = self.copying(stage.relation)
+        return int(connection.execute(self._copy, {**span, **stage.parameters}).rowcount)
+
+    def copying(self, stage: FromClause) -> Insert:
+        """The statement of `copy`: compare by bytes, re-prove the finding, and take both images, all under lock."""
+        target, row, s = self.target, self.target.row, stage.c
+        new = target.repair.sets(row)
+        after = [self.dialect.cast(new[name], row.column(name)) for name in target.group.columns]
+        found = (
             select(
-                literal(run_id),
+                bindparam(RUN, type_=String),
                 s.seq,
                 s.before,
                 s.after,
                 row.digest(target.rest) if target.rest else literal(""),
                 *(row.relation.c[name] for name in [*target.table.key, *target.touched]),
-                *after,
+                *(after if target.group.action == "update" else []),
             )
-            .select_from(stage.relation.join(row.relation, self.staged(s)))
+            .select_from(stage.join(row.relation, self.staged(s)))
             .where(row.digest(target.touched) == s.before, target.check.holds(row))
         )
         if target.group.action == "delete" and target.table.referenced_by:
             found = found.where(not_(target.kept_by_children()))
         columns = [column.name for column in target.image.c]
-        statement = insert(target.image).from_select(columns, self.dialect.locked(found, row.relation))
-        return int(connection.execute(statement, dict(stage.parameters)).rowcount)
+        return insert(target.image).from_select(columns, self.dialect.locked(found, row.relation))
 
     def staged(self, stage: Any) -> ColumnElement[bool]:
         """The live row and its staged operation."""
         columns = self.target.row.relation.c
         return and_(*(columns[name] == stage[f"k{i}"] for i, name in enumerate(self.target.table.key)))
 
-    def classify(self, connection: Connection, run_id: str, chunk: int, ops: Sequence[Op]) -> dict[int, str]:
+    def classify(
+        self, connection: Connection, span: Mapping[str, Any], chunk: int, ops: Sequence[Op]
+    ) -> dict[int, str]:
         """Record the operations that were not copied: why each row is left alone."""
         target, row = self.target, self.target.row
-        copied = {
-            seq
-            for (seq,) in connection.execute(
-                select(target.image.c.seq).where(target.in_chunk()),
-                {"run": run_id, "first": ops[0].seq, "last": ops[-1].seq},
-            )
-        }
+        copied = set(connection.execute(select(target.image.c.seq).where(target.in_chunk()), dict(span)).scalars())
         rest = [op for op in ops if op.seq not in copied]
         if not rest:
             return {}
         stage = self.dialect.stage(connection, target.table, [(op.seq, op.before, op.after, op.key) for op in rest])
-        kept = target.kept_by_children() if target.group.action == "delete" else literal(1) == literal(0)
+        kept = target.kept_by_children() if target.group.action == "delete" else false()
         seen = connection.execute(
             select(
                 stage.relation.c.seq,
@@ -175,7 +193,7 @@ class Chunk:
             states[op.seq] = state
             rows.append(
                 {
-                    "run_id": run_id,
+                    "run_id": span[RUN],
                     "seq": op.seq,
                     "grp": target.number,
                     "state": state,
@@ -205,18 +223,20 @@ class Chunk:
 
     def write(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
         """Change the touched columns of the copied rows, and no others."""
+        written = connection.execute(self.writing, dict(span)).rowcount
+        if written != expected:
+            raise Mismatch(f"{written} rows were written where {expected} were planned")
+
+    @cached_property
+    def writing(self) -> Update | Delete:
+        """The statement of `write`: values come from the images, so nothing passes through Python."""
         target, columns = self.target, self.target.row.relation.c
         where = and_(target.same_key(), target.in_chunk())
         if target.group.action == "delete":
             mine = exists(select(literal(1)).select_from(target.image).where(where).correlate(target.table.sql))
-            result = connection.execute(delete(target.table.sql).where(mine), dict(span))
-        else:
-            values: dict[Any, Any] = {
-                columns[name]: target.image.c[f"a{i}"] for i, name in enumerate(target.group.columns)
-            }
-            result = connection.execute(update(target.table.sql).values(values | self.kept()).where(where), dict(span))
-        if result.rowcount != expected:
-            raise Mismatch(f"{result.rowcount} rows were written where {expected} were planned")
+            return delete(target.table.sql).where(mine)
+        values: dict[Any, Any] = {columns[name]: target.image.c[f"a{i}"] for i, name in enumerate(target.group.columns)}
+        return update(target.table.sql).values(values | self.kept()).where(where)
 
     def kept(self) -> dict[Any, Any]:
         """Columns that the engine would renew by itself on any update, set to what they are."""
@@ -229,27 +249,11 @@ class Chunk:
 
     def prove(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
         """Read the rows again, still locked: planned bytes, untouched columns as before, the finding gone."""
-        target, row = self.target, self.target.row
-        joined = target.image.join(row.relation, target.same_key())
-        if target.group.action == "delete":
-            left = connection.execute(
-                select(func.count()).select_from(joined).where(target.in_chunk()), dict(span)
-            ).scalar_one()
-            if left:
-                raise Mismatch(f"{left} rows are still there after they were moved to quarantine")
+        rows, after, rest, broken = connection.execute(self.proving, dict(span)).one()
+        if self.target.group.action == "delete":
+            if rows:
+                raise Mismatch(f"{rows} rows are still there after they were moved to quarantine")
             return
-        image = target.image.c
-        rows, after, rest, broken = connection.execute(
-            select(
-                func.count(),
-                tally(row.digest(target.touched) == image.after_digest),
-                tally(row.digest(target.rest) == image.rest_digest) if target.rest else func.count(),
-                tally(target.check.holds(row)),
-            )
-            .select_from(joined)
-            .where(target.in_chunk()),
-            dict(span),
-        ).one()
         for count, what in (
             (rows, "rows were found again"),
             (after, "rows hold the planned value"),
@@ -260,13 +264,33 @@ class Chunk:
         if broken:
             raise Mismatch(f"{broken} of {expected} rows are still broken after the repair")
 
-    def record(self, connection: Connection, span: Mapping[str, Any], chunk: int) -> None:
-        """Enter the operations of this chunk as applied."""
-        op, image = self.journal.op, self.target.image.c
-        done = select(image.run_id, image.seq, literal(self.target.number), literal("applied"), literal(chunk)).where(
-            self.target.in_chunk()
-        )
-        connection.execute(insert(op).from_select(["run_id", "seq", "grp", "state", "chunk"], done), dict(span))
+    @cached_property
+    def proving(self) -> Select[*tuple[Any, ...]]:
+        """The statement of `prove`: rows, rows with the planned bytes, rows with the same rest, rows still broken."""
+        target, row, image = self.target, self.target.row, self.target.image.c
+        joined = target.image.join(row.relation, target.same_key())
+        parts: list[ColumnElement[Any]] = [func.count(), literal(0), literal(0), literal(0)]
+        if target.group.action == "update":
+            same_rest = row.digest(target.rest) == image.rest_digest if target.rest else true()
+            parts[1:] = [
+                tally(row.digest(target.touched) == image.after_digest),
+                tally(same_rest),
+                tally(target.check.holds(row)),
+            ]
+        return select(*parts).select_from(joined).where(target.in_chunk())
+
+    @cached_property
+    def record(self) -> Insert:
+        """The statement that enters the operations of a chunk as applied."""
+        image = self.target.image.c
+        done = select(
+            image.run_id,
+            image.seq,
+            literal(self.target.number),
+            literal("applied"),
+            bindparam(CHUNK, type_=BigInteger),
+        ).where(self.target.in_chunk())
+        return insert(self.journal.op).from_select(["run_id", "seq", "grp", "state", "chunk"], done)
 
     def block(self, connection: Connection, run_id: str, chunk: int, op: Op, reason: str) -> None:
         """Enter one operation as impossible."""

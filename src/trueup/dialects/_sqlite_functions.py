@@ -48,23 +48,28 @@ def _codec(encoding: str) -> str:
     return {"UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}.get(encoding, "utf-8")
 
 
-def digest(*pairs: Value) -> str:
-    """SHA-256 in hexadecimal over `typeof1, value1, typeof2, value2 ...`.
+def digest(*values: Value) -> str:
+    """SHA-256 in hexadecimal over values told apart by class: bytes are TEXT, text is a BLOB in hexadecimal.
 
-    Each value is a letter for its class, the length of its bytes, and its bytes: INTEGER in decimal,
-    REAL as its eight bytes, TEXT and BLOB as stored. The class `digest` nests the digest of more values.
+    Each value is its class, the length of its bytes, and its bytes: INTEGER in decimal, REAL as its eight bytes,
+    TEXT as stored. It runs for every row that is read for a repair, so it does no more than it must.
     """
-    state = hashlib.sha256(b"%d;" % (len(pairs) // 2))
-    for kind, value in zip(pairs[::2], pairs[1::2], strict=True):
-        if isinstance(value, float):
-            data = struct.pack(">d", value)
-        elif isinstance(value, bytes):
-            data = value
+    parts = [b"%d;" % len(values)]
+    for value in values:
+        if type(value) is bytes:
+            parts.append(b"text;%d;" % len(value))
+            parts.append(value)
+        elif value is None:
+            parts.append(b"null;")
+        elif type(value) is int:
+            parts.append(b"integer;%d;" % value)
+        elif type(value) is float:
+            parts.append(b"real;" + struct.pack(">d", value))
         else:
-            data = b"" if value is None else str(value).encode()
-        state.update(b"%s;%d;" % (str(kind).encode(), len(data)))
-        state.update(data)
-    return state.hexdigest()
+            data = str(value).encode()
+            parts.append(b"blob;%d;" % len(data))
+            parts.append(data)
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def token(raw: Value) -> str:
@@ -112,17 +117,16 @@ def stored(scratch: sqlite3.Connection, encoding: str, value: Value, affinity: s
             value = value.decode(encoding)
         except UnicodeDecodeError:
             return None
-    declared = {"NUMERIC": "n", "REAL": "r", "TEXT": "t"}[affinity]
     scratch.execute("CREATE TABLE IF NOT EXISTS s (n NUMERIC, r REAL, t TEXT)")
-    insert = {
-        "n": "INSERT INTO s (n) VALUES (?) RETURNING n",
-        "r": "INSERT INTO s (r) VALUES (?) RETURNING r",
-        "t": "INSERT INTO s (t) VALUES (?) RETURNING t",
-    }[declared]
-    row: tuple[Value, ...] = scratch.execute(insert, (value,)).fetchone()
+    insert, select = {
+        "NUMERIC": ("INSERT INTO s (n) VALUES (?)", "SELECT n FROM s"),
+        "REAL": ("INSERT INTO s (r) VALUES (?)", "SELECT r FROM s"),
+        "TEXT": ("INSERT INTO s (t) VALUES (?)", "SELECT t FROM s"),
+    }[affinity]
+    scratch.execute(insert, (value,))
+    # not RETURNING: it shows the integer that a whole REAL is kept as
+    row: tuple[Value, ...] = scratch.execute(select).fetchone()
     scratch.execute("DELETE FROM s")
-    if affinity == "REAL" and isinstance(row[0], int):
-        return float(row[0])  # RETURNING shows the integer that a whole REAL is kept as; SELECT shows the REAL
     return None if text and isinstance(row[0], str) else row[0]
 
 

@@ -27,7 +27,7 @@ BLANKS = " \t\n\r"
 RULES = {"case", "space", "unicode"}
 # a JSON value's first character says its type once it is known to be valid; numbers are the rest
 _FIRST = {"object": "{", "array": "[", "string": '"', "boolean": "tf", "null": "n"}
-_ARGUMENTS = 40  # SQLite takes 127 arguments, some builds 100; a column needs two
+_ARGUMENTS = 90  # SQLite takes 127 arguments, some builds 100
 _PLAIN_KEY = re.compile(r"[ !#-\[\]-~]*")
 _SWITCHES = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
 
@@ -113,32 +113,36 @@ class Sqlite(Dialect):
         return functions.token(raw)
 
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
-        """One JSON text, unpacked by SQLite: nothing is written, so that reading sessions can do it too."""
-        item = func.json_each(sa.bindparam("trueup_ops", type_=sa.Text)).table_valued("value", name="trueup_item")
-        columns: list[ColumnElement[Any]] = [
-            func.json_extract(item.c.value, f"$[{position}]", type_=NullType()).label(label)
-            for position, label in enumerate(["seq", "before", "after"])
-        ]
-        for position in range(len(table.key)):
-            token = func.json_extract(item.c.value, f"$[{position + 3}]", type_=sa.Text)
-            value = func.trueup_untoken(token, type_=NullType())
-            # what looks like text but came as bytes is text that is not UTF-8
-            text = sa.and_(func.substr(token, 1, 2) == "t'", func.typeof(value) == "blob")
-            columns.append(sa.case((text, sa.cast(value, sa.Text)), else_=value).label(f"k{position}"))
-        rows = [[seq, before, after, *tokens] for seq, before, after, tokens in ops]
-        return Stage(sa.select(*columns).subquery("trueup_stage"), {"trueup_ops": json.dumps(rows)})
+        """A temporary table, in memory and without types, so that every key keeps its storage class."""
+        keys = [f"k{position}" for position in range(len(table.key))]
+        name = f"trueup_stage_{len(keys)}"
+        stage = sa.table(name, *(sa.column(label) for label in ["seq", "before", "after", *keys]), schema="temp")
+        # each time: a rollback takes it away too
+        connection.exec_driver_sql(f"CREATE TEMP TABLE IF NOT EXISTS {name} (seq, before, after, {', '.join(keys)})")
+        connection.execute(sa.delete(stage))
+        places = ", ".join("?" for _ in range(3 + len(keys)))
+        # text that is not UTF-8 cannot be bound as text
+        hostile = ", ".join("CAST(? AS TEXT)" if label in keys else "?" for label in ["seq", "before", "after", *keys])
+        rows: dict[str, list[tuple[Any, ...]]] = {places: [], hostile: []}
+        for seq, before, after, tokens in ops:
+            values = [functions.untoken(token) for token in tokens]
+            bytes_of_text = any(
+                isinstance(value, bytes) and token[0] == "t" for value, token in zip(values, tokens, strict=True)
+            )
+            rows[hostile if bytes_of_text else places].append((seq, before, after, *values))
+        for form, some in rows.items():
+            if some:
+                connection.exec_driver_sql(f"INSERT INTO temp.{name} VALUES ({form})", some)  # noqa: S608 - no value in it
+        return Stage(stage, {})
 
     # -- canonical bytes --------------------------------------------------------------------------
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
         """Storage class, length and bytes of every value; REAL by its eight bytes."""
-        pairs: list[tuple[ColumnElement[Any], ColumnElement[Any]]]
-        pairs = [(func.typeof(value), _plain(value)) for _, value in columns]
-        while len(pairs) > _ARGUMENTS:
-            groups = [pairs[start : start + _ARGUMENTS] for start in range(0, len(pairs), _ARGUMENTS)]
-            pairs = [
-                (literal("digest"), func.trueup_digest(*(part for pair in group for part in pair))) for group in groups
-            ]
-        return func.trueup_digest(*(part for pair in pairs for part in pair), type_=sa.Text)
+        values = [_classed(value) for _, value in columns]
+        while len(values) > _ARGUMENTS:
+            groups = [values[start : start + _ARGUMENTS] for start in range(0, len(values), _ARGUMENTS)]
+            values = [func.trueup_digest(*group) for group in groups]
+        return func.trueup_digest(*values, type_=sa.Text)
 
     def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
         """The column's affinity applied, which is not what CAST does."""
@@ -218,11 +222,6 @@ class Sqlite(Dialect):
         """Every other byte of the document stays; a document without `path` stays as it is."""
         changed = sa.cast(func.trueup_json_null(_plain(value), json.dumps(list(path))), sa.Text)
         return sa.case((self.json_valid(value, ["object"]), changed), else_=value)
-
-    # -- numbers ----------------------------------------------------------------------------------
-    def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Text or a BLOB: a column declared to hold numbers takes either."""
-        return func.typeof(value).in_(["text", "blob"])
 
     # -- numbers ----------------------------------------------------------------------------------
     def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
@@ -316,13 +315,11 @@ def _connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connecti
     try:
         # bytes that are not UTF-8 must not end a scan; `token` turns them back
         connection.text_factory = lambda data: data.decode(errors="surrogateescape")
-        for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "busy_timeout=3000"):
+        for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "busy_timeout=3000", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
         functions.register(connection)
         if write:
             _make_durable(connection, foreign_keys)
-        else:
-            connection.execute("PRAGMA query_only=ON")
     except BaseException:
         connection.close()
         raise
@@ -355,6 +352,12 @@ def _file(connection: Connection) -> str:
 def _plain(value: ColumnElement[Any]) -> ColumnElement[Any]:
     """`value` in a form that a Python function can take: text as its bytes."""
     return sa.case((func.typeof(value) == "text", sa.cast(value, sa.LargeBinary)), else_=value)
+
+
+def _classed(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """`value` so that a Python function can tell its class: TEXT as bytes, a BLOB as text, the rest as it is."""
+    kind = func.typeof(value)
+    return sa.case((kind == "text", sa.cast(value, sa.LargeBinary)), (kind == "blob", func.hex(value)), else_=value)
 
 
 def _invalid(value: ColumnElement[Any]) -> ColumnElement[bool]:
