@@ -1,0 +1,66 @@
+"""Words of PostgreSQL that depend on the server's version, or that SQLAlchemy has no form for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Boolean, Insert, Text
+from sqlalchemy.exc import CompileError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+#: The attribute of SQLAlchemy's dialect that a session leaves the best collation for `lower()` in.
+COLLATION = "trueup_collation"
+
+
+class is_json(FunctionElement[bool]):  # noqa: N801 - used like the functions it stands beside
+    """Whether text can be cast to jsonb; NULL or false for NULL."""
+
+    name = "trueup_is_json"
+    type = Boolean()
+    inherit_cache = True
+
+
+class folded(FunctionElement[str]):  # noqa: N801 - as above
+    """Text in lower case, by Unicode where the server can."""
+
+    name = "trueup_folded"
+    type = Text()
+    inherit_cache = True
+
+
+class Restoring(Insert):
+    """An INSERT ... SELECT that may give values to GENERATED ALWAYS AS IDENTITY columns."""
+
+    inherit_cache = True
+
+
+@compiles(is_json)
+def _is_json(element: is_json, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(element.clauses, **options)
+    version = getattr(compiler.dialect, "server_version_info", None)
+    if version is None or version >= (16,):
+        return f"pg_catalog.pg_input_is_valid({text}, 'jsonb')"
+    return f"pg_temp.trueup_is_json({text})"
+
+
+@compiles(folded)
+def _folded(element: folded, compiler: SQLCompiler, **options: Any) -> str:
+    text = compiler.process(element.clauses, **options)
+    collation = getattr(compiler.dialect, COLLATION, "")
+    if not collation:
+        return f"lower({text})"
+    return f"lower({text} COLLATE pg_catalog.{compiler.preparer.quote_identifier(collation)})"
+
+
+@compiles(Restoring)
+def _restoring(element: Restoring, compiler: SQLCompiler, **options: Any) -> str:
+    text: str = compiler.visit_insert(element, **options)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it bare
+    table = element.table
+    named = [table.c[name] for name in element._select_names or ()]
+    columns = ", ".join(compiler.preparer.format_column(column) for column in named)
+    head = f"INSERT INTO {compiler.preparer.format_table(table)} ({columns}) "
+    if not text.startswith(head):
+        raise CompileError("only INSERT INTO table (columns) SELECT can override identity columns")
+    return f"{head}OVERRIDING SYSTEM VALUE {text[len(head) :]}"
