@@ -31,6 +31,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy import Table as SqlTable
+from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import UserDefinedType
 
@@ -42,7 +43,7 @@ from trueup.store import Table
 from trueup.stores.sql import SqlStore
 
 FORMAT = 1
-HUGE = 2**30
+HUGE = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 
 #: From each state, where a run may go and why.
 TRANSITIONS: Mapping[str, frozenset[str]] = {
@@ -94,27 +95,27 @@ class Journal:
             "meta",
             Column("db_uuid", String(32), primary_key=True),
             Column("format", Integer),
-            Column("place", Text(HUGE)),
+            Column("place", HUGE),
         )
         self.run = self._table(
             "run",
             Column("run_id", String(12), primary_key=True),
             Column("no", BigInteger),
             Column("plan_digest", String(64), nullable=False),
-            Column("plan_path", Text(HUGE)),
-            Column("header", Text(HUGE)),
+            Column("plan_path", HUGE),
+            Column("header", HUGE),
             Column("environment", String(200)),
             Column("tool", String(40)),
             Column("format", Integer),
             Column("state", String(12)),
-            Column("reason", Text(HUGE)),
-            Column("because", Text(HUGE)),
+            Column("reason", HUGE),
+            Column("because", HUGE),
             Column("planned", BigInteger),
             Column("fence", BigInteger),
             Column("owner", String(200)),
             Column("started", BigInteger),
             Column("ended", BigInteger),
-            Column("verified", Text(HUGE)),
+            Column("verified", HUGE),
             Column("paused", Integer),
             Column("chunks", BigInteger),
             Column("tip", String(64)),
@@ -127,8 +128,8 @@ class Journal:
             Column("seq", BigInteger, primary_key=True, autoincrement=False),
             Column("grp", Integer),
             Column("state", String(14)),
-            Column("reason", Text(HUGE)),
-            Column("pk", Text(HUGE)),
+            Column("reason", HUGE),
+            Column("pk", HUGE),
             Column("seen", String(64)),
             Column("chunk", BigInteger),
         )
@@ -139,7 +140,7 @@ class Journal:
             Column("phase", String(8)),
             Column("first", BigInteger),
             Column("last", BigInteger),
-            Column("states", Text(HUGE)),
+            Column("states", HUGE),
             Column("ts", BigInteger),
             Column("link", String(64)),
         )
@@ -147,8 +148,8 @@ class Journal:
             "image",
             Column("k", Integer, primary_key=True, autoincrement=False),
             Column("shape", String(64)),
-            Column("tbl", Text(HUGE)),
-            Column("shape_text", Text(HUGE)),
+            Column("tbl", HUGE),
+            Column("shape_text", HUGE),
             UniqueConstraint("shape"),
         )
 

@@ -120,19 +120,17 @@ class Sqlite(Dialect):
         # each time: a rollback takes it away too
         connection.exec_driver_sql(f"CREATE TEMP TABLE IF NOT EXISTS {name} (seq, before, after, {', '.join(keys)})")
         connection.execute(sa.delete(stage))
-        places = ", ".join("?" for _ in range(3 + len(keys)))
-        # text that is not UTF-8 cannot be bound as text
-        hostile = ", ".join("CAST(? AS TEXT)" if label in keys else "?" for label in ["seq", "before", "after", *keys])
-        rows: dict[str, list[tuple[Any, ...]]] = {places: [], hostile: []}
+        rows: dict[str, list[tuple[Any, ...]]] = {}
         for seq, before, after, tokens in ops:
             values = [functions.untoken(token) for token in tokens]
-            bytes_of_text = any(
-                isinstance(value, bytes) and token[0] == "t" for value, token in zip(values, tokens, strict=True)
-            )
-            rows[hostile if bytes_of_text else places].append((seq, before, after, *values))
+            # text that is not UTF-8 cannot be bound as text
+            forms = [
+                "CAST(? AS TEXT)" if isinstance(value, bytes) and token[0] == "t" else "?"
+                for value, token in zip(values, tokens, strict=True)
+            ]
+            rows.setdefault(", ".join(["?", "?", "?", *forms]), []).append((seq, before, after, *values))
         for form, some in rows.items():
-            if some:
-                connection.exec_driver_sql(f"INSERT INTO temp.{name} VALUES ({form})", some)  # noqa: S608 - no value in it
+            connection.exec_driver_sql(f"INSERT INTO temp.{name} VALUES ({form})", some)  # noqa: S608 - no value in it
         return Stage(stage, {})
 
     # -- canonical bytes --------------------------------------------------------------------------
