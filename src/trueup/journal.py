@@ -374,7 +374,7 @@ class Journal:
         """Operations that have their final state, as closed intervals of seq in order."""
         found: list[tuple[int, int]] = []
         statement = select(self.op.c.seq).where(self.op.c.run_id == run_id).order_by(self.op.c.seq)
-        result = connection.execution_options(stream_results=True).execute(statement)
+        result = connection.execute(statement, execution_options={"stream_results": True})
         for batch in result.partitions(10_000):
             for (seq,) in batch:
                 if found and found[-1][1] == seq - 1:
@@ -416,8 +416,9 @@ class Journal:
                 return f"chunk {row.no} of the journal cannot be read"
         if tip != run["tip"] or number != run["chunks"]:
             return "chunks at the end of the journal are missing"
-        result = connection.execution_options(stream_results=True).execute(
-            select(self.op.c.seq, self.op.c.state).where(self.op.c.run_id == run_id)
+        result = connection.execute(
+            select(self.op.c.seq, self.op.c.state).where(self.op.c.run_id == run_id),
+            execution_options={"stream_results": True},
         )
         for batch in result.partitions(10_000):
             for seq, state in batch:

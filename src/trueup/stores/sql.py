@@ -140,7 +140,7 @@ class SqlDatabase:
 
     def stream(self, statement: Executable, size: int = PAGE) -> Iterator[Sequence[Any]]:
         """Rows in batches of at most `size`; memory stays flat whatever the result."""
-        result = self.connection.execution_options(stream_results=True).execute(statement)
+        result = self.connection.execute(statement, execution_options={"stream_results": True})
         try:
             # partitions() without a size would fetch everything at once
             yield from result.partitions(size)
