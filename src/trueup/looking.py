@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, literal, null, select
+from sqlalchemy import ColumnElement, Select, and_, case, literal, select
 
 from trueup.check import Check, Repair, Row, RowCheck
 from trueup.findings import Finding, Key, Record, Severity
@@ -24,7 +25,7 @@ SLOW = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A broken row, seen twice: `choice` is the repair that fits (-1: none), `before` and `after` are digests."""
+    """A broken row, seen twice: `choice` is the first repair that fits, -1 for none."""
 
     key: Key
     evidence: Mapping[str, Any]
@@ -32,36 +33,42 @@ class Seen:
     group: str
     severity: Severity
     choice: int
-    before: str = ""
-    after: str = ""
-    previews: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Imaged:
+    """A row as a plan writes it down: the digests before and after, and both for a reader."""
+
+    key: Key
+    before: str
+    after: str
+    previews: tuple[str, str]
 
 
 class Look:
-    """Reads the broken rows of one check by key. With `images` it also tells what each repair would write."""
+    """Reads the broken rows of one check by key; each statement is built once."""
 
-    def __init__(self, database: SqlDatabase, check: Check, *, values: bool = False, images: bool = False) -> None:
-        self.database, self.check, self.values, self.images = database, check, values, images
+    def __init__(self, database: SqlDatabase, check: Check, *, values: bool = False) -> None:
+        self.database, self.check, self.values = database, check, values
         self.broken = check.broken(database)
         self.row: Row = self.broken.row
         self.repairs = check.chosen()
         self.size = PAGE
         self._parts = self._named()
+        self._statements: dict[int, Select[*tuple[Any, ...]]] = {}
 
     def _named(self) -> dict[str, ColumnElement[Any]]:
         row, check = self.row, self.check
         parts: dict[str, ColumnElement[Any]] = {"choice": self._choice()}
         if isinstance(check, RowCheck) and (word := check.profile(row)) is not None:
             parts["word"] = word
-        for name in filter(None, [check.group_by]):
-            parts["group"] = row.dialect.preview(row.column(name), row[name])
+        if check.group_by:
+            parts["group"] = row.dialect.preview(row.column(check.group_by), row[check.group_by])
         for name, expression in {**check.evidence(row), **self.broken.facts}.items():
             if self.values or not name.startswith("value"):
                 parts[f"e.{name}"] = expression
         for name in check.context:
             parts[f"c.{name}"] = row.dialect.preview(row.column(name), row[name])
-        if self.images and self.repairs:
-            parts |= self._images()
         return parts
 
     def _choice(self) -> ColumnElement[int]:
@@ -74,30 +81,6 @@ class Look:
         if repair.action == "delete":
             return [column.name for column in self.row.table.stored()]
         return list(repair.sets(self.row))
-
-    def _images(self) -> dict[str, ColumnElement[Any]]:
-        row, dialect = self.row, self.row.dialect
-        before: list[Any] = []
-        after: list[Any] = []
-        shown: list[Any] = []
-        then: list[Any] = []
-        for i, repair in enumerate(self.repairs):
-            names = self.touched(repair)
-            mine = repair.fits(row) if i == 0 else self._choice() == i
-            before.append((mine, row.digest(names)))
-            if repair.action == "delete":
-                continue
-            new = {name: dialect.cast(value, row.column(name)) for name, value in repair.sets(row).items()}
-            after.append((mine, dialect.digest([(row.column(name), value) for name, value in new.items()])))
-            first = names[0]
-            shown.append((mine, dialect.preview(row.column(first), row[first])))
-            then.append((mine, dialect.preview(row.column(first), new[first])))
-        return {
-            "before": case(*before, else_=""),
-            "after": case(*after, else_="") if after else literal(""),
-            "shown": case(*shown, else_=null()) if shown else null(),
-            "then": case(*then, else_=null()) if then else null(),
-        }
 
     def pages(self, keys: Iterator[Key]) -> Iterator[tuple[list[Seen], int]]:
         """For batches of keys: the rows that are still broken, and how many keys were looked at."""
@@ -113,27 +96,52 @@ class Look:
     def at(self, keys: Sequence[Key]) -> list[Seen]:
         """The rows at `keys` that are broken now, in the order of `keys`."""
         began = time.perf_counter()
-        table = self.row.table
-        stage = self.database.dialect.stage(
-            self.database.connection, table, [(i, "", "", key) for i, key in enumerate(keys)]
-        )
-        s, columns = stage.relation.c, self.row.relation.c
-        same = and_(*(columns[name] == s[f"k{i}"] for i, name in enumerate(table.key)))
-        statement: Select[Any] = select(s.seq, *self._parts.values())
-        if self.broken.source is self.row.relation or self.broken.facts:
-            statement = statement.select_from(stage.relation.join(self.broken.source, same)).where(self.broken.where)
-        else:
-            statement = statement.select_from(stage.relation.join(self.row.relation, same)).where(
-                self.check.holds(self.row)
-            )
-        rows = self.database.connection.execute(statement, dict(stage.parameters)).all()
-        self.database.connection.rollback()
+        rows = self._read(-1, keys, self._parts)
         if time.perf_counter() - began > SLOW:
             # a page that costs a scan of its own should cost it less often
             self.size = min(LARGEST_PAGE, self.size * 2)
-        names = ["seq", *self._parts]
-        found = [(int(row[0]), dict(zip(names, row, strict=True))) for row in rows]
-        return [self._seen(keys[seq], facts) for seq, facts in sorted(found, key=lambda item: item[0])]
+        return [self._seen(keys[seq], facts) for seq, facts in rows]
+
+    def images(self, keys: Sequence[Key], choice: int) -> list[Imaged]:
+        """What repair number `choice` would do to the rows at `keys`; only rows that it fits may be asked for."""
+        repair, row, dialect = self.repairs[choice], self.row, self.row.dialect
+        names = self.touched(repair)
+        parts: dict[str, ColumnElement[Any]] = {"before": row.digest(names), "after": literal("")}
+        if repair.action == "update":
+            new = {name: dialect.cast(value, row.column(name)) for name, value in repair.sets(row).items()}
+            parts["after"] = dialect.digest([(row.column(name), value) for name, value in new.items()])
+            parts["shown"] = dialect.preview(row.column(names[0]), row[names[0]])
+            parts["then"] = dialect.preview(row.column(names[0]), new[names[0]])
+        hide = plain if self.values else masked
+        return [
+            Imaged(
+                keys[seq],
+                facts["before"],
+                facts["after"],
+                (str(hide(facts["shown"])), str(hide(facts["then"]))) if "shown" in facts else ("", ""),
+            )
+            for seq, facts in self._read(choice, keys, parts)
+        ]
+
+    def _read(
+        self, which: int, keys: Sequence[Key], parts: Mapping[str, ColumnElement[Any]]
+    ) -> list[tuple[int, dict[str, Any]]]:
+        table, connection = self.row.table, self.database.connection
+        stage = self.database.dialect.stage(connection, table, [(i, "", "", key) for i, key in enumerate(keys)])
+        if which not in self._statements:
+            s, columns = stage.relation.c, self.row.relation.c
+            same = and_(*(columns[name] == s[f"k{i}"] for i, name in enumerate(table.key)))
+            # facts that only the whole query knows want the whole query
+            whole = bool(self.broken.facts) and which < 0
+            source = self.broken.source if whole else self.row.relation
+            self._statements[which] = (
+                select(s.seq, *parts.values())
+                .select_from(stage.relation.join(source, same))
+                .where(self.broken.where if whole else self.check.holds(self.row))
+            )
+        rows = connection.execute(self._statements[which], dict(stage.parameters)).all()
+        connection.rollback()
+        return sorted(((int(row[0]), dict(zip(parts, row[1:], strict=True))) for row in rows), key=itemgetter(0))
 
     def _seen(self, key: Key, facts: Mapping[str, Any]) -> Seen:
         evidence = {name[2:]: plain(value) for name, value in facts.items() if name.startswith("e.")}
@@ -141,8 +149,6 @@ class Look:
             if name.startswith("c."):
                 evidence[name[2:]] = plain(value) if self.values else masked(value)
         group = plain(facts.get("group"))
-        shown, then = facts.get("shown"), facts.get("then")
-        hide = plain if self.values else masked
         return Seen(
             key,
             evidence,
@@ -150,9 +156,6 @@ class Look:
             "" if group is None else str(group),
             self.check.group_of(group),
             int(facts["choice"]),
-            facts.get("before") or "",
-            facts.get("after") or "",
-            (str(hide(shown)), str(hide(then))) if self.images else ("", ""),
         )
 
     def finding(self, seen: Seen) -> Finding:

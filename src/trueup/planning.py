@@ -70,7 +70,7 @@ class Planner:
             database, looking = SqlDatabase(self.store, connection), SqlDatabase(self.store, second)
             drafts = []
             for check in checks:
-                draft = Draft(check, Look(looking, check, values=self.values, images=True))
+                draft = Draft(check, Look(looking, check, values=self.values))
                 drafts.append(draft)
                 self.draft(database, draft, files)
             header = self.header(database, drafts)
@@ -109,13 +109,13 @@ class Planner:
 
     def spool(self, draft: Draft, rows: Sequence[Seen]) -> None:
         """Put rows aside by the repair that fits them."""
-        for seen in rows:
-            draft.found += 1
-            if seen.choice < 0:
-                draft.unfit += 1
-                continue
-            previews = list(seen.previews) if any(seen.previews) else []
-            draft.spools[seen.choice].write(json.dumps([seen.key, seen.before, seen.after, previews]) + "\n")
+        draft.found += len(rows)
+        for choice, spool in enumerate(draft.spools):
+            if keys := [seen.key for seen in rows if seen.choice == choice]:
+                for row in draft.look.images(keys, choice):
+                    previews = list(row.previews) if any(row.previews) else []
+                    spool.write(json.dumps([row.key, row.before, row.after, previews]) + "\n")
+        draft.unfit += sum(seen.choice < 0 for seen in rows)
 
     def obstacle(self, table: Table, draft: Draft) -> str:
         """Why nothing of this table can be repaired, or an empty string."""
