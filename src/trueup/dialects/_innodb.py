@@ -81,8 +81,8 @@ class InnoDB(Dialect):
         kinds = [kind_of(table.columns[name].ddl) for name in table.key]
         columns = [
             ("seq", "BIGINT", "$[0]"),
-            ("before", "CHAR(64) CHARACTER SET ascii COLLATE ascii_bin", "$[1]"),
-            ("after", "CHAR(64) CHARACTER SET ascii COLLATE ascii_bin", "$[2]"),
+            ("before", "CHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "$[1]"),
+            ("after", "CHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "$[2]"),
             *((f"k{number}", _staged(kind), f"$[{number + 3}]") for number, kind in enumerate(kinds)),
         ]
         document = sa.bindparam("trueup_ops", type_=sa.Text)
@@ -219,7 +219,7 @@ class InnoDB(Dialect):
             wanted = ".".join(map(str, self.oldest))
             return f"it is version {'.'.join(map(str, numbers))}, and writing needs {wanted} or later"
         settings = _Settings(connection)
-        if any(map(settings.on, ("read_only", "super_read_only", "innodb_read_only", "transaction_read_only"))):
+        if any(map(settings.on, ("read_only", "super_read_only", "innodb_read_only"))):
             return "the server is read-only"
         if settings.on("log_bin") and settings.text("binlog_format") == "STATEMENT":
             return "its binary log holds statements; trueup needs binlog_format ROW or MIXED"
@@ -266,11 +266,11 @@ class _Settings:
 
     def __init__(self, connection: Connection) -> None:
         names = (
-            "read_only", "super_read_only", "innodb_read_only", "transaction_read_only", "log_bin",
+            "read_only", "super_read_only", "innodb_read_only", "log_bin",
             "binlog_format", "wsrep_on", "group_replication_single_primary_mode", "group_replication_group_name",
         )  # fmt: skip
         wanted = sa.bindparam("names", names, expanding=True)
-        rows = connection.execute(sa.text("SHOW VARIABLES WHERE Variable_name IN :names").bindparams(wanted))
+        rows = connection.execute(sa.text("SHOW GLOBAL VARIABLES WHERE Variable_name IN :names").bindparams(wanted))
         self._values = {str(name): str(value) for name, value in rows}
 
     def on(self, name: str) -> bool:

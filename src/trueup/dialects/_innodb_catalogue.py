@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.dialects import mysql
 from sqlalchemy.types import NullType, TypeEngine
 
 from trueup.codec import digest
@@ -152,13 +153,23 @@ def _family(word: str) -> Family:
     return "plain"
 
 
+class _Time(mysql.TIME):
+    """TIME as the driver gives it: SQLAlchemy's fails on one of more than a day."""
+
+    def result_processor(self, dialect: Any, coltype: Any) -> None:
+        """Nothing to convert."""
+
+
 def _type(column: Column) -> TypeEngine[Any]:
     """A type without any conversion of its own: JSON is not parsed, an ENUM's stray value is no error."""
+    kind = kind_of(column.ddl)
     if column.integer:
         return sa.BigInteger()
     if column.numeric:
-        return sa.Double() if kind_of(column.ddl).word in ("float", "double", "real") else sa.Numeric()
-    return sa.Text() if column.family in ("text", "enum") else NullType()
+        return sa.Double() if kind.word in ("float", "double", "real") else sa.Numeric()
+    if column.temporal:
+        return {"date": sa.Date(), "time": _Time()}.get(kind.word, sa.DateTime())
+    return sa.Text(collation=kind.collation or None) if column.family in ("text", "enum") else NullType()
 
 
 def _guarded_json(connection: Connection, name: str) -> frozenset[str]:

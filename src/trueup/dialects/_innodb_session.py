@@ -85,7 +85,7 @@ def pins(server: str, *, write: bool) -> list[str]:
         f"SET NAMES utf8mb4 COLLATE utf8mb4_bin, {assignments}",
         f"SET SESSION group_concat_max_len = {_CONCAT_BYTES}",
         # READ COMMITTED: a second look must see what was written since the first
-        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED" + ("" if write else ", READ ONLY"),
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ " + ("WRITE" if write else "ONLY"),
     ]
 
 
