@@ -19,8 +19,18 @@ from trueup.run import apply, make_plan, scan, undo, verify
 TYPES: Mapping[str, Mapping[str, str]] = {
     "sqlite": {"JSON": "TEXT", "TEXT_KEY": "TEXT", "DOUBLE": "REAL", "TIMESTAMP": "TIMESTAMP"},
     "postgresql": {"JSON": "JSONB", "TEXT_KEY": "TEXT", "DOUBLE": "DOUBLE PRECISION", "TIMESTAMP": "TIMESTAMP"},
-    "mysql": {"JSON": "JSON", "TEXT_KEY": "VARCHAR(100)", "DOUBLE": "DOUBLE", "TIMESTAMP": "DATETIME"},
-    "mariadb": {"JSON": "JSON", "TEXT_KEY": "VARCHAR(100)", "DOUBLE": "DOUBLE", "TIMESTAMP": "DATETIME"},
+    "mysql": {
+        "JSON": "JSON",
+        "TEXT_KEY": "VARCHAR(100) CHARACTER SET utf8mb4",
+        "DOUBLE": "DOUBLE",
+        "TIMESTAMP": "DATETIME",
+    },
+    "mariadb": {
+        "JSON": "JSON",
+        "TEXT_KEY": "VARCHAR(100) CHARACTER SET utf8mb4",
+        "DOUBLE": "DOUBLE",
+        "TIMESTAMP": "DATETIME",
+    },
 }
 
 Script = Sequence[str] | Mapping[str, Sequence[str]]

@@ -4,6 +4,7 @@ from tests.engines import Database
 from tests.proof import config_of, prove, run_script
 from trueup.check import Check
 from trueup.checks.orphan import Orphan
+from trueup.findings import Record
 from trueup.run import make_plan, propose, scan
 
 USERS = [
@@ -156,19 +157,31 @@ def test_text_that_refers_to_a_number_and_a_number_that_refers_to_text(database:
 
 
 @pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
-def test_columns_of_two_collations_can_be_compared(database: Database) -> None:
-    prove(
-        Orphan(table="notes", column="author", references="users.name"),
-        database,
-        [
-            "CREATE TABLE users (name VARCHAR(50) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci PRIMARY KEY)",
-            "INSERT INTO users VALUES ('Ann'), ('Zoé')",
-            "CREATE TABLE notes (id INTEGER PRIMARY KEY, author VARCHAR(50) CHARACTER SET latin1 COLLATE latin1_bin)",
-            "INSERT INTO notes VALUES (1, 'Ann'), (2, 'ann'), (3, 'Bob'), (4, 'Zoé')",
-        ],
-        broken=[3],
-        repairs={"nullify": [3]},
-    )
+@pytest.mark.parametrize(
+    ("parent", "child", "broken"),
+    [
+        ("utf8mb4 COLLATE utf8mb4_general_ci", "latin1 COLLATE latin1_bin", [3]),
+        ("utf8mb4 COLLATE utf8mb4_bin", "utf8mb4 COLLATE utf8mb4_general_ci", [2, 3]),
+        ("latin1 COLLATE latin1_general_ci", "utf8mb4 COLLATE utf8mb4_unicode_ci", [3]),
+    ],
+)
+def test_columns_of_two_collations_can_be_compared(
+    database: Database, parent: str, child: str, broken: list[int]
+) -> None:
+    script = [
+        f"CREATE TABLE users (name VARCHAR(50) CHARACTER SET {parent} PRIMARY KEY)",
+        "INSERT INTO users VALUES ('Ann'), ('Zoé')",
+        f"CREATE TABLE notes (id INTEGER PRIMARY KEY, author VARCHAR(50) CHARACTER SET {child}, extra JSON)",
+        """INSERT INTO notes VALUES (1, 'Ann', '{"by": "Zoé"}'), (2, 'ann', '{"by": "ann"}'), (3, 'Bob', '{"by": "☃"}'),
+           (4, 'Zoé', '{}')""",
+    ]
+    check = Orphan(table="notes", column="author", references="users.name")
+    prove(check, database, script, broken=broken, repairs={"nullify": broken})
+    inside = scan(config_of(database, Orphan(table="notes", column="extra.by", references="users.name")))
+    assert [finding.where.key for finding in inside.results[0].samples if isinstance(finding.where, Record)] == [
+        ("2",),
+        ("3",),
+    ]
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)

@@ -246,7 +246,7 @@ def _equal(parent: Row, above: str, row: Row, name: str) -> ColumnElement[bool]:
         if wanted.integer:
             return key == row.dialect.as_integer(text)
         if _sort(wanted) == "text":
-            return and_(key == _collated(text, key), row.dialect.same_bytes(key, text))
+            return and_(key == _collated(text, None, key, wanted), row.dialect.same_bytes(key, text))
         return cast(key, Text) == text
     return _comparable(wanted, key, row.column(column), row[column], row)
 
@@ -262,22 +262,34 @@ def _comparable(
     if theirs == "":
         return key == value
     if ours == theirs or {ours, theirs} <= {"integer", "number"}:
-        return key == (_collated(value, key) if theirs == "text" else value)
+        return key == (_collated(value, column, key, wanted) if theirs == "text" else value)
     if theirs == "integer" and ours == "text":
         return key == row.dialect.as_integer(value)
     if theirs == "text":
-        return key == _collated(cast(value, Text), key)
+        return key == _collated(cast(value, Text), None, key, wanted)
     if theirs == "uuid":
         return cast(key, Text) == func.lower(cast(value, Text))
     return key == value
 
 
-def _collated(value: ColumnElement[Any], key: ColumnElement[Any]) -> ColumnElement[Any]:
-    """`value` under the parent's collation: two different ones cannot be compared, or not by an index."""
-    wanted = getattr(key.type, "collation", None)
-    if wanted is None or wanted == getattr(value.type, "collation", None):
+def _collated(
+    value: ColumnElement[Any], column: Column | None, key: ColumnElement[Any], wanted: Column
+) -> ColumnElement[Any]:
+    """`value` under the parent's collation: two different ones cannot be compared, or not by an index.
+
+    No `column`: text made by the engine. MySQL converts between character sets by itself, and refuses a collation of
+    another one.
+    """
+    collation = getattr(key.type, "collation", None)
+    same_set = _charset(wanted) in ("", _charset(column) if column else "utf8mb4")
+    if collation is None or collation == getattr(value.type, "collation", None) or not same_set:
         return value
-    return collate(value, wanted)
+    return collate(value, collation)
+
+
+def _charset(column: Column) -> str:
+    found = re.search(r"character set (\w+)", column.ddl, re.IGNORECASE)
+    return found[1].lower() if found else ""
 
 
 def _namesakes(table: Table, column: Column, tables: Mapping[str, Table]) -> list[Table]:
