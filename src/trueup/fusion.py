@@ -2,8 +2,8 @@
 
 Where the key is one integer, the keys are collected by an aggregate of the same statement, range by range, so that a
 scan is one pass whether or not anything is broken. Elsewhere, or where a range holds more broken rows than an
-aggregate can carry, a second statement streams `key, mask`. What the aggregate returns is checked against the counts:
-it can be slow, it cannot lose a row.
+aggregate can carry, a second statement streams `key, mask`. A text that reaches the aggregate's limit is never
+believed: it can be slow, it cannot lose a row.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, String, case, cast, func, literal, or_, select
+from sqlalchemy.exc import DBAPIError
 
 from trueup.check import Row, RowCheck
 from trueup.stores.sql import SqlDatabase
 
 RANGE = 1_000_000
+CUT = "cut"
+
+#: A key, and the checks that call its row broken, one bit each.
+Marked = tuple[tuple[str, ...], int]
 
 
 @dataclass(slots=True)
@@ -60,98 +65,100 @@ class Fusion:
         key = self.row.table.key
         return len(key) == 1 and self.row.table.columns[key[0]].integer
 
-    def counts(self) -> Select[Any]:
-        """Rows, broken rows of each check, healthy rows of each word, in one pass."""
-        return select(func.count(), *self._sums()).select_from(self.row.relation)
-
-    def _sums(self) -> list[ColumnElement[Any]]:
-        sums = [total(condition) for condition in self.conditions]
-        return sums + [total(word) for words in self.words for word in words.values()]
-
-    def broken_keys(self) -> Select[Any]:
-        """Key and mask of every broken row."""
-        return select(*self.row.key(), self.mask).select_from(self.row.relation).where(self.any_broken)
-
-    def run(self) -> Iterator[tuple[list[tuple[tuple[str, ...], int]], int]]:
-        """Walk the table: batches of (key tokens, mask) and the number of rows read for them."""
-        if not self.ranged():
-            yield from self._whole()
-            return
-        for within in self._ranges():
-            yield from self._range(within)
-
-    def _whole(self) -> Iterator[tuple[list[tuple[tuple[str, ...], int]], int]]:
-        rows = self._count(self.database.ask(self.counts())[0])
-        if any(self.totals.broken) and self.row.table.key:
+    def run(self) -> Iterator[tuple[list[Marked], int]]:
+        """Walk the table: batches of (key tokens, mask), and the number of rows read for them."""
+        if not self.row.table.key:
+            rows = self._pass(None, [total(condition) for condition in self.conditions])
+            yield [], rows
+        elif not (self.collects and self.ranged()):
+            yield [], self._pass(None, [])
             for batch in self._stream(None):
                 yield batch, 0
-        yield [], rows
+        else:
+            for within in self._ranges():
+                yield from self._range(within)
+
+    @property
+    def collects(self) -> bool:
+        """Whether an aggregate that carries keys is this engine's quickest way."""
+        return self.database.dialect.collects
 
     def _ranges(self) -> Iterator[ColumnElement[bool] | None]:
         table = self.row.table
-        key = self.row[table.key[0]]
         if table.rows <= RANGE:
             yield None
             return
-        low, high = self.database.ask(select(func.min(key), func.max(key)))[0]
+        key = self.row[table.key[0]]
+        # two questions: asked together they are a scan on SQLite
+        low, high = (self.database.ask(select(end(key)))[0][0] for end in (func.min, func.max))
         if low is None:
             return
         width = max(1, (high - low + 1) * RANGE // max(table.rows, 1))
         for start in range(int(low), int(high) + 1, width):
             yield key.between(start, start + width - 1)
 
-    def _range(self, within: ColumnElement[bool] | None) -> Iterator[tuple[list[tuple[tuple[str, ...], int]], int]]:
+    def _range(self, within: ColumnElement[bool] | None) -> Iterator[tuple[list[Marked], int]]:
         key = self.row[self.row.table.key[0]]
-        payload = cast(key, String) + literal(":") + cast(self.mask, String) + literal(".")
-        statement = select(
-            func.count(),
-            *self._sums(),
-            total(self.any_broken) if len(self.checks) > 1 else literal(0),
-            self.database.dialect.collect(self.any_broken, payload),
-        ).select_from(self.row.relation)
-        if within is not None:
-            statement = statement.where(within)
-        *counts, distinct, collected = self.database.ask(statement)[0]
-        rows = self._count(counts)
-        expected = int(distinct) if len(self.checks) > 1 else int(counts[1])
-        if not expected:
-            yield [], rows
-            return
-        found = unpack(collected)
-        if len(found) == expected:
-            yield found, rows
+        # no condition is evaluated twice a row: what is broken is counted here, from the masks
+        mask = cast(self.mask, String) if len(self.checks) > 1 else literal("1")
+        payload = cast(key, String) + literal(":") + mask + literal(".")
+        dialect = self.database.dialect
+        try:
+            rows, collected = self._pass_with(within, dialect.collect(self.any_broken, payload))
+        except DBAPIError:
+            # more keys than the engine's aggregate can carry
+            self.database.connection.rollback()
+            rows, collected = self._pass(within, []), CUT
+        found = unpack(collected, self.database.collect_limit())
+        if found is not None:
+            yield self._counted(found), rows
             return
         yield [], rows
-        for batch in self._stream(within):
-            yield batch, 0
+        yield from ((batch, 0) for batch in self._stream(within))
 
-    def _stream(self, within: ColumnElement[bool] | None) -> Iterator[list[tuple[tuple[str, ...], int]]]:
-        statement = self.broken_keys() if within is None else self.broken_keys().where(within)
-        token = self.database.dialect.token
-        for rows in self.database.stream(statement):
-            yield [(tuple(token(part) for part in row[:-1]), int(row[-1])) for row in rows]
-
-    def _count(self, counts: Sequence[Any]) -> int:
-        rows, *numbers = (int(number or 0) for number in counts)
+    def _pass(self, within: ColumnElement[bool] | None, sums: Sequence[ColumnElement[Any]]) -> int:
+        rows, *broken = self._ask(within, sums)
         self.totals.rows += rows
-        for i in range(len(self.checks)):
-            self.totals.broken[i] += numbers[i]
-        position = len(self.checks)
-        for tally in self.totals.tallies:
-            for word in tally:
-                tally[word] += numbers[position]
-                position += 1
-        return rows
+        for i, count in enumerate(broken):
+            self.totals.broken[i] += int(count)
+        return int(rows)
+
+    def _pass_with(self, within: ColumnElement[bool] | None, aggregate: ColumnElement[Any]) -> tuple[int, Any]:
+        rows, collected = self._ask(within, [aggregate])
+        self.totals.rows += rows
+        return rows, collected
+
+    def _ask(self, within: ColumnElement[bool] | None, more: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
+        """Rows, and `more`; healthy rows by word are added to the totals."""
+        words = [(i, word, condition) for i, words in enumerate(self.words) for word, condition in words.items()]
+        statement = select(func.count(), *(total(condition) for _, _, condition in words), *more)
+        statement = statement.select_from(self.row.relation)
+        rows, *values = self.database.ask(statement if within is None else statement.where(within))[0]
+        for (i, word, _), count in zip(words, values, strict=False):
+            self.totals.tallies[i][word] += int(count)
+        return int(rows), *values[len(words) :]
+
+    def _stream(self, within: ColumnElement[bool] | None) -> Iterator[list[Marked]]:
+        statement = select(*self.row.key(), self.mask).select_from(self.row.relation).where(self.any_broken)
+        token = self.database.dialect.token
+        for rows in self.database.stream(statement if within is None else statement.where(within)):
+            yield self._counted([(tuple(token(part) for part in row[:-1]), int(row[-1])) for row in rows])
+
+    def _counted(self, batch: list[Marked]) -> list[Marked]:
+        for _, mask in batch:
+            for i in range(len(self.checks)):
+                self.totals.broken[i] += mask >> i & 1
+        return batch
 
 
-def unpack(collected: Any) -> list[tuple[tuple[str, ...], int]]:
-    """Keys and masks from the aggregate's text; nothing when it was cut short within a key."""
+def unpack(collected: Any, limit: int | None) -> list[Marked] | None:
+    """Keys and masks from the aggregate's text; None when it was, or may have been, cut short at `limit` bytes."""
     if collected is None:
         return []
     text = collected.decode() if isinstance(collected, bytes) else str(collected)
-    if not text.endswith("."):
-        return []
-    found: list[tuple[tuple[str, ...], int]] = []
+    if not text.endswith(".") or (limit is not None and len(text) >= limit):
+        return None
+    found: list[Marked] = []
     for item in text.split(","):
         key, _, mask = item.rstrip(".").partition(":")
         found.append(((key,), int(mask)))
@@ -160,4 +167,4 @@ def unpack(collected: Any) -> list[tuple[tuple[str, ...], int]]:
 
 def total(condition: ColumnElement[bool]) -> ColumnElement[int]:
     """How many rows meet a condition."""
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+    return func.count(case((condition, 1)))

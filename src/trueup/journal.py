@@ -220,7 +220,7 @@ class Journal:
         return None if found is None else self.image_table(found, shape)
 
     def image_table(self, number: int, shape: Mapping[str, Any]) -> SqlTable:
-        """`img_<number>`: run, seq, three digests, the key (`k0` ...), the columns before (`b0` ...) and after (`a0` ...)."""
+        """`img_<number>`: run, seq, three digests, the key (`k0` ...), the columns before (`b0`) and after (`a0`)."""
         columns: list[Any] = [
             Column("run_id", String(12), primary_key=True),
             Column("seq", BigInteger, primary_key=True, autoincrement=False),
@@ -387,7 +387,7 @@ class Journal:
     def counts(self, connection: Connection, run_id: str) -> dict[str, int]:
         """Operations by state."""
         statement = select(self.op.c.state, func.count()).where(self.op.c.run_id == run_id).group_by(self.op.c.state)
-        return {state: count for state, count in connection.execute(statement)}
+        return dict(connection.execute(statement).tuples().all())
 
     def listed(self, connection: Connection, run_id: str, states: Sequence[str], limit: int) -> Sequence[Any]:
         """Operations in one of `states`, in order, at most `limit`."""

@@ -99,7 +99,7 @@ class PlanFile:
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            self._file: IO[bytes] = open(path, "rb")  # noqa: SIM115 - held open, so that what was checked is what is read
+            self._file: IO[bytes] = Path(path).open("rb")
         except OSError as error:
             raise PlanError(f"cannot read the plan {path!r}: {error.strerror}") from None
         try:

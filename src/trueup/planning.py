@@ -1,4 +1,4 @@
-"""Makes a plan: every broken row read again, the first repair that fits, both digests, nothing written to the database."""
+"""Makes a plan: every broken row read again, the first repair that fits, both digests; the database is only read."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ class Planner:
                     draft.check.title, repair.name, self.store.name, table.name, repair.action, columns, repair.effect
                 )
             )
-            draft.spools.append(files.enter_context(tempfile.TemporaryFile("w+", encoding="ascii")))
+            spool: IO[str] = files.enter_context(tempfile.TemporaryFile("w+", encoding="ascii"))
+            draft.spools.append(spool)
         if not table.key:
             draft.found = self.count(database, draft.check)
             return

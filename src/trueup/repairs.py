@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, literal, null
 
-from trueup.check import Repair, Row
+from trueup.check import Repair
 
 
 def always(yes: bool = True) -> ColumnElement[bool]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
@@ -111,8 +111,10 @@ def propose(config: Config) -> list[Check]:
         with opened(config, name) as store, store.connect() as connection:
             database = SqlDatabase(store, connection)
             for kind in discovery.names("checks"):
-                for check in discovery.load("checks", kind, Check).propose(database):
-                    found.append(replace(check, store=name if len(config.stores) > 1 else check.store))
+                found += [
+                    replace(check, store=name if len(config.stores) > 1 else check.store)
+                    for check in discovery.load("checks", kind, Check).propose(database)
+                ]
     return found
 
 
@@ -249,7 +251,7 @@ def apply(
                 connection,
                 {
                     "plan_digest": summary.digest,
-                    "plan_path": os.path.abspath(path),
+                    "plan_path": str(Path(path).absolute()),
                     "planned": summary.count,
                     "environment": header.environment,
                     "because": because,

@@ -231,22 +231,24 @@ class Runner:
             self._enforce(not self.chunks[ops[0][1]].target.was_orphan)
             try:
                 self._transaction("undo", ops, self._undo)
-                return None
+                return
             except Mismatch as error:
-                return self._refuse(ops, str(error))
+                self._refuse(ops, str(error))
+                return
             except DBAPIError as error:
                 if self._recover(error):
                     ops = self._still_applied(ops)
                     if not ops:
-                        return None
+                        return
                 elif self.store.dialect.retryable(error):
                     self.pace.halve()
                     time.sleep(backoff(number))
                 else:
-                    return self._refuse(ops, self.store.dialect.describe(error))
+                    self._refuse(ops, self.store.dialect.describe(error))
+                    return
         if len(ops) == 1:
             self.busy.extend(ops)
-            return None
+            return
         middle = len(ops) // 2
         self._give_back(ops[:middle])
         self._give_back(ops[middle:])

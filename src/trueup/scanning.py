@@ -173,7 +173,7 @@ class Scanner:
                 tally.take(seen)
             if not fusion.row.table.key:
                 tally.keyless(fusion.totals.broken[i])
-            healthy = {word: count for word, count in fusion.totals.tallies[i].items()}
+            healthy = dict(fusion.totals.tallies[i])
             results.append(tally.result(fusion.totals.rows, healthy, self.thresholds, began))
         return results
 

@@ -227,6 +227,13 @@ class Dialect(ABC):
     def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
         """The document with JSON null at `path`."""
 
+    #: Whether `collect` in the pass that counts is quicker than a second statement for the keys.
+    collects: bool = True
+
+    def collect_limit(self, connection: Connection) -> int | None:
+        """Bytes from which on `collect` may cut its text short; None when it never does."""
+        return None
+
     def collect(self, wanted: ColumnElement[bool], payload: ColumnElement[str]) -> ColumnElement[str]:
         """An aggregate: the `payload` of the rows where `wanted`, joined by commas; cut short or NULL if too long."""
         return func.group_concat(case((wanted, payload)))

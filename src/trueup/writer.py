@@ -43,7 +43,6 @@ from trueup.journal import Journal
 from trueup.planfile import Op
 from trueup.store import Table
 
-
 #: Parameters of a chunk's statements; the prefix keeps them from the names of anybody's columns.
 RUN, FIRST, LAST, CHUNK = "trueup_run", "trueup_first", "trueup_last", "trueup_chunk"
 
@@ -141,8 +140,8 @@ class Chunk:
     def copying(self, stage: FromClause) -> Insert:
         """The statement of `copy`: compare by bytes, re-prove the finding, and take both images, all under lock."""
         target, row, s = self.target, self.target.row, stage.c
-        new = target.repair.sets(row)
-        after = [self.dialect.cast(new[name], row.column(name)) for name in target.group.columns]
+        new = target.repair.sets(row)  # of a delete nothing, though its images hold every column
+        after = [self.dialect.cast(new[name], row.column(name)) for name in target.group.columns if name in new]
         found = (
             select(
                 bindparam(RUN, type_=String),

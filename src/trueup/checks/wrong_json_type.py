@@ -112,19 +112,22 @@ class WrongJsonType(RowCheck):
         return func.coalesce(self._json(row).type(), literal(ABSENT if self._path(row) else SQL_NULL))
 
     def tally(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
-        """What is not there, and each expected type but the first, which the rest of the healthy rows have."""
+        """SQL NULL, and each expected type but the first, which the rest of the healthy rows have.
+
+        Inside a document nothing is tallied: it would take out the value once more for each word.
+        """
+        if self._path(row):
+            return {}
         value = self._json(row)
-        counted: dict[str, ColumnElement[bool]] = {}
-        if self.null:
-            counted[ABSENT if self._path(row) else SQL_NULL] = value.value.is_(None)
+        counted: dict[str, ColumnElement[bool]] = {SQL_NULL: value.value.is_(None)} if self.null else {}
         for word in self.types[1:]:
             counted[word] = func.coalesce(value.type() == word, false())
         return counted
 
     @property
     def ordinary_word(self) -> str:
-        """The first expected type."""
-        return self.types[0]
+        """The first expected type; of a path also where it is not there."""
+        return self.types[0] if "." not in self.column else "good"
 
     def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """The JSON type, whether JSON of an expected type hides in a string, and the value."""

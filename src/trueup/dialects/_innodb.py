@@ -314,7 +314,7 @@ def _number_or_time(value: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]
     if kind.word in ("decimal", "numeric"):
         return cast_as(value, f"DECIMAL(65,{places if len(kind.arguments) == 2 else 0})", sa.Numeric())
     if kind.word in ("float", "double", "real"):
-        rounded = func.round(value, places) if len(kind.arguments) == 2 else value
+        rounded = func.round(value * sa.literal_column("1e0"), places) if len(kind.arguments) == 2 else value
         return cast_as(rounded, "FLOAT" if kind.word == "float" else "DOUBLE", sa.Double())
     if kind.word in ("datetime", "timestamp", "time"):
         return cast_as(value, f"{'TIME' if kind.word == 'time' else 'DATETIME'}({places})")

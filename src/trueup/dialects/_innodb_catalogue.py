@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -56,17 +57,25 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
         name,
     )[0]
     columns = _columns(connection, name, mariadb=mariadb)
-    uniques, prefixed = _uniques(connection, name)
+    keys = _keys(connection, name)
     references, referenced_by = _references(connection, name)
-    found = shared.outline(
-        connection, places, name, uniques=uniques, references=references, referenced_by=referenced_by
+    # SQLAlchemy's inspector reads SHOW CREATE TABLE, and leaves back-ticks in names doubled
+    found = shared.Outline(
+        name=name,
+        place=places[name],
+        columns=tuple({"name": column.name} for column in columns),
+        types={column.name: _type(column) for column in columns},
+        primary=keys.primary,
+        uniques=keys.uniques,
+        indexes=keys.indexes,
+        references=tuple(references),
+        referenced_by=tuple(referenced_by),
     )
     triggers = _triggers(connection, name)
     return shared.table_of(
         found,
         columns,
-        usable=lambda column: column.name not in prefixed and kind_of(column.ddl).word not in _NO_KEY,
-        types={column.name: _type(column) for column in columns},
+        usable=lambda column: column.name not in keys.prefixed and kind_of(column.ddl).word not in _NO_KEY,
         obstacles=_obstacles(connection, about, triggers),
         rows=_count(connection, found.place[1], int(about[2] or 0)),
         more={
@@ -84,7 +93,7 @@ def stamp(connection: Connection, names: Sequence[str]) -> str:
     parts: list[str] = []
     for name in names:
         quoted = connection.dialect.identifier_preparer.quote_identifier(name)
-        definition = str(connection.exec_driver_sql(f"SHOW CREATE TABLE {quoted}".replace("%", "%%")).one()[1])
+        definition = str(connection.exec_driver_sql(f"SHOW CREATE TABLE {quoted}").one()[1])
         # the next number to give out is no part of the shape
         parts += [re.sub(r"(\n\).*?) AUTO_INCREMENT=\d+", r"\1", definition), repr(_triggers(connection, name))]
     return digest("\n".join(parts).encode())
@@ -184,21 +193,41 @@ def _guarded_json(connection: Connection, name: str) -> frozenset[str]:
     return frozenset(match[1].replace("``", "`") for match in found if match)
 
 
-def _uniques(connection: Connection, name: str) -> tuple[list[tuple[str, ...]], frozenset[str]]:
-    """Unique keys by whole columns, and the columns of which the primary key holds only a prefix."""
-    parts: dict[str, list[tuple[Any, Any]]] = defaultdict(list)
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Keys by whole columns; `prefixed` are the columns of which the primary key holds only the beginning."""
+
+    primary: tuple[str, ...]
+    prefixed: frozenset[str]
+    uniques: tuple[tuple[str, ...], ...]
+    indexes: tuple[tuple[str, ...], ...]
+
+
+def _keys(connection: Connection, name: str) -> _Keys:
     rows = _rows(
         connection,
-        "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART FROM information_schema.STATISTICS "
-        "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :name AND NON_UNIQUE = 0 "
-        "ORDER BY INDEX_NAME, SEQ_IN_INDEX",
+        "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS "
+        "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :name ORDER BY INDEX_NAME, SEQ_IN_INDEX",
         name,
     )
-    for index, column, prefix in rows:
-        parts[str(index)].append((column, prefix))
-    prefixed = frozenset(str(column) for column, prefix in parts.pop("PRIMARY", []) if prefix is not None)
-    whole = [columns for columns in parts.values() if all(c is not None and p is None for c, p in columns)]
-    return [tuple(str(column) for column, _ in columns) for columns in whole], prefixed
+    columns: dict[str, list[str]] = defaultdict(list)
+    partial, unique, prefixed = set[str](), set[str](), set[str]()
+    for index, column, prefix, repeats in rows:
+        columns[str(index)].append(str(column))
+        if not int(repeats):
+            unique.add(str(index))
+        if column is None or prefix is not None:  # an expression, or the beginning of a text
+            partial.add(str(index))
+        if prefix is not None and index == "PRIMARY":
+            prefixed.add(str(column))
+    primary = tuple(columns.pop("PRIMARY", ()))
+    whole = {index: tuple(names) for index, names in columns.items() if index not in partial}
+    return _Keys(
+        primary=primary,
+        prefixed=frozenset(prefixed),
+        uniques=tuple(sorted({names for index, names in whole.items() if index in unique})),
+        indexes=tuple(sorted(set(whole.values()))),
+    )
 
 
 def _references(connection: Connection, name: str) -> tuple[list[Reference], list[Reference]]:

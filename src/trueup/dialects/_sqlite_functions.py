@@ -27,6 +27,9 @@ _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ATOM = re.compile(r"[^\s,\[\]{}:\"]+")
 
 
+STAGES = 4
+
+
 def register(connection: sqlite3.Connection) -> None:
     """Give `connection` the functions that `trueup.dialects.sqlite` builds expressions of."""
     encoding = _codec(str(connection.execute("PRAGMA encoding").fetchone()[0]))
@@ -42,6 +45,21 @@ def register(connection: sqlite3.Connection) -> None:
     ]
     for name, count, function in functions:
         connection.create_function(name, count, function, deterministic=True)
+
+
+def make_stages(connection: sqlite3.Connection) -> None:
+    """The temporary tables that a chunk's operations are handed over in, one for each usual number of key parts.
+
+    Without statistics SQLite takes a temporary table for a million rows, and reads the application's whole table to
+    build a filter for it; so each is analysed with one row in it.
+    """
+    for count in range(1, STAGES + 1):
+        keys = [f"k{position}" for position in range(count)]
+        name = f"trueup_stage_{count}"
+        connection.execute(f"CREATE TEMP TABLE {name} (seq, before, after, {', '.join(keys)})")
+        connection.execute(f"INSERT INTO temp.{name} (seq) VALUES (1)")  # noqa: S608 - our own names
+        connection.execute(f"ANALYZE temp.{name}")
+        connection.execute(f"DELETE FROM temp.{name}")  # noqa: S608 - our own names
 
 
 def _codec(encoding: str) -> str:

@@ -117,8 +117,10 @@ class Sqlite(Dialect):
         keys = [f"k{position}" for position in range(len(table.key))]
         name = f"trueup_stage_{len(keys)}"
         stage = sa.table(name, *(sa.column(label) for label in ["seq", "before", "after", *keys]), schema="temp")
-        # each time: a rollback takes it away too
-        connection.exec_driver_sql(f"CREATE TEMP TABLE IF NOT EXISTS {name} (seq, before, after, {', '.join(keys)})")
+        if len(keys) > functions.STAGES:
+            connection.exec_driver_sql(
+                f"CREATE TEMP TABLE IF NOT EXISTS {name} (seq, before, after, {', '.join(keys)})"
+            )
         connection.execute(sa.delete(stage))
         rows: dict[str, list[tuple[Any, ...]]] = {}
         for seq, before, after, tokens in ops:
@@ -174,12 +176,13 @@ class Sqlite(Dialect):
         numbers = {"integer", "double"} & set(types)
         if "invalid" in types or len(numbers) == 1 or not types:
             return super().json_is_not(value, storage, types)
-        letters = "".join(_FIRST[kind] for kind in types if kind in _FIRST) + ("-0123456789" if numbers else "")
-        near = func.instr(letters, func.substr(value, 1, 1))
-        far = func.instr(letters, func.substr(func.ltrim(value, BLANKS), 1, 1))
-        nothing = func.substr(value, 1, 1) == ""  # instr() finds an empty text anywhere
-        wrong = sa.or_(sa.and_(near == 0, far == 0), nothing)
-        return sa.case((value.is_(None), sa.false()), (wrong, sa.true()), else_=_invalid(value))
+        letters = "".join(_FIRST[kind] for kind in types if kind in _FIRST) + ("0123456789-" if numbers else "")
+        first = literal("{*" if letters == "{" else f"[{letters}]*", sa.Text)
+        near = value.op("GLOB")(first)
+        far = func.ltrim(value, BLANKS).op("GLOB")(first)
+        # a BLOB is greater than any text; what follows a NUL is not seen, as SQLite's own functions do not see it
+        broken = sa.or_(func.json_valid(value) == 0, value >= sa.text("x''"))
+        return sa.case((value.is_(None), sa.false()), (sa.or_(near, far), broken), else_=sa.true())
 
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         """JSON text as the document spells it; of equal keys the first."""
@@ -316,6 +319,7 @@ def _connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connecti
         for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "busy_timeout=3000", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
         functions.register(connection)
+        functions.make_stages(connection)
         if write:
             _make_durable(connection, foreign_keys)
     except BaseException:

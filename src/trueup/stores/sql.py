@@ -138,6 +138,13 @@ class SqlDatabase:
         """All rows of a small result."""
         return [tuple(row) for row in self.connection.execute(statement)]
 
+    def collect_limit(self) -> int | None:
+        """Bytes from which on an aggregate of keys is not believed; asked once a session."""
+        if "collect_limit" not in self.connection.info:
+            self.connection.info["collect_limit"] = self.dialect.collect_limit(self.connection)
+        limit: int | None = self.connection.info["collect_limit"]
+        return limit
+
     def stream(self, statement: Executable, size: int = PAGE) -> Iterator[Sequence[Any]]:
         """Rows in batches of at most `size`; memory stays flat whatever the result."""
         result = self.connection.execute(statement, execution_options={"stream_results": True})
