@@ -132,7 +132,7 @@ class Look:
             s, columns = stage.relation.c, self.row.relation.c
             same = and_(*(columns[name] == s[f"k{i}"] for i, name in enumerate(table.key)))
             # facts that only the whole query knows want the whole query
-            whole = bool(self.broken.facts) and which < 0
+            whole = bool(self.broken.facts)
             source = self.broken.source if whole else self.row.relation
             self._statements[which] = (
                 select(s.seq, *parts.values())
