@@ -75,12 +75,16 @@ class ClosingLines:
     def __init__(self, pool: EnginePool) -> None:
         self._pool = pool
         self._used: set[str] = set()
+        self._said: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and not report.skipped:
             self._used |= {str(value) for name, value in report.user_properties if name == "engine"}
+            self._said += [str(value) for name, value in report.user_properties if name == "closing line"]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        for line in self._said:
+            terminalreporter.write_line(line)
         states = {engine: self._pool.known(engine) for engine in ENGINES}
         used = [f"{engine} {state.version}" for engine, state in states.items() if state and engine in self._used]
         if used:

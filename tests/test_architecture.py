@@ -14,7 +14,7 @@ def layers() -> dict[str, int]:
     """Room (module or package of trueup) to its line in the document."""
     text = (ROOT / "docs" / "architecture.md").read_text()
     block = text.split("```layers\n")[1].split("```")[0]
-    found = {}
+    found: dict[str, int] = {}
     for number, line in enumerate(block.splitlines()):
         rooms = line.split("  ")[0].split()
         found |= {room.rstrip("/"): number for room in rooms}

@@ -15,7 +15,7 @@ VALUES = st.recursive(
 @given(VALUES, VALUES)
 def test_two_values_have_one_spelling_only_when_they_are_equal(left: object, right: object) -> None:
     same = left == right and repr(left) == repr(right)
-    assert (canonical(left) == canonical(right)) == (same or canonical(left) == canonical(right) and left == right)
+    assert (canonical(left) == canonical(right)) == (same or (canonical(left) == canonical(right) and left == right))
 
 
 @given(st.dictionaries(st.text(), st.integers(), min_size=2))

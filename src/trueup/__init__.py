@@ -73,7 +73,10 @@ _HOMES = {
     ),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
-__all__ = [*_HOME]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})
 
 
 def __getattr__(name: str) -> Any:

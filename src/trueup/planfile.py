@@ -99,7 +99,7 @@ class PlanFile:
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            self._file: IO[bytes] = Path(path).open("rb")
+            self._file: IO[bytes] = Path(path).open("rb")  # noqa: SIM115 - held, so that what was checked is what is read
         except OSError as error:
             raise PlanError(f"cannot read the plan {path!r}: {error.strerror}") from None
         try:

@@ -89,7 +89,8 @@ class Planner:
                     draft.check.title, repair.name, self.store.name, table.name, repair.action, columns, repair.effect
                 )
             )
-            spool: IO[str] = files.enter_context(tempfile.TemporaryFile("w+", encoding="ascii"))
+            spool: IO[str] = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - `files` closes it
+            files.push(spool)
             draft.spools.append(spool)
         if not table.key:
             draft.found = self.count(database, draft.check)

@@ -260,7 +260,7 @@ class Runner:
             self._give_back(ops[middle:])
             return
 
-        def conflict(number: int, some: Sequence[tuple[int, int]]) -> dict[int, str]:
+        def conflict(_: int, some: Sequence[tuple[int, int]]) -> dict[int, str]:
             states = {seq: "undo_conflict" for seq, _ in some}
             self.chunks[some[0][1]].close(self.connection, self.run_id, states, {}, reason)
             return states

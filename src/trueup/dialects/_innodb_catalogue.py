@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from trueup.store import Column, Family, Reference, Storage, Table
 
 #: Up to this many rows a table is counted; above, the engine's estimate will do.
 COUNTED = 100_000
+#: Where a `Table.sql` holds the name of its key's index, in `info`.
+KEY_INDEX = "trueup_key_index"
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint"})
 _NUMBERS = _INTEGERS | {"decimal", "numeric", "float", "double", "real"}
@@ -72,7 +74,7 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
         referenced_by=tuple(referenced_by),
     )
     triggers = _triggers(connection, name)
-    return shared.table_of(
+    made = shared.table_of(
         found,
         columns,
         usable=lambda column: column.name not in keys.prefixed and kind_of(column.ddl).word not in _NO_KEY,
@@ -86,6 +88,8 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
             "partitions": _partitions(connection, name),
         },
     )
+    made.sql.info[KEY_INDEX] = keys.index_of(made.key)
+    return made
 
 
 def stamp(connection: Connection, names: Sequence[str]) -> str:
@@ -201,6 +205,11 @@ class _Keys:
     prefixed: frozenset[str]
     uniques: tuple[tuple[str, ...], ...]
     indexes: tuple[tuple[str, ...], ...]
+    names: Mapping[tuple[str, ...], str]
+
+    def index_of(self, key: tuple[str, ...]) -> str | None:
+        """The name of the unique index that holds `key`."""
+        return "PRIMARY" if key and key == self.primary else self.names.get(key)
 
 
 def _keys(connection: Connection, name: str) -> _Keys:
@@ -227,6 +236,7 @@ def _keys(connection: Connection, name: str) -> _Keys:
         prefixed=frozenset(prefixed),
         uniques=tuple(sorted({names for index, names in whole.items() if index in unique})),
         indexes=tuple(sorted(set(whole.values()))),
+        names={names: index for index, names in whole.items() if index in unique},
     )
 
 

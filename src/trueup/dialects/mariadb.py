@@ -82,8 +82,10 @@ class Mariadb(InnoDB):
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
         """By the first character where it decides."""
+        if not types:
+            return value.is_not(None)
         numbers = {"integer", "double"} & set(types)
-        if "invalid" in types or len(numbers) == 1 or not types:
+        if "invalid" in types or len(numbers) == 1:
             return super().json_is_not(value, storage, types)
         letters = "".join(_FIRST[kind] for kind in types if kind in _FIRST) + (_DIGITS if numbers else "")
         first = func.left(value, 1)
@@ -132,8 +134,8 @@ class Mariadb(InnoDB):
         return sa.case((sa.and_(is_object, there), changed), else_=value)
 
     # -- writing ----------------------------------------------------------------------------------
-    def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
-        """FOR UPDATE; tables in subqueries stay free."""
+    def _for_update(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """Of all the tables in FROM: MariaDB has no OF. Those in subqueries stay free."""
         return statement.with_for_update()
 
     @contextmanager

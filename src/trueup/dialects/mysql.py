@@ -73,7 +73,9 @@ class Mysql(InnoDB):
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
         """JSON_TYPE compared with MySQL's own words."""
-        if storage == "text" or "string" in types or not types:
+        if not types:
+            return value.is_not(None)
+        if storage == "text" or "string" in types:
             return super().json_is_not(value, storage, types)
         words = [word for word, kind in _WORDS.items() if kind in types]
         return func.coalesce(func.json_type(value).not_in(words), sa.false())
@@ -113,8 +115,8 @@ class Mysql(InnoDB):
         return sa.case((kept, text_of(value)), else_=text_of(changed))
 
     # -- writing ----------------------------------------------------------------------------------
-    def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
-        """FOR UPDATE OF the row's table: what it refers to stays free."""
+    def _for_update(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """OF the row's table: what it refers to stays free."""
         return statement.with_for_update(of=row)
 
     def deadline(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
