@@ -220,7 +220,8 @@ class InnoDB(Dialect):
         table = getattr(row, "element", row)
         index = getattr(table, "info", {}).get(catalogue.KEY_INDEX)
         if index is not None:
-            quoted = "`" + index.replace("`", "``").replace("%", "%%%%") + "`"  # formatted by SQLAlchemy and by the driver
+            # formatted twice: by SQLAlchemy, then by the driver
+            quoted = "`" + index.replace("`", "``").replace("%", "%%%%") + "`"
             statement = statement.prefix_with("STRAIGHT_JOIN").with_hint(row, f"FORCE INDEX ({quoted})")
         return self._for_update(statement, row)
 

@@ -1,0 +1,82 @@
+"""MySQL alone; what it shares with MariaDB is in `test_innodb.py`."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Connection, select
+from sqlalchemy.engine import make_url
+
+from tests.engines import Database
+from trueup.dialects.mysql import Mysql
+
+pytestmark = pytest.mark.parametrize("engine", ["mysql"], indirect=True)
+
+
+@pytest.fixture
+def writer(database: Database) -> Iterator[Connection]:
+    with Mysql().engine(make_url(database.url), write=True).connect() as connection:
+        yield connection
+
+
+def fill(connection: Connection, kind: str, values: list[str]) -> None:
+    connection.exec_driver_sql(f"CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v {kind})")
+    for value in values:
+        connection.execute(sa.text("INSERT INTO t (v) VALUES (:v)"), {"v": value})
+    connection.commit()
+
+
+def test_text_that_nests_too_deep_is_invalid_and_no_error(writer: Connection) -> None:
+    deep = "[" * 101 + "]" * 101
+    brackets = json.dumps(["[{" * 100])
+    fill(writer, "LONGTEXT", [deep, "[" * 500, "[" * 100 + "]" * 100, brackets, json.dumps([[{}]] * 300)])
+    table = Mysql().table(writer, "t")
+    told = writer.scalars(select(Mysql().json_type(table.sql.c.v, "text")).order_by(table.sql.c.id)).all()
+    assert told == ["invalid", "invalid", "array", "array", "array"]
+
+
+def test_dates_and_bytes_inside_json_read_as_strings(writer: Connection) -> None:
+    writer.exec_driver_sql("CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v JSON)")
+    for value in (
+        "CAST(DATE '2024-01-01' AS JSON)",
+        "CAST(x'00ff' AS JSON)",
+        "CAST(1.5 AS JSON)",
+        "CAST(7 AS UNSIGNED)",
+    ):
+        writer.exec_driver_sql(f"INSERT INTO t (v) SELECT CAST({value} AS JSON)")
+    table = Mysql().table(writer, "t")
+    told = writer.scalars(select(Mysql().json_type(table.sql.c.v, "json")).order_by(table.sql.c.id)).all()
+    assert told == ["string", "string", "double", "integer"]
+    assert writer.scalars(select(Mysql().json_is_not(table.sql.c.v, "json", ["string"]))).all() == [0, 0, 1, 1]
+
+
+def test_a_decimal_in_json_is_not_the_double_of_the_same_text(writer: Connection) -> None:
+    writer.exec_driver_sql("CREATE TABLE t (v JSON)")
+    writer.exec_driver_sql("INSERT INTO t VALUES (CAST(1.5 AS JSON)), (CAST(1.5e0 AS JSON))")
+    table = Mysql().table(writer, "t")
+    assert len(set(writer.scalars(select(Mysql().digest([(table.columns["v"], table.sql.c.v)]))))) == 2
+
+
+def test_minus_zero_is_not_zero(writer: Connection) -> None:
+    writer.exec_driver_sql("CREATE TABLE t (v DOUBLE)")
+    writer.exec_driver_sql("INSERT INTO t VALUES (0e0), (-0e0)")
+    table = Mysql().table(writer, "t")
+    assert len(set(writer.scalars(select(Mysql().digest([(table.columns["v"], table.sql.c.v)]))))) == 2
+
+
+def test_text_whose_numbers_would_lose_digits_is_left_as_it_is(writer: Connection) -> None:
+    fill(writer, "LONGTEXT", ['{"a": 1, "n": 12345678901234567890123}', '{"a": 1, "n": 12}', "{", '{"b": 1}'])
+    table = Mysql().table(writer, "t")
+    changed = Mysql().json_set_null(table.sql.c.v, table.columns["v"], ["a"])
+    told = writer.scalars(select(changed).order_by(table.sql.c.id)).all()
+    assert told[0] == '{"a": 1, "n": 12345678901234567890123}'
+    assert json.loads(told[1]) == {"a": None, "n": 12}
+    assert told[2] == "{"
+
+
+def test_a_locking_read_names_its_table(writer: Connection) -> None:
+    writer.exec_driver_sql("CREATE TABLE t (id INT PRIMARY KEY)")
+    table = Mysql().table(writer, "t")
+    statement = Mysql().locked(select(table.sql.c.id), table.sql).compile(writer)
+    assert str(statement).endswith("FOR UPDATE OF `t`")
