@@ -37,7 +37,8 @@ class Sqlite(Dialect):
 
     Writing sessions enforce the declared foreign keys, unless the URL says that the application does
     not (`sqlite:///app.db?foreign_keys=off`). JSON is text here, or a number; a BLOB is 'invalid'.
-    Text after a NUL character is data that SQLite's JSON functions do not see, so it is 'invalid' too.
+    What follows a NUL character in text is data that SQLite's JSON functions do not see: `json_type` says
+    'invalid', `json_is_not` (which decides a scan) looks no further than SQLite does, as that costs a third more.
     """
 
     name = "sqlite"
