@@ -387,7 +387,7 @@ class Journal:
     def counts(self, connection: Connection, run_id: str) -> dict[str, int]:
         """Operations by state."""
         statement = select(self.op.c.state, func.count()).where(self.op.c.run_id == run_id).group_by(self.op.c.state)
-        return dict(connection.execute(statement).tuples().all())
+        return {row[0]: row[1] for row in connection.execute(statement)}
 
     def listed(self, connection: Connection, run_id: str, states: Sequence[str], limit: int) -> Sequence[Any]:
         """Operations in one of `states`, in order, at most `limit`."""
