@@ -122,7 +122,7 @@ class PlanFile:
         """The operations in order."""
         self._file.seek(self._first)
         for _ in range(self.summary.count):
-            body = json.loads(self._file.readline())
+            body = json.loads(self._file.readline().decode("ascii"))
             previews = body.get("p") or ("", "")
             yield Op(body["n"], body["g"], tuple(body["k"]), body["b"], body["a"], (previews[0], previews[1]))
 

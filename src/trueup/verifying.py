@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, case, func, select
 
 from trueup.check import Check, Repair, Row
 from trueup.journal import Journal
@@ -16,6 +16,7 @@ from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.writer import Target, tally
 
 PAGE = 1000
+RANGE = 5000
 LISTED = 1000
 #: States of operations whose before-image must be in the journal.
 IMAGED = ("applied", "undone", "undo_conflict")
@@ -30,56 +31,59 @@ def compare(
     problems = [problem] if (problem := journal.broken_link(connection, row)) else []
     if row["state"] in ("applied", "undone") and sum(counts.values()) != row["planned"]:
         problems.append(f"{sum(counts.values())} of {row['planned']} operations are in the journal")
-    rows = intact = 0
+    found: Counter[str] = Counter()
     for number, target in bound.items():
-        applied, same = still_there(journal, connection, run_id, number, target)
-        rows, intact = rows + applied, intact + same
-        problems += image_problems(journal, connection, run_id, number, target)
-        progress.advance(applied)
+        seen = images_of(journal, connection, run_id, number, target, progress)
+        name = f"{target.group.check} ({target.group.repair})"
+        if seen["missing"]:
+            problems.append(f"{name}: {seen['missing']} before-images are missing from the journal")
+        if seen["altered"]:
+            problems.append(f"{name}: {seen['altered']} before-images are not the bytes that were copied")
+        found += seen
     connection.rollback()
-    return Verification(run_id, row["state"], rows, intact, rows - intact, {}, tuple(problems))
+    applied, intact = found["applied"], found["intact"]
+    return Verification(run_id, row["state"], applied, intact, applied - intact, {}, tuple(problems))
 
 
-def still_there(journal: Journal, connection: Connection, run_id: str, number: int, target: Target) -> tuple[int, int]:
-    """Applied operations of a group, and how many of their rows are as the run left them."""
-    op, image, live = journal.op.c, target.image.c, target.row
-    of_group = and_(op.run_id == image.run_id, op.seq == image.seq, op.state == "applied", op.grp == number)
-    source = target.image.join(journal.op, of_group).outerjoin(live.relation, target.same_key())
+def images_of(
+    journal: Journal, connection: Connection, run_id: str, number: int, target: Target, progress: Progress
+) -> Counter[str]:
+    """Counts over a group: operations `applied`, rows `intact`, before-images `missing` and `altered`.
+
+    Read in ranges of operations, each found by key: a journal just written has no statistics, and one statement
+    over all of it could be planned as a loop within a loop.
+    """
+    op, image, live = journal.op, target.image, target.row
+    mine = and_(op.c.run_id == run_id, op.c.grp == number)
+    first, last = connection.execute(
+        select(func.coalesce(func.min(op.c.seq), 1), func.coalesce(func.max(op.c.seq), 0)).where(mine)
+    ).one()
+    low, high = bindparam("trueup_low", type_=BigInteger), bindparam("trueup_high", type_=BigInteger)
     key = live.relation.c[target.table.key[0]]
     same: ColumnElement[bool] = (
         key.is_(None)
         if target.group.action == "delete"
-        else and_(key.is_not(None), live.digest(target.touched) == image.after_digest)
+        else and_(key.is_not(None), live.digest(target.touched) == image.c.after_digest)
     )
-    applied, intact = connection.execute(
-        select(func.count(), tally(same)).select_from(source).where(image.run_id == run_id)
-    ).one()
-    return int(applied), int(intact)
-
-
-def image_problems(journal: Journal, connection: Connection, run_id: str, number: int, target: Target) -> list[str]:
-    """Before-images that are missing, or no longer the bytes that were copied."""
-    op, image = journal.op.c, target.image.c
-    needed = int(
-        connection.execute(
-            select(func.count()).where(op.run_id == run_id, op.grp == number, op.state.in_(IMAGED))
-        ).scalar_one()
+    old = journal.store.dialect.digest([(live.column(name), image.c[f"b{i}"]) for i, name in enumerate(target.touched)])
+    of_op = and_(image.c.run_id == run_id, image.c.seq == op.c.seq, image.c.seq.between(low, high))
+    statement = (
+        select(
+            tally(op.c.state == "applied"),
+            tally(and_(op.c.state == "applied", same)),
+            tally(image.c.seq.is_(None)),
+            tally(and_(image.c.seq.is_not(None), old != image.c.before_digest)),
+        )
+        .select_from(op.outerjoin(image, of_op).outerjoin(live.relation, target.same_key()))
+        .where(mine, op.c.state.in_(IMAGED), op.c.seq.between(low, high))
     )
-    old = journal.store.dialect.digest(
-        [(target.row.column(name), image[f"b{i}"]) for i, name in enumerate(target.touched)]
-    )
-    source = target.image.join(journal.op, and_(op.run_id == image.run_id, op.seq == image.seq))
-    there, exact = connection.execute(
-        select(func.count(), tally(old == image.before_digest))
-        .select_from(source)
-        .where(image.run_id == run_id, op.grp == number, op.state.in_(IMAGED))
-    ).one()
-    name = f"{target.group.check} ({target.group.repair})"
-    if there != needed:
-        return [f"{name}: {needed - there} before-images are missing from the journal"]
-    if exact != there:
-        return [f"{name}: {there - exact} before-images are not the bytes that were copied"]
-    return []
+    found: Counter[str] = Counter()
+    for start in range(first, last + 1, RANGE):
+        span = {"trueup_low": start, "trueup_high": min(start + RANGE - 1, last)}
+        values = connection.execute(statement, span).one()
+        found.update(dict(zip(("applied", "intact", "missing", "altered"), map(int, values), strict=True)))
+        progress.advance(span["trueup_high"] - start + 1)
+    return found
 
 
 Bound = Mapping[int, tuple[Row, Check, Repair]]

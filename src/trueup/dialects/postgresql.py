@@ -103,24 +103,31 @@ class Postgresql(Dialect):
         return [sa.cast(row.c[name], Text) for name in table.key]
 
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
-        """Arrays of text, unnested side by side and cast row by row: arrays of arrays would be flattened."""
-        labels = ["seq", "before", "after", *(f"k{position}" for position in range(len(table.key)))]
-        values: dict[str, list[Any]] = {f"trueup_{label}": [] for label in labels}
-        for seq, before, after, tokens in ops:
-            for label, value in zip(labels, [seq, before, after, *tokens], strict=True):
-                values[f"trueup_{label}"].append(value)
+        """Arrays unnested side by side, and cast row by row: arrays of arrays would be flattened.
+
+        What holds no comma goes over as one text, which spares the driver the quoting of each element.
+        """
+        keys = [f"k{position}" for position in range(len(table.key))]
+        labels = ["seq", "before", "after", *keys]
+        columns = list(zip(*((str(seq), before, after, *tokens) for seq, before, after, tokens in ops), strict=True))
+        values: dict[str, Any] = {}
+        arrays: list[ColumnElement[Any]] = []
         types: list[Any] = [BigInteger() if label == "seq" else Text() for label in labels]
-        arrays = [
-            sa.cast(sa.bindparam(f"trueup_{label}", type_=ARRAY(kind)), ARRAY(kind))
-            for label, kind in zip(labels, types, strict=True)
-        ]
+        for label, kind, column in zip(labels, types, columns, strict=True):
+            plain = label not in keys or table.columns[table.key[keys.index(label)]].integer
+            values[f"trueup_{label}"] = ",".join(column) if plain else list(column)
+            if plain:
+                text = sa.bindparam(f"trueup_{label}", type_=Text())
+                array: ColumnElement[Any] = func.string_to_array(sa.cast(text, Text), word("','"), type_=ARRAY(Text()))
+            else:
+                array = sa.bindparam(f"trueup_{label}", type_=ARRAY(Text()))
+            arrays.append(sa.cast(array, ARRAY(kind)))
         parts = [sa.column(label, kind) for label, kind in zip(labels, types, strict=True)]
         raw = func.unnest(*arrays).table_valued(*parts, name="trueup_ops").render_derived()
-        columns: list[ColumnElement[Any]] = [raw.c.seq, raw.c.before, raw.c.after]
-        for position, name in enumerate(table.key):
-            key = sa.cast(raw.c[f"k{position}"], _whole(table.columns[name].ddl))
-            columns.append(key.label(f"k{position}"))
-        return Stage(sa.select(*columns).subquery("trueup_stage"), values)
+        shown: list[ColumnElement[Any]] = [raw.c.seq, raw.c.before, raw.c.after]
+        for label, name in zip(keys, table.key, strict=True):
+            shown.append(sa.cast(raw.c[label], _whole(table.columns[name].ddl)).label(label))
+        return Stage(sa.select(*shown).subquery("trueup_stage"), values)
 
     # -- canonical bytes --------------------------------------------------------------------------
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
