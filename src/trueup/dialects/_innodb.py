@@ -201,6 +201,10 @@ class InnoDB(Dialect):
         """Equal as bytes in utf8mb4: no collation, no padding."""
         return bytes_of(text_of(left)) == bytes_of(text_of(right))
 
+    def collect_limit(self, connection: Connection) -> int | None:
+        """GROUP_CONCAT cuts its text without an error, by its own limit or by that of a packet."""
+        return int(connection.execute(sa.text("SELECT LEAST(@@group_concat_max_len, @@max_allowed_packet)")).scalar_one())
+
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
         """The one decimal spelling: no leading zeros, no plus, no blanks."""
         plain = text_of(text)
