@@ -163,8 +163,9 @@ class Scanner:
                         keys.append(key)
             for tally, keys in zip(tallies, waiting, strict=True):
                 while len(keys) >= tally.look.size:
-                    tally.take(tally.look.at(keys[: tally.look.size]))
-                    del keys[: tally.look.size]
+                    page = keys[: tally.look.size]
+                    del keys[: len(page)]  # not look.size again: a slow page doubles it
+                    tally.take(tally.look.at(page))
             self.progress.advance(rows)
         database.connection.rollback()
         results = []
