@@ -43,7 +43,7 @@ def imports(path: Path) -> set[str]:
 
 def room(module: str) -> str:
     """The room of a module path such as `checks/orphan.py`."""
-    return module.split("/")[0].removesuffix(".py")
+    return module.split("/", maxsplit=1)[0].removesuffix(".py")
 
 
 @pytest.mark.parametrize("module", [name for name in modules() if room(name) not in ("__init__", "__main__")])

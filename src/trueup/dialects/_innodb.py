@@ -203,7 +203,8 @@ class InnoDB(Dialect):
 
     def collect_limit(self, connection: Connection) -> int | None:
         """GROUP_CONCAT cuts its text without an error, by its own limit or by that of a packet."""
-        return int(connection.execute(sa.text("SELECT LEAST(@@group_concat_max_len, @@max_allowed_packet)")).scalar_one())
+        limits = sa.text("SELECT LEAST(@@group_concat_max_len, @@max_allowed_packet)")
+        return int(connection.execute(limits).scalar_one())
 
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
         """The one decimal spelling: no leading zeros, no plus, no blanks."""

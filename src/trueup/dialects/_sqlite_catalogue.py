@@ -185,6 +185,9 @@ def _rows(connection: Connection, relation: sa.Table, rowid: bool) -> int:
         return count
     if rowid and free:  # both ends of the tree: quick, and exact unless rows were deleted
         number: sa.ColumnClause[int] = sa.literal_column(free[0], sa.Integer)
-        ends = connection.execute(sa.select(sa.func.min(number), sa.func.max(number)).select_from(relation)).one()
-        return max(count, int(ends[1]) - int(ends[0]) + 1)
+        # asked for together they are a scan of the whole table
+        low, high = (
+            sa.select(end(number)).select_from(relation).scalar_subquery() for end in (sa.func.min, sa.func.max)
+        )
+        return max(count, int(connection.scalar(sa.select(high - low + 1)) or 0))
     return int(connection.scalar(sa.select(sa.func.count()).select_from(relation)) or 0)
