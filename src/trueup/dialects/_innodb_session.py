@@ -261,6 +261,6 @@ def describe(error: BaseException) -> str:
     for codes, pattern in _NAMED:
         found = pattern.search(message) if code in codes else None
         if found:
-            name = " " + repr(next(group for group in found.groups() if group is not None).replace("`", ""))
+            name = " " + repr(next(group for group in found.groups() if group is not None).replace("``", "`"))
     words = _WORDS.get(code)
     return f"{words}{name} (error {code})" if words else f"error {code}{name}"
