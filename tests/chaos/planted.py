@@ -1,0 +1,180 @@
+"""Bugs put into trueup on purpose: a harness that does not see them proves nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection, FromClause, Insert, String, bindparam, insert, literal, select, update
+
+from trueup.planfile import Op
+from trueup.runner import Runner
+from trueup.stores.sql import with_quiet_close
+from trueup.writer import CHUNK, FIRST, LAST, RUN, Chunk
+
+#: Seconds that a tool of this kind takes from reading a batch to writing it.
+READING = 0.05
+
+#: The second half of a chunk whose transaction was cut in two.
+LATER: list[Callable[[], Any]] = []
+
+Work = Callable[[int, Sequence[Any]], dict[int, str]]
+
+
+def journal_after() -> None:
+    """The data commits first; what was done is recorded in a transaction of its own."""
+    swap(Chunk, "apply", halved_apply(data_first=True))
+    two_transactions("apply", seal_first=False)
+
+
+def journal_before() -> None:
+    """The journal commits first, the data in a transaction of its own."""
+    swap(Chunk, "apply", halved_apply(data_first=False))
+    two_transactions("apply", seal_first=True)
+
+
+def undo_journal_after() -> None:
+    """The undo of the data commits first; what was undone is recorded in a transaction of its own."""
+    plain = Chunk.close
+    swap(Chunk, "close", lambda *rest: LATER.append(partial(plain, *rest)))
+    two_transactions("undo", seal_first=False)
+
+
+def no_compare() -> None:
+    """A row is written whatever it holds by now."""
+
+    def copying(self: Chunk, stage: FromClause) -> Insert:
+        target, row = self.target, self.target.row
+        new = target.repair.sets(row)
+        found = select(
+            bindparam(RUN, type_=String),
+            stage.c.seq,
+            stage.c.before,
+            stage.c.after,
+            literal(""),
+            *(row.relation.c[name] for name in [*target.table.key, *target.touched]),
+            *(self.dialect.cast(new[name], row.column(name)) for name in target.group.columns),
+        ).select_from(stage.join(row.relation, self.staged(stage.c)))
+        columns = [column.name for column in target.image.c]
+        return insert(target.image).from_select(columns, self.dialect.locked(found, row.relation))
+
+    swap(Chunk, "copying", copying)
+    swap(Chunk, "prove", lambda *_: None)
+
+
+def whole_row() -> None:
+    """Rows are read before they are locked, and written back whole."""
+    plain = Runner._transaction
+
+    def transaction(self: Runner, phase: str, ops: Sequence[Any], work: Work) -> dict[int, str]:
+        if phase != "apply":
+            return plain(self, phase, ops, work)
+        table = next(iter(self.chunks.values())).target.table.sql
+        connection = self.store.open()
+        try:
+            rows = connection.execute(select(table).where(table.c.id.in_([int(op.key[0]) for op in ops]))).mappings()
+            read = {row["id"]: {name: row[name] for name in row if name not in ("id", "metadata")} for row in rows}
+        finally:
+            with_quiet_close(connection)
+        time.sleep(READING)
+
+        def write_back(number: int, some: Sequence[Op]) -> dict[int, str]:
+            states = work(number, some)
+            for op in some:
+                if states[op.seq] == "applied":
+                    key = int(op.key[0])
+                    self.connection.execute(update(table).where(table.c.id == key).values(read[key]))
+            return states
+
+        return plain(self, phase, ops, write_back)
+
+    swap(Runner, "_transaction", transaction)
+
+
+def blind_undo() -> None:
+    """A row is given back whatever it holds by now."""
+    plain = Chunk.current
+
+    def current(self: Chunk, *rest: Any) -> Mapping[int, tuple[str, str, str, str]]:
+        return {seq: (now, others, now, before) for seq, (now, others, _, before) in plain(self, *rest).items()}
+
+    swap(Chunk, "current", current)
+
+
+#: Each bug, and the verb in which it shows.
+BUGS = {
+    "journal_after": (journal_after, "apply"),
+    "journal_before": (journal_before, "apply"),
+    "no_compare": (no_compare, "apply"),
+    "whole_row": (whole_row, "apply"),
+    "blind_undo": (blind_undo, "undo"),
+    "undo_journal_after": (undo_journal_after, "undo"),
+}
+
+
+def plant(name: str) -> None:
+    """Put a bug into this process."""
+    BUGS[name][0]()
+
+
+def swap(owner: type, name: str, other: Callable[..., Any]) -> None:
+    """Replace a method that is there; a bug planted beside the code would never be found."""
+    assert callable(getattr(owner, name))
+    setattr(owner, name, other)
+
+
+def halved_apply(*, data_first: bool) -> Callable[..., dict[int, str]]:
+    """`Chunk.apply` that puts off either the data or the record of it."""
+
+    def apply(self: Chunk, connection: Connection, run_id: str, chunk: int, ops: Sequence[Op]) -> dict[int, str]:
+        span = {RUN: run_id, FIRST: ops[0].seq, LAST: ops[-1].seq}
+        copied = self.copy(connection, span, ops)
+        states = {} if copied == len(ops) else self.classify(connection, span, chunk, ops)
+        expected = len(ops) - len(states)
+
+        def data() -> None:
+            self.write(connection, span, expected)
+
+        def journal() -> None:
+            connection.execute(self.record, {**span, CHUNK: chunk})
+
+        if expected:
+            now, then = (data, journal) if data_first else (journal, data)
+            now()
+            LATER.append(then)
+        return {op.seq: states.get(op.seq, "applied") for op in ops}
+
+    return apply
+
+
+def two_transactions(phase: str, *, seal_first: bool) -> None:
+    """Commit in the middle of every chunk of a phase, and do what stands in `LATER` after that."""
+    plain = Runner._transaction
+
+    def transaction(self: Runner, now: str, ops: Sequence[Any], work: Work) -> dict[int, str]:
+        if now != phase:
+            return plain(self, now, ops, work)
+        LATER.clear()
+        try:
+            self.store.dialect.begin(self.connection)
+            run = self.journal.hold(self.connection, self.run_id, self.fence)
+            states = work(run["chunks"] + 1, ops)
+            if seal_first:
+                self.journal.seal(self.connection, run, phase, states)
+            self.connection.commit()
+            for step in LATER:
+                step()
+            if not seal_first:
+                run = self.journal.hold(self.connection, self.run_id, self.fence)
+                self.journal.seal(self.connection, run, phase, states)
+            self.connection.commit()
+        except BaseException:
+            self.connection.rollback()
+            raise
+        self.pace.took(len(ops), 0.01)
+        self.pace.rest(0.01)
+        return states
+
+    swap(Runner, "_transaction", transaction)

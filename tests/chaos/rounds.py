@@ -1,0 +1,281 @@
+"""One round: load, plan, apply with kills, undo with kills, next to four writers; a campaign is many rounds."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.chaos import tool
+from tests.chaos.app import App, Profile, load
+from tests.chaos.oracle import BLOCKED, Oracle
+from tests.chaos.plain import ERRORS, Session
+from tests.chaos.planted import BUGS
+
+#: Kills that a verb is cut up by, on average.
+CUTS = 6
+HANGING = 120.0
+#: Starts of one verb that may end by themselves and yet not be done: locks that the application held too long.
+PATIENCE = 20
+
+
+USUAL = Profile()
+CONTENDED = Profile(rows=220, broken=100, heat=20, gap=0.003, counting=0.95)
+
+
+@dataclass
+class Score:
+    """What a campaign saw."""
+
+    engine: str
+    rounds: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    inside: Counter[str] = field(default_factory=Counter)
+    commits: int = 0
+    refused: int = 0
+    ambiguous: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+    stall: float = 0.0
+    seconds: float = 0.0
+
+    @property
+    def conflicts(self) -> int:
+        """Operations left alone by apply because the application was first."""
+        return self.states["conflict"] + self.states["missing"]
+
+    def blind(self) -> list[str]:
+        """What never happened although the proof needs it."""
+        needed = {
+            "a conflict in apply": self.conflicts,
+            "a conflict in undo": self.states["undo_conflict"],
+            "a row undone": self.states["undone"],
+            "a kill inside an apply": self.inside["apply"],
+            "a kill inside an undo": self.inside["undo"],
+            "a commit of the application": self.commits,
+        }
+        return [what for what, count in needed.items() if not count]
+
+    @property
+    def crashes(self) -> list[str]:
+        """Errors of the tool that are not worded for a reader."""
+        return [text for text in self.errors if ": crash " in text]
+
+    @property
+    def sound(self) -> bool:
+        """Whether every promise held, and was put to the test."""
+        return not (self.violations or self.crashes or self.blind())
+
+    def line(self) -> str:
+        """One line for a reader."""
+        return (
+            f"{self.engine:10} {self.kills.total():4} kills ({self.inside.total()} inside a run), "
+            f"{self.commits:,} writer commits checked, {self.conflicts} conflicts, "
+            f"{self.states['undo_conflict']} undo conflicts, {len(self.violations)} violations, "
+            f"{self.rounds} rounds, {self.seconds:.0f} s, longest write {self.stall:.2f} s"
+        )
+
+
+class Arena:
+    """A database, and the tool that is run and killed on it. The journal stays from round to round."""
+
+    def __init__(self, engine: str, url: str, folder: Path) -> None:
+        self.engine, self.url = engine, url
+        self.folder = folder
+        self.config = folder / f"{engine}.yaml"
+        self.config.write_text(
+            json.dumps(
+                {
+                    "environment": "chaos",
+                    "stores": {"app": url},
+                    "checks": [
+                        {
+                            "kind": "wrong-json-type",
+                            "name": "objects",
+                            "table": "events",
+                            "column": "metadata",
+                            "expected": "object",
+                            "repair": ["decode", "wrap", "nullify"],
+                        }
+                    ],
+                }
+            )
+        )
+        self.session = Session(engine, url)
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["tests.chaos.tool"])
+        #: Seconds that a verb writes in all, and that one needs to its first chunk; learnt on the way.
+        self.lasted = {"apply": 1.0, "undo": 1.0}
+        self.starting = 0.4
+
+    def close(self) -> None:
+        """Give the oracle's session back."""
+        self.session.close()
+
+    @contextmanager
+    def tool(self, verb: str, plan: Path, bug: str = "") -> Iterator[tuple[Any, Any]]:
+        """The tool at work in a process of its own, and the pipe it talks through; killed at the end if not before."""
+        ours, theirs = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=tool.work, args=(verb, str(self.config), str(plan), bug, theirs))
+        process.start()
+        theirs.close()
+        try:
+            yield process, ours
+        finally:
+            process.kill()
+            process.join()
+            process.close()
+            ours.close()
+
+
+class Round:
+    """One plan, from the broken table to the undone run."""
+
+    def __init__(self, arena: Arena, seed: int, score: Score, *, profile: Profile = USUAL, bug: str = "") -> None:
+        self.arena, self.score, self.bug = arena, score, bug
+        self.rng = random.Random(seed)
+        self.seed, self.profile = seed, profile
+        self.plan = arena.folder / f"{arena.engine}-plan.jsonl"
+        #: The verb that is killed, and the last one; with no bug planted, both verbs are killed.
+        self.only = BUGS[bug][1] if bug else ""
+
+    def play(self) -> None:
+        """Play it to the end, or to the first violation."""
+        if self.arena.engine == "sqlite":
+            self.arena.session.run(f"PRAGMA journal_mode = {self.rng.choice(['DELETE', 'WAL', 'TRUNCATE'])}")
+        start = load(self.arena.session, self.rng, self.profile.rows, self.profile.broken)
+        self._make_plan()
+        app = App(self.arena.engine, self.arena.url, self.seed, start, self.profile)
+        self.oracle = Oracle(self.arena.session, self.plan, start, app)
+        app.start()
+        try:
+            # some rows have to be the application's before the tool comes to them, in both directions
+            for verb, final in (("apply", "applied"), ("undo", "undone")):
+                time.sleep(0.15)
+                if not self._carry_through(verb, final, app) or verb == self.only:
+                    break
+            self.score.states += self.oracle.outcome()
+        finally:
+            app.stop()
+        self._judge(app)
+        self.score.rounds += 1
+        self.score.commits += app.commits
+        self.score.refused += sum(log.refused for log in app.logs)
+        self.score.ambiguous += sum(log.ambiguous for log in app.logs)
+        self.score.stall = max(self.score.stall, *(log.stall for log in app.logs))
+
+    def _make_plan(self) -> None:
+        with self.arena.tool("plan", self.plan) as (_, pipe):
+            word, *facts = pipe.recv()
+        if word != "done" or int(facts[1]) != self.profile.broken:
+            raise RuntimeError(f"{self.arena.engine}, seed {self.seed}: the plan failed: {word} {facts}")
+
+    def _carry_through(self, verb: str, final: str, app: App) -> bool:
+        """Start `verb` again after every kill until the run is `final`; False after a violation."""
+        lasted, already = 0.0, self.score.kills[verb]
+        for _ in range(PATIENCE + 4 * CUTS):
+            kill = self.score.kills[verb] - already < 3 * CUTS and self.only in ("", verb)
+            alone = kill and self.rng.random() < 0.15
+            told, seconds = self._alone(verb, app) if alone else self._attempt(verb, kill=kill)
+            lasted += seconds
+            if told is None:
+                if not self._after_kill(verb, app):
+                    return False
+                continue
+            if told[0] == "crash" and self.bug:
+                raise RuntimeError(f"the planted bug {self.bug!r} does not run: {told[1]}")
+            if told == ("done", final, ""):
+                self.arena.lasted[verb] = 0.5 * self.arena.lasted[verb] + 0.5 * lasted
+                return self._judge(app)
+            sound = self._judge(app)
+            if self.oracle.ledger.complete and self.oracle.ledger.state == final:
+                return sound  # the kill came between the last commit and the last word
+            self.score.errors[f"{verb}: {' '.join(map(str, told))}"[:200]] += 1
+        endless = f"{verb} was started {PATIENCE + 4 * CUTS} times and never came to its end: {dict(self.score.errors)}"
+        if self.bug:
+            raise RuntimeError(f"with the planted bug {self.bug!r}, {endless}")
+        self._violation(endless)
+        return False
+
+    def _alone(self, verb: str, app: App) -> tuple[tuple[Any, ...] | None, float]:
+        """A kill, and a start that is the first to see what it left behind: nobody else is at work meanwhile."""
+        with app.paused():
+            told, seconds = self._attempt(verb, kill=True)
+            if told is None:
+                self.score.kills[verb] += 1
+                told, more = self._attempt(verb, kill=True)
+                seconds += more
+        return told, seconds
+
+    def _attempt(self, verb: str, *, kill: bool) -> tuple[tuple[Any, ...] | None, float]:
+        """One start of the tool: its last words, or None when it was killed; and the seconds it wrote."""
+        early = self.rng.random() < 0.15
+        delay = self.rng.uniform(0, self.arena.starting if early else 2 * self.arena.lasted[verb] / CUTS)
+        with self.arena.tool(verb, self.plan, self.bug) as (process, pipe):
+            began = time.monotonic()
+            limit = delay if kill and early else HANGING
+            begun = False
+            while pipe.poll(max(0.0, began + limit - time.monotonic())):
+                try:
+                    message = pipe.recv()
+                except EOFError:
+                    return ("crash", "the tool ended without a word"), 0.0
+                if message[0] != "begun":
+                    return message, time.monotonic() - began
+                self.arena.starting = 0.8 * self.arena.starting + 0.2 * (time.monotonic() - began)
+                began, begun = time.monotonic(), True
+                limit = delay if kill else HANGING
+            if limit == HANGING:
+                self._violation(f"{verb} hung for {HANGING:.0f} s")
+            process.kill()
+            process.join()
+            return None, time.monotonic() - began if begun else 0.0
+
+    def _after_kill(self, verb: str, app: App) -> bool:
+        self.score.kills[verb] += 1
+        sound = self._judge(app)
+        ledger = self.oracle.ledger
+        if ledger.state in ("applying", "undoing") and ledger.ops:
+            self.score.inside[verb] += 1
+        return sound
+
+    def _judge(self, app: App) -> bool:
+        with app.paused():
+            try:
+                faults = self.oracle.check()
+            except ERRORS as error:
+                faults = [f"the database cannot be read: {error!r}"]
+        for fault in faults:
+            if fault.startswith(BLOCKED) and self.bug:
+                raise RuntimeError(f"the planted bug {self.bug!r} does not run: {fault}")
+            self._violation(fault)
+        return not faults
+
+    def _violation(self, text: str) -> None:
+        self.score.violations.append(f"{self.arena.engine}, seed {self.seed}: {text}")
+
+
+def campaign(arena: Arena, kills: int, seed: int, *, profile: Profile = USUAL) -> Score:
+    """Rounds until `kills` processes were killed, or a round shows a violation."""
+    score, began = Score(arena.engine), time.monotonic()
+    while score.kills.total() < kills and not score.violations:
+        Round(arena, seed + score.rounds, score, profile=profile).play()
+    score.seconds = time.monotonic() - began
+    return score
+
+
+def hunt(arena: Arena, bug: str, seed: int, *, kills: int = 150) -> Score:
+    """Rounds with a planted bug until it is seen, or until `kills` processes were killed in vain."""
+    score, began = Score(arena.engine), time.monotonic()
+    while not score.violations and score.kills.total() < kills:
+        Round(arena, seed + score.rounds, score, profile=CONTENDED, bug=bug).play()
+    score.seconds = time.monotonic() - began
+    return score
