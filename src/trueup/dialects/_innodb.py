@@ -292,7 +292,7 @@ class _Settings:
             "read_only", "super_read_only", "innodb_read_only", "log_bin",
             "binlog_format", "wsrep_on", "group_replication_single_primary_mode", "group_replication_group_name",
         )  # fmt: skip
-        wanted = sa.bindparam("names", names, expanding=True)
+        wanted: sa.BindParameter[Any] = sa.bindparam("names", names, expanding=True)
         rows = connection.execute(sa.text("SHOW GLOBAL VARIABLES WHERE Variable_name IN :names").bindparams(wanted))
         self._values = {str(name): str(value) for name, value in rows}
 

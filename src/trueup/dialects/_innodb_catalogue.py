@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,8 +169,9 @@ def _family(word: str) -> Family:
 class _Time(mysql.TIME):
     """TIME as the driver gives it: SQLAlchemy's fails on one of more than a day."""
 
-    def result_processor(self, dialect: Any, coltype: Any) -> None:
+    def result_processor(self, dialect: Any, coltype: Any) -> Callable[[Any], Any]:
         """Nothing to convert."""
+        return lambda value: value
 
 
 def _type(column: Column) -> TypeEngine[Any]:
@@ -181,7 +182,8 @@ def _type(column: Column) -> TypeEngine[Any]:
     if column.numeric:
         return sa.Double() if kind.word in ("float", "double", "real") else sa.Numeric()
     if column.temporal:
-        return {"date": sa.Date(), "time": _Time()}.get(kind.word, sa.DateTime())
+        moments: dict[str, TypeEngine[Any]] = {"date": sa.Date(), "time": _Time()}
+        return moments.get(kind.word, sa.DateTime())
     return sa.Text(collation=kind.collation or None) if column.family in ("text", "enum") else NullType()
 
 

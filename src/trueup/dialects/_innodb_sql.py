@@ -78,7 +78,7 @@ def using(value: Any, charset: str) -> ColumnElement[str]:
 def json_table(document: ColumnElement[Any], columns: list[tuple[str, str, str]], name: str) -> sa.TableValuedAlias:
     """The arrays in a JSON array as rows; `columns` are name, type and path."""
     shape = ", ".join(f"`{column}` {kind} PATH '{path}'" for column, kind, path in columns)
-    labels = [sa.column(sa.sql.quoted_name(column, quote=True)) for column, _, _ in columns]
+    labels: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(column, quote=True)) for column, _, _ in columns]
     return _JsonTable(document, sa.literal_column(shape)).table_valued(*labels, name=name)
 
 
