@@ -183,7 +183,8 @@ class Runner:
         return states
 
     def _same_schema(self) -> None:
-        stamp = self.store.dialect.schema_stamp(self.connection, [c.target.table for c in self.chunks.values()])
+        tables = {chunk.target.table.name: chunk.target.table for chunk in self.chunks.values()}
+        stamp = self.store.dialect.schema_stamp(self.connection, list(tables.values()))
         if self._stamp is None:
             self._stamp = stamp
         if stamp != self._stamp:

@@ -135,7 +135,9 @@ class Chunk:
         stage = self.dialect.stage(connection, self.target.table, [(op.seq, op.before, op.after, op.key) for op in ops])
         if self._copy is None:
             self._copy = self.copying(stage.relation)
-        return int(connection.execute(self._copy, {**span, **stage.parameters}).rowcount)
+        # SQLAlchemy reads the row count of an INSERT only when it is told to
+        counted = {"preserve_rowcount": True}
+        return int(connection.execute(self._copy, {**span, **stage.parameters}, execution_options=counted).rowcount)
 
     def copying(self, stage: FromClause) -> Insert:
         """The statement of `copy`: compare by bytes, re-prove the finding, and take both images, all under lock."""
