@@ -1,6 +1,6 @@
 # Works with make 3.81 and any Python from 3.11 on. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench chaos lock clean venv
+.PHONY: help demo test check lint format bench chaos chaos-selftest lock clean venv
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | sed 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 demo: venv ## a broken application, found, mended, verified and undone
 	@$(BIN)/trueup demo $(ARGS)
@@ -36,6 +36,9 @@ bench: venv ## the benchmarks, side by side with what one would use instead (ARG
 
 chaos: venv ## kill -9 at random points, by the hundred (ARGS=...)
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+chaos-selftest: venv ## bugs planted into trueup, which make chaos must see (ARGS=...)
+	@$(BIN)/python -m tests.chaos --planted $(ARGS)
 
 clean: ## remove what make made
 	@rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
