@@ -1,0 +1,1 @@
+"""One file a question: trueup side by side with what one would use instead. `python -m benchmarks --help`."""

@@ -1,0 +1,128 @@
+"""One JSON column checked for objects: trueup against the best statement by hand, and against fetching everything.
+
+All return the keys and kinds of the broken rows, except the floor, which only counts by a cheap predicate, and the
+usual `GROUP BY` of types, which returns no keys. Trusting the first byte means that what begins as an object is taken
+for one: right for MariaDB's and PostgreSQL's JSON columns, wrong for SQLite's text. trueup reads each broken row a
+second time and brings groups, evidence and the default repair along.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+
+import pymysql
+
+import trueup
+from benchmarks._measure import Answer, Contestant, alternate, lines, ratio, verdict
+from benchmarks._place import Place
+from trueup.checks.wrong_json_type import WrongJsonType
+
+CHECK = WrongJsonType(
+    table="events",
+    column="metadata",
+    expected=("object",),
+    group_by="event_type",
+    critical={"high": ("quiz_start", "quiz_end"), "low": ("view",)},
+    context=("created", "user_id"),
+)
+
+FLOOR = "SELECT count(*) FROM events WHERE amount <> -7"
+
+BEST = {
+    "sqlite": (
+        "SELECT id, CASE WHEN json_valid(metadata) THEN json_type(metadata) ELSE 'invalid' END FROM events "
+        "WHERE metadata NOT GLOB '{*' OR (json_valid(metadata) = 0 AND metadata IS NOT NULL)"
+    ),
+    "postgresql": "SELECT id, jsonb_typeof(metadata) FROM events WHERE jsonb_typeof(metadata) <> 'object'",
+    "mysql": (
+        "SELECT id, json_type(metadata) FROM events WHERE json_type(metadata) <> _utf8mb4'OBJECT' COLLATE utf8mb4_bin"
+    ),
+    "mariadb": (
+        "SELECT id, json_type(metadata) FROM events WHERE metadata NOT LIKE '{%' AND json_type(metadata) <> 'OBJECT'"
+    ),
+}
+TRUSTING = {"sqlite": "SELECT id, json_type(metadata) FROM events WHERE metadata NOT GLOB '{*'"}
+USUAL = {
+    "sqlite": "SELECT json_type(metadata), count(*) FROM events GROUP BY 1",
+    "postgresql": "SELECT jsonb_typeof(metadata), count(*) FROM events GROUP BY 1",
+    "mysql": "SELECT json_type(metadata), count(*) FROM events GROUP BY 1",
+}
+USUAL["mariadb"] = USUAL["mysql"]
+
+
+def fetched(place: Place, name: str) -> int:
+    """Every value to Python, `json.loads` of each: what a script does. Returns the number of broken rows."""
+    broken = 0
+    with closing(place.connect(name)) as connection:
+        if place.engine == "postgresql":
+            connection.autocommit = False
+            cursor = connection.cursor(name="all")
+            cursor.itersize = 10_000
+            # as text: psycopg's own decoding of jsonb is slower than json.loads
+            rows = cursor.execute("SELECT id, metadata::text FROM events")
+        else:
+            cursor = connection.cursor(pymysql.cursors.SSCursor) if place.server else connection.cursor()
+            cursor.execute("SELECT id, metadata FROM events")
+            rows = cursor
+        for _, text in rows:
+            if text is not None and not isinstance(json.loads(text), dict):
+                broken += 1
+    return broken
+
+
+def found(place: Place, name: str) -> int:
+    """trueup's scan, the whole verb."""
+    (result,) = trueup.scan(place.config(name, CHECK)).results
+    if result.status == "not checked":
+        raise RuntimeError(result.reason)
+    return result.findings
+
+
+def measure(place: Place) -> Iterator[Answer]:
+    events = place.events(place.rows, place.rows // 1000)
+    name, expected = events.name, set(events.planted)
+
+    keys: list[int] = []
+    trueup.scan(place.config(name, CHECK), sink=lambda finding: keys.append(int(finding.where.key[0])))  # type: ignore[union-attr]  # of a row
+    assert sorted(keys) == sorted(expected), "trueup found other rows than were planted"
+
+    def by_hand(sql: str) -> Contestant:
+        def work() -> None:
+            assert {row[0] for row in place.ask(name, sql)} == expected, sql
+
+        return work
+
+    def fetch() -> None:
+        assert fetched(place, name) == len(expected)
+
+    def scan() -> None:
+        count = found(place, name)
+        assert count == len(expected), f"{count} found, {len(expected)} planted"
+
+    contestants: dict[str, Contestant] = {
+        "floor: count(*) by a cheap predicate": lambda: place.ask(name, FLOOR),
+        "by hand, best": by_hand(BEST[place.engine]),
+        "trueup scan": scan,
+        "by hand, usual GROUP BY type": lambda: place.ask(name, USUAL[place.engine]),
+    }
+    if place.engine in TRUSTING:
+        contestants["by hand, trusting the first byte"] = by_hand(TRUSTING[place.engine])
+    seconds = alternate(contestants, place.rounds)
+    few = alternate({"trueup scan": scan, "fetch all, json.loads": fetch}, min(3, place.rounds), warm=False)
+    result = list(lines(seconds, {"x floor": "floor: count(*) by a cheap predicate", "x best": "by hand, best"}))
+    result += [line for line in lines(few, {"x trueup": "trueup scan"}) if line.name != "trueup scan"]
+    best, times = ratio(seconds, "trueup scan", "by hand, best"), ratio(few, "fetch all, json.loads", "trueup scan")
+    yield Answer(
+        "scan_json",
+        place.engine,
+        place.version,
+        f"One JSON check on {events.rows:,} events, {len(expected):,} broken in six kinds: all and only they found",
+        tuple(result),
+        place.rounds,
+        (
+            verdict("scan against the best statement by hand", best, 1.1),
+            verdict("fetching against scan", times, 20, at_least=True),
+        ),
+    )
