@@ -8,7 +8,7 @@ import re
 import socket
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -319,6 +319,8 @@ def _connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connecti
         connection.text_factory = lambda data: data.decode(errors="surrogateescape")
         for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "busy_timeout=3000", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
+        if not write:
+            _roll_back(connection, path)
         functions.register(connection)
         functions.make_stages(connection)
         if write:
@@ -327,6 +329,18 @@ def _connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connecti
         connection.close()
         raise
     return connection
+
+
+def _roll_back(connection: sqlite3.Connection, path: Path) -> None:
+    """Let SQLite take back what a killed writer left half done: a session that cannot write could not even read."""
+    glance = "SELECT 1 FROM sqlite_master LIMIT 1"
+    try:
+        connection.execute(glance).fetchall()
+    except sqlite3.Error as error:
+        # any other error is told by the statement that is really wanted
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK:
+            with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=3.0)) as other:
+                other.execute(glance).fetchall()
 
 
 def _make_durable(connection: sqlite3.Connection, foreign_keys: bool) -> None:
