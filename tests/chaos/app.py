@@ -39,7 +39,7 @@ class Profile:
     broken: int = 400
     heat: float = 12
     counting: float = 0.5
-    gap: float = 0.004
+    gap: float = 0.008
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,9 @@ from trueup.writer import CHUNK, FIRST, LAST, RUN, Chunk
 
 #: Seconds that a tool of this kind takes from reading a batch to writing it.
 READING = 0.05
+
+#: Seconds that a commit takes on a disk; the servers of the tests do without one.
+COMMIT = 0.01
 
 #: The second half of a chunk whose transaction was cut in two.
 LATER: list[Callable[[], Any]] = []
@@ -103,20 +107,28 @@ def blind_undo() -> None:
     swap(Chunk, "current", current)
 
 
-#: Each bug, and the verb in which it shows.
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A bug: how it is planted, the verb in which it shows, and whether it takes a kill to see it."""
+
+    plant: Callable[[], None]
+    verb: str
+    killed: bool
+
+
 BUGS = {
-    "journal_after": (journal_after, "apply"),
-    "journal_before": (journal_before, "apply"),
-    "no_compare": (no_compare, "apply"),
-    "whole_row": (whole_row, "apply"),
-    "blind_undo": (blind_undo, "undo"),
-    "undo_journal_after": (undo_journal_after, "undo"),
+    "journal_after": Bug(journal_after, "apply", killed=True),
+    "journal_before": Bug(journal_before, "apply", killed=True),
+    "no_compare": Bug(no_compare, "apply", killed=False),
+    "whole_row": Bug(whole_row, "apply", killed=False),
+    "blind_undo": Bug(blind_undo, "undo", killed=False),
+    "undo_journal_after": Bug(undo_journal_after, "undo", killed=True),
 }
 
 
 def plant(name: str) -> None:
     """Put a bug into this process."""
-    BUGS[name][0]()
+    BUGS[name].plant()
 
 
 def swap(owner: type, name: str, other: Callable[..., Any]) -> None:
@@ -164,6 +176,7 @@ def two_transactions(phase: str, *, seal_first: bool) -> None:
             if seal_first:
                 self.journal.seal(self.connection, run, phase, states)
             self.connection.commit()
+            time.sleep(COMMIT)
             for step in LATER:
                 step()
             if not seal_first:

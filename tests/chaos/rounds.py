@@ -21,6 +21,8 @@ from tests.chaos.planted import BUGS
 
 #: Kills that a verb is cut up by, on average.
 CUTS = 6
+#: Rounds after which a planted bug counts as not seen.
+ROUNDS = 40
 HANGING = 120.0
 #: Starts of one verb that may end by themselves and yet not be done: locks that the application held too long.
 PATIENCE = 20
@@ -144,8 +146,9 @@ class Round:
         self.rng = random.Random(seed)
         self.seed, self.profile = seed, profile
         self.plan = arena.folder / f"{arena.engine}-plan.jsonl"
-        #: The verb that is killed, and the last one; with no bug planted, both verbs are killed.
-        self.only = BUGS[bug][1] if bug else ""
+        #: The verbs that are killed, and the last one that is played.
+        self.killed = {"apply", "undo"} if not bug else {BUGS[bug].verb} if BUGS[bug].killed else set()
+        self.last = BUGS[bug].verb if bug else "undo"
 
     def play(self) -> None:
         """Play it to the end, or to the first violation."""
@@ -160,7 +163,7 @@ class Round:
             # some rows have to be the application's before the tool comes to them, in both directions
             for verb, final in (("apply", "applied"), ("undo", "undone")):
                 time.sleep(0.15)
-                if not self._carry_through(verb, final, app) or verb == self.only:
+                if not self._carry_through(verb, final, app) or verb == self.last:
                     break
             self.score.states += self.oracle.outcome()
         finally:
@@ -182,7 +185,7 @@ class Round:
         """Start `verb` again after every kill until the run is `final`; False after a violation."""
         lasted, already = 0.0, self.score.kills[verb]
         for _ in range(PATIENCE + 4 * CUTS):
-            kill = self.score.kills[verb] - already < 3 * CUTS and self.only in ("", verb)
+            kill = self.score.kills[verb] - already < 3 * CUTS and verb in self.killed
             alone = kill and self.rng.random() < 0.15
             told, seconds = self._alone(verb, app) if alone else self._attempt(verb, kill=kill)
             lasted += seconds
@@ -273,9 +276,9 @@ def campaign(arena: Arena, kills: int, seed: int, *, profile: Profile = USUAL) -
 
 
 def hunt(arena: Arena, bug: str, seed: int, *, kills: int = 150) -> Score:
-    """Rounds with a planted bug until it is seen, or until `kills` processes were killed in vain."""
+    """Rounds with a planted bug until it is seen, or in vain: `kills` processes killed, or `ROUNDS` played."""
     score, began = Score(arena.engine), time.monotonic()
-    while not score.violations and score.kills.total() < kills:
+    while not score.violations and score.kills.total() < kills and score.rounds < ROUNDS:
         Round(arena, seed + score.rounds, score, profile=CONTENDED, bug=bug).play()
     score.seconds = time.monotonic() - began
     return score
