@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.binaries import Unavailable
 from tests.chaos.planted import BUGS
-from tests.chaos.rounds import Arena, campaign, hunt
+from tests.chaos.rounds import Arena, Score, campaign, hunt
 from tests.engines import ENGINES
 from tests.servers import SERVERS
 
@@ -60,7 +60,7 @@ def arena(engine: str) -> Iterator[Arena]:
 
 def kills(place: Arena, count: int, seed: int) -> bool:
     """Kill the tool `count` times; print what was seen, and whether all held."""
-    score = campaign(place, count, seed)
+    score = campaign(place, count, seed, tell=show_progress)
     print(score.line(), flush=True)
     for text, times in score.errors.most_common(10):
         print(f"  {times} times the tool ended with: {text}")
@@ -69,6 +69,12 @@ def kills(place: Arena, count: int, seed: int) -> bool:
     for text in score.blind():
         print(f"  BLIND there was not {text}")
     return score.sound
+
+
+def show_progress(score: Score) -> None:
+    """How far it is, on one line of a terminal."""
+    if sys.stderr.isatty():
+        print(f"{score.engine:10} {score.kills.total()} kills", end="\r", file=sys.stderr, flush=True)
 
 
 def planted(place: Arena, bugs: list[str], seed: int) -> bool:

@@ -7,7 +7,7 @@ import multiprocessing
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,10 +141,14 @@ class Arena:
 class Round:
     """One plan, from the broken table to the undone run."""
 
-    def __init__(self, arena: Arena, seed: int, score: Score, *, profile: Profile = USUAL, bug: str = "") -> None:
+    def __init__(
+        self, arena: Arena, seed: int, score: Score, *, kills: int, profile: Profile = USUAL, bug: str = ""
+    ) -> None:
         self.arena, self.score, self.bug = arena, score, bug
         self.rng = random.Random(seed)
         self.seed, self.profile = seed, profile
+        #: What the score may come to: after that the round is played without.
+        self.kills = kills
         self.plan = arena.folder / f"{arena.engine}-plan.jsonl"
         #: The verbs that are killed, and the last one that is played.
         self.killed = {"apply", "undo"} if not bug else {BUGS[bug].verb} if BUGS[bug].killed else set()
@@ -185,7 +189,7 @@ class Round:
         """Start `verb` again after every kill until the run is `final`; False after a violation."""
         lasted, already = 0.0, self.score.kills[verb]
         for _ in range(PATIENCE + 4 * CUTS):
-            kill = self.score.kills[verb] - already < 3 * CUTS and verb in self.killed
+            kill = verb in self.killed and self._may_kill(self.score.kills[verb] - already)
             alone = kill and self.rng.random() < 0.15
             told, seconds = self._alone(verb, app) if alone else self._attempt(verb, kill=kill)
             lasted += seconds
@@ -208,13 +212,16 @@ class Round:
         self._violation(endless)
         return False
 
+    def _may_kill(self, already: int) -> bool:
+        return already < 3 * CUTS and self.score.kills.total() < self.kills
+
     def _alone(self, verb: str, app: App) -> tuple[tuple[Any, ...] | None, float]:
         """A kill, and a start that is the first to see what it left behind: nobody else is at work meanwhile."""
         with app.paused():
             told, seconds = self._attempt(verb, kill=True)
             if told is None:
                 self.score.kills[verb] += 1
-                told, more = self._attempt(verb, kill=True)
+                told, more = self._attempt(verb, kill=self._may_kill(0))
                 seconds += more
         return told, seconds
 
@@ -266,11 +273,14 @@ class Round:
         self.score.violations.append(f"{self.arena.engine}, seed {self.seed}: {text}")
 
 
-def campaign(arena: Arena, kills: int, seed: int, *, profile: Profile = USUAL) -> Score:
-    """Rounds until `kills` processes were killed, or a round shows a violation."""
+def campaign(
+    arena: Arena, kills: int, seed: int, *, profile: Profile = USUAL, tell: Callable[[Score], None] = lambda _: None
+) -> Score:
+    """Rounds until `kills` processes were killed, or a round shows a violation; `tell` hears of every round."""
     score, began = Score(arena.engine), time.monotonic()
     while score.kills.total() < kills and not score.violations:
-        Round(arena, seed + score.rounds, score, profile=profile).play()
+        tell(score)
+        Round(arena, seed + score.rounds, score, kills=kills, profile=profile).play()
     score.seconds = time.monotonic() - began
     return score
 
@@ -279,6 +289,6 @@ def hunt(arena: Arena, bug: str, seed: int, *, kills: int = 150) -> Score:
     """Rounds with a planted bug until it is seen, or in vain: `kills` processes killed, or `ROUNDS` played."""
     score, began = Score(arena.engine), time.monotonic()
     while not score.violations and score.kills.total() < kills and score.rounds < ROUNDS:
-        Round(arena, seed + score.rounds, score, profile=CONTENDED, bug=bug).play()
+        Round(arena, seed + score.rounds, score, kills=kills, profile=CONTENDED, bug=bug).play()
     score.seconds = time.monotonic() - began
     return score
