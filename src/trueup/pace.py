@@ -15,6 +15,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from trueup.errors import StoreError
 from trueup.journal import Journal
 from trueup.results import Progress
 from trueup.stores.sql import SqlStore, with_quiet_close
@@ -120,6 +121,8 @@ class Throttle:
                 reason = "paused; trueup resume goes on" if paused else self._store.dialect.load(connection).reason
             finally:
                 with_quiet_close(connection)
+        except StoreError as error:
+            return f"the server's load cannot be read: {error}"
         except DBAPIError as error:
             return f"the server's load cannot be read: {self._store.dialect.describe(error)}"
         # the metrics cost a round trip of their own: once a second is enough
