@@ -147,6 +147,8 @@ class Check(ABC):
     """What every check has. Options of the kind are added as fields."""
 
     kind: ClassVar[str]
+    #: Whether `message` says all that `evidence` holds, so that a report for people does not say it twice.
+    tells_all: ClassVar[bool] = False
 
     table: str
     name: str = ""

@@ -29,6 +29,7 @@ class Seen:
 
     key: Key
     evidence: Mapping[str, Any]
+    context: Mapping[str, Any]
     word: str
     group: str
     severity: Severity
@@ -70,6 +71,11 @@ class Look:
         for name in check.context:
             parts[f"c.{name}"] = row.dialect.preview(row.column(name), row[name])
         return parts
+
+    def told(self) -> frozenset[str]:
+        """The names of the evidence that the message of a finding says already."""
+        named = {name[2:] for name in self._parts if name.startswith("e.")} if self.check.tells_all else set()
+        return frozenset(named - set(self.check.context))
 
     def _choice(self) -> ColumnElement[int]:
         if not self.repairs:
@@ -145,13 +151,13 @@ class Look:
 
     def _seen(self, key: Key, facts: Mapping[str, Any]) -> Seen:
         evidence = {name[2:]: plain(value) for name, value in facts.items() if name.startswith("e.")}
-        for name, value in facts.items():
-            if name.startswith("c."):
-                evidence[name[2:]] = plain(value) if self.values else masked(value)
+        shown = plain if self.values else masked
+        context = {name[2:]: shown(value) for name, value in facts.items() if name.startswith("c.")}
         group = plain(facts.get("group"))
         return Seen(
             key,
             evidence,
+            context,
             str(plain(facts.get("word")) or ""),
             "" if group is None else str(group),
             self.check.group_of(group),
@@ -161,7 +167,9 @@ class Look:
     def finding(self, seen: Seen) -> Finding:
         """The row as a finding."""
         where = Record(self.database.store.name, self.row.table.name, seen.key)
-        return Finding(self.check.title, where, self.check.message(seen.evidence), seen.severity, seen.evidence)
+        # a column shown as context may have the name of a fact that the message is made of
+        evidence = {**seen.evidence, **seen.context}
+        return Finding(self.check.title, where, self.check.message(seen.evidence), seen.severity, evidence)
 
 
 def plain(value: Any) -> Any:

@@ -63,7 +63,8 @@ class CheckResult:
     """What one check saw. `status` is never `clean` for a check that did not run.
 
     `rows` were read, `skipped` of them not judged because of `skipped_because`. `distribution` is
-    (word, healthy, count) over all rows. `samples` are the first findings, critical groups first.
+    (word, healthy, count) over all rows. `samples` are the first findings, critical groups first; the
+    evidence named in `told` is in their messages already.
     """
 
     title: str
@@ -81,6 +82,7 @@ class CheckResult:
     groups: tuple[GroupCount, ...] = ()
     group_by: str = ""
     samples: tuple[Finding, ...] = ()
+    told: frozenset[str] = frozenset()
     repairs: tuple[RepairCount, ...] = ()
     letter: str = "A"
     seconds: float = 0.0
@@ -172,8 +174,9 @@ class RunReport:
 class Verification:
     """What a second look at a run proved: `problems` is empty when it is sound.
 
-    `intact` operations still show what the run wrote, `changed_since` were written by the application
-    after it, `remaining` findings its checks still report.
+    Of `rows` operations `intact` still show what the run wrote, `restored` show again what stood there before it
+    (they were undone), `changed_since` were written by the application after that. `remaining` are the findings that
+    its checks still report.
     """
 
     run_id: str
@@ -184,6 +187,7 @@ class Verification:
     remaining: Mapping[str, int]
     problems: tuple[str, ...] = ()
     left: tuple[Left, ...] = field(default=())
+    restored: int = 0
 
     @property
     def sound(self) -> bool:

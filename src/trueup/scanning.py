@@ -87,6 +87,7 @@ class Tally:
             groups=groups,
             group_by=check.group_by,
             samples=tuple(samples),
+            told=self.look.told(),
             repairs=repairs,
             letter=letter(self.found, thresholds),
             seconds=time.perf_counter() - began,

@@ -241,3 +241,19 @@ def test_json_null_that_is_common_is_taken_to_be_meant(database: Database) -> No
         database, ["CREATE TABLE e (id INTEGER PRIMARY KEY, tags {JSON})", f"INSERT INTO e VALUES {rows}"]
     )
     assert found == [WrongJsonType(table="e", column="tags", expected=("array", "null"))]
+
+
+def test_a_column_of_context_with_the_name_of_a_fact_leaves_the_message_alone(database: Database) -> None:
+    run_script(
+        database,
+        [
+            "CREATE TABLE e (id INTEGER PRIMARY KEY, type VARCHAR(20), body {JSON})",
+            "INSERT INTO e VALUES (1, 'page', '[]')",
+        ],
+    )
+    check = WrongJsonType(table="e", column="body", expected=("object",), context=("type",))
+    (result,) = scan(config_of(database, check)).results
+    (finding,) = result.samples
+    assert finding.message == "e.body holds an array, not an object"
+    assert finding.evidence["type"] == "4 characters"
+    assert result.told == {"encoded_twice"}

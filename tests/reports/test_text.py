@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -67,6 +68,18 @@ clean  orders-have-users  12,000 rows
 159 findings in 1 check, 1 check NOT CHECKED; 1,216,551 rows of 2 tables read in 2.5 s
 trueup plan -c shop.yaml -o plan.jsonl --because 'what caused this'  # writes down each change, for you to read"""
     )
+
+
+def test_evidence_that_the_message_tells_is_not_told_again() -> None:
+    told = scanned(broken(told=frozenset({"type"})))
+    assert "(encoded twice), not an object  user_id: 4 characters" in told
+    assert "type:" not in told
+
+
+def test_samples_stand_in_the_order_of_their_keys() -> None:
+    found = [finding(number, message=f"<{number}>") for number in (10, 9, 100)]
+    told = scanned(broken(samples=(*found, finding(1, severity="low", message="<1>"))), limit=4)
+    assert re.findall("<([0-9]+)>", told) == ["9", "10", "100", "1"]
 
 
 def test_a_healthy_scan_is_one_line() -> None:
@@ -160,7 +173,7 @@ lossy  metadata-holds-an-object
     and 13 more
 
 destructive  orders-have-users
-  quarantine deletes 2 rows of orders; the row leaves the table; undo brings it back
+  quarantine moves 2 rows out of orders; the journal keeps what is moved; undo brings it back
 
 left for a person
   3  metadata-holds-an-object  no repair fits
@@ -246,7 +259,18 @@ def test_a_sound_verification_says_what_remains() -> None:
     assert text(verification_report(verification())).startswith(
         "sound: run 20261121-ab12 (applied) is as its journal says\n"
     )
-    assert text(verification_report(verification())).endswith("3 findings remain\n  3  metadata-holds-an-object")
+    assert text(verification_report(verification())).endswith(
+        "3 findings remain of the checks that this run repaired:\n  3  metadata-holds-an-object"
+    )
+
+
+def test_a_verification_of_an_undone_run_says_what_is_as_before() -> None:
+    told = text(verification_report(verification(state="undone", intact=0, restored=1_228)))
+    assert told.splitlines()[1:4] == [
+        "  1,230  rows of the run were looked at",
+        "  1,228  show again what they held before the run",
+        "      2  were written by the application since then, and stay as they are",
+    ]
     assert text(verification_report(verification(remaining={"a": 0}))).endswith("nothing remains of a")
 
 

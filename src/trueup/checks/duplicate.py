@@ -68,6 +68,7 @@ class Duplicate(SetCheck):
     """
 
     kind: ClassVar[str] = "duplicate"
+    tells_all: ClassVar[bool] = True
 
     column: str = ""
     columns: tuple[str, ...] = ()

@@ -48,6 +48,7 @@ class Missing(RowCheck):
     """
 
     kind: ClassVar[str] = "missing"
+    tells_all: ClassVar[bool] = True
 
     column: str = ""
     columns: tuple[str, ...] = ()

@@ -61,6 +61,7 @@ class Orphan(SetCheck):
     """
 
     kind: ClassVar[str] = "orphan"
+    tells_all: ClassVar[bool] = True
 
     column: str = ""
     columns: tuple[str, ...] = ()
@@ -137,7 +138,8 @@ class Orphan(SetCheck):
                 plain = len(one.columns) == 1
                 yield cls(
                     table=table.name,
-                    columns=one.columns,
+                    column=one.columns[0] if plain else "",
+                    columns=() if plain else one.columns,
                     references=f"{one.parent}.{one.parent_columns[0]}" if plain else one.parent,
                     referenced_columns=() if plain else one.parent_columns,
                 )

@@ -58,6 +58,7 @@ class OutOfRange(RowCheck):
     """
 
     kind: ClassVar[str] = "out-of-range"
+    tells_all: ClassVar[bool] = True
 
     column: str
     minimum: str = ""

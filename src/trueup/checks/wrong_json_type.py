@@ -75,6 +75,7 @@ class WrongJsonType(RowCheck):
     """
 
     kind: ClassVar[str] = "wrong-json-type"
+    tells_all: ClassVar[bool] = True
 
     column: str
     expected: tuple[str, ...]

@@ -17,7 +17,7 @@ _STYLE = {"lossless": GOOD, "lossy": WARN, "destructive": BAD}
 _WORDS = {
     "lossless": "nothing is lost",
     "lossy": "the old value leaves the table; undo brings it back",
-    "destructive": "the row leaves the table; undo brings it back",
+    "destructive": "the journal keeps what is moved; undo brings it back",
 }
 
 
@@ -67,14 +67,16 @@ def _by_effect(preview: Preview) -> list[int]:
 def _group(preview: Preview, index: int, samples: int) -> Iterator[RenderableType]:
     group = preview.plan.groups[index]
     count = preview.summary.by_group[index]
-    act = "deletes" if group.action == "delete" else "changes"
-    columns = f" ({', '.join(group.columns)})" if group.columns and group.action != "delete" else ""
+    moves = group.action == "delete"
+    act = f"moves {many(count, 'row')} out of" if moves else f"changes {many(count, 'row')} of"
+    columns = f" ({', '.join(group.columns)})" if group.columns and not moves else ""
     yield line((group.effect, _STYLE[group.effect]), "  ", (group.check, STRONG))
-    yield indented(
-        line(f"{group.repair} {act} {many(count, 'row')} of {group.table}{columns}; ", (_WORDS[group.effect], DIM))
-    )
+    yield indented(line(f"{group.repair} {act} {group.table}{columns}; ", (_WORDS[group.effect], DIM)))
     shown = preview.samples.get(index, ())[:samples]
-    rows = [(safe(key, 60), (safe(before, 60), DIM), "→", safe(after, 60)) for key, before, after in shown]
+    rows: list[list[str | tuple[str, str]]] = [
+        [safe(key, 60)] if moves else [safe(key, 60), (safe(before, 60), DIM), "→", safe(after, 60)]
+        for key, before, after in shown
+    ]
     if rows:
         yield indented(table(rows), by=4)
     if rows and len(rows) < count:

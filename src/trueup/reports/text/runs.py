@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
 
+from trueup import changes
 from trueup.reports._words import duration, many, masked, moment, number, safe
 from trueup.reports.text.layout import BAD, DIM, GOOD, STRONG, WARN, blank, indented, line, steps, table
 from trueup.results import RunReport, Verification
@@ -84,7 +85,7 @@ def _facts(run: RunReport) -> RenderableType:
 def _states(run: RunReport) -> RenderableType:
     known = DRY if run.dry_run else OPERATIONS
     rows = []
-    for state, count in run.states.items():
+    for state, count in sorted(run.states.items(), key=lambda item: [*OPERATIONS, item[0]].index(item[0])):
         meaning, style = known.get(state, OPERATIONS.get(state, ("", "")))
         rows.append((number(count), (state.replace("_", " "), style), (meaning, DIM)))
     open_ops = run.planned - sum(run.states.values())
@@ -95,12 +96,16 @@ def _states(run: RunReport) -> RenderableType:
 
 def _groups(run: RunReport) -> RenderableType:
     return table(
-        [
-            (group.check, f"{group.repair} ({group.effect})", f"{group.action} {group.table}", ", ".join(group.columns))
-            for group in run.groups
-        ],
+        [(group.check, f"{group.repair} ({group.effect})", *_act(group)) for group in run.groups],
         head=("check", "repair", "what", "columns"),
     )
+
+
+def _act(group: changes.Group) -> tuple[str, str]:
+    """What a repair does to which table, and its columns; a quarantine takes them all."""
+    if group.action == "delete":
+        return f"move out of {group.table}", "the whole row"
+    return f"update {group.table}", ", ".join(group.columns)
 
 
 def _listed(run: RunReport) -> Iterator[RenderableType]:
@@ -144,12 +149,14 @@ def verification_report(found: Verification, *, next_steps: Sequence[tuple[str, 
         parts.append(line(("sound", GOOD), f": run {found.run_id} ({found.state}) is as its journal says"))
     rows = [
         (number(found.rows), "rows of the run were looked at"),
-        (number(found.intact), "still show what the run wrote"),
+        *([] if found.state == "undone" else [(number(found.intact), "still show what the run wrote")]),
+        *([(number(found.restored), "show again what they held before the run")] if found.restored else []),
         (number(found.changed_since), "were written by the application since then, and stay as they are"),
     ]
     parts.append(indented(table(rows, right=(0,))))
     if remaining:
-        parts.append(line((f"{many(remaining, 'finding')} remain", WARN)))
+        verb = "remains" if remaining == 1 else "remain"
+        parts.append(line((f"{many(remaining, 'finding')} {verb}", WARN), " of the checks that this run repaired:"))
         left = [(number(count), check, "") for check, count in found.remaining.items() if count]
         left += [(number(item.count), item.check, item.reason) for item in found.left]
         parts.append(indented(table(left, right=(0,))))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from rich.console import Group, RenderableType
 
@@ -132,13 +133,22 @@ def _samples(result: CheckResult, limit: int) -> Iterator[RenderableType]:
     shown = result.samples[:limit]
     if len(shown) < result.findings:
         yield line((f"the first {number(len(shown))} of {number(result.findings)}:", DIM))
-    yield table([_sample(finding) for finding in shown])
+    yield table([_sample(finding, result.told) for finding in sorted(shown, key=_order)])
 
 
-def _sample(finding: Finding) -> list[str | tuple[str, str]]:
+def _order(finding: Finding) -> tuple[int, list[tuple[int, int, str]]]:
+    """The worst first, then by key, numbers as numbers: engines give rows in any order."""
+    key = finding.where.key if isinstance(finding.where, Record) else ()
+    # a number of a thousand digits is no number that anybody reads, and Python refuses to
+    parts = [(0, int(part), "") if re.fullmatch(r"-?[0-9]{1,40}", part) else (1, 0, part) for part in key]
+    return _RANK[finding.severity], parts
+
+
+def _sample(finding: Finding, told: Collection[str]) -> list[str | tuple[str, str]]:
     where = finding.where
     key = ", ".join(where.key) if isinstance(where, Record) else str(where)
-    facts = ", ".join(f"{name}: {safe(_fact(value), 80)}" for name, value in finding.evidence.items())
+    shown = {name: value for name, value in finding.evidence.items() if name not in told}
+    facts = ", ".join(f"{name}: {safe(_fact(value), 80)}" for name, value in shown.items())
     return [
         (finding.severity, SEVERITY[finding.severity]),
         (safe(key, 60), STRONG),
@@ -165,9 +175,9 @@ def _judgement(result: CheckResult, thresholds: Mapping[str, int]) -> Iterator[R
             for one in result.repairs
         ]
         yield line(("repair", STRONG), f": {', '.join(mends)}")
-    checked = f"checked {many(result.rows, 'row')}"
-    skipped = f"; skipped {number(result.skipped)} because {result.skipped_because}" if result.skipped else ""
-    yield line((f"{checked}{skipped}", DIM))
+    if result.skipped:
+        checked = f"checked {many(result.rows, 'row')}; skipped {number(result.skipped)}"
+        yield line((f"{checked} because {result.skipped_because}", DIM))
 
 
 def _span(letter: str, thresholds: Mapping[str, int]) -> str:
