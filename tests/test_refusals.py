@@ -185,7 +185,8 @@ def test_an_empty_table_makes_no_orphans(database: Database, plan: str) -> None:
     )
 
 
-def test_a_row_that_others_refer_to_is_not_moved_out(database: Database, plan: str) -> None:
+def parents_and_children(database: Database) -> Config:
+    """Two rows without a value, one of which another row refers to; quarantine is chosen for both."""
     engine = "" if database.engine in ("sqlite", "postgresql") else " ENGINE=InnoDB"
     cascade = "FOREIGN KEY (t_id) REFERENCES t (id) ON DELETE CASCADE"
     execute(
@@ -194,21 +195,54 @@ def test_a_row_that_others_refer_to_is_not_moved_out(database: Database, plan: s
             f"CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER){engine}",
             f"CREATE TABLE child (id INTEGER PRIMARY KEY, t_id INTEGER, {cascade}){engine}",
             "INSERT INTO t VALUES " + ", ".join(f"({i}, {i})" for i in range(1, 31)) + ", (31, NULL), (32, NULL)",
-            "INSERT INTO child VALUES (1, 31)",
         ],
     )
-    config = config_of(database, Missing(table="t", columns=("a",), repair=("quarantine",)))
-    before = row_hashes(database)
+    return config_of(database, Missing(table="t", columns=("a",), repair=("quarantine",)))
+
+
+CHILD = ["INSERT INTO child VALUES (1, 31)"]
+
+
+def test_a_row_that_others_refer_to_is_left_for_a_person(database: Database, plan: str) -> None:
+    config = parents_and_children(database)
+    execute(database, CHILD)
+    summary = make_plan(config, plan).summary
+    assert [(left.count, left.reason) for left in summary.left] == [
+        (1, "no repair fits (tried: quarantine); other rows refer to them")
+    ]
+    assert apply(config, plan).states == {"applied": 1}
+    assert apply(config, plan, confirm="yes").states == {"applied": 1}
+
+
+def test_a_row_that_others_refer_to_since_the_plan_is_not_moved_out(database: Database, plan: str) -> None:
+    config = parents_and_children(database)
     make_plan(config, plan)
-    run = apply(config, plan, confirm="yes")
-    assert run.states == {"applied": 1, "blocked": 1}
-    assert [(op.key, op.reason) for op in run.listed] == [("31", "other rows refer to it")]
+    execute(database, CHILD)
+    before = row_hashes(database)
+    for confirm in ("", "yes"):
+        run = apply(config, plan, confirm=confirm)
+        assert run.states == {"applied": 1, "blocked": 1}
+        assert [(op.key, op.reason) for op in run.listed] == [("31", "other rows refer to it")]
     after = row_hashes(database)
     assert after["child"] == before["child"]
     assert set(before["t"]) - set(after["t"]) == {"32"}
     assert verify(config, "last").sound
     undo(config, "last", confirm="yes")
     assert row_hashes(database) == before
+
+
+def test_a_plan_names_only_repairs_that_change_something(database: Database, plan: str) -> None:
+    execute(database, TABLE)
+    preview = make_plan(config_of(database, replace(RANGE, repair=()), Missing(table="t", column="p", fill="1")), plan)
+    assert [(group.check, group.repair) for group in preview.plan.groups] == [("a-in-range", "clamp")]
+    assert preview.summary.by_group == (4,)
+
+
+def test_what_is_left_for_a_person_comes_with_the_repair_that_was_not_tried(database: Database, plan: str) -> None:
+    execute(database, [*TABLE, "UPDATE t SET a = NULL WHERE id = 1"])
+    assert left(config_of(database, Missing(table="t", column="a", name="a's")), plan) == (
+        "no repair is chosen; there is also --repair 'a'\"'\"'s'=quarantine (destructive)"
+    )
 
 
 def test_a_dry_run_writes_nothing_at_all(database: Database, plan: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,8 +45,29 @@ class Draft:
     found: int = 0
     groups: list[Group] = field(default_factory=list)
     spools: list[IO[str]] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
     unfit: int = 0
     refused: str = ""
+
+    def used(self) -> list[tuple[Group, IO[str]]]:
+        """The groups that something is planned in; none when the table or the check is refused."""
+        parts = zip(self.groups, self.spools, self.counts, strict=True)
+        return [] if self.refused else [(group, spool) for group, spool, count in parts if count]
+
+    def unfitting(self) -> str:
+        """Why a row is left for a person, and what else may be chosen for it."""
+        tried = ", ".join(group.repair for group in self.groups)
+        if not tried:
+            return f"no repair is chosen{self.offer()}"
+        # a row that others refer to is the only one that cannot be moved out
+        kept = "; other rows refer to them" if any(group.action == "delete" for group in self.groups) else ""
+        return f"no repair fits (tried: {tried}){kept}{self.offer()}"
+
+    def offer(self) -> str:
+        """The repairs that this plan did not try, as an option to add; empty when there are none."""
+        check, tried = self.check, {group.repair for group in self.groups}
+        rest = [f"{one.name} ({one.effect})" for one in check.repairs() if one.name not in tried]
+        return f"; there is also --repair {shlex.quote(check.title)}={' or '.join(rest)}" if rest else ""
 
 
 class Planner:
@@ -81,7 +103,6 @@ class Planner:
         """Read the broken rows of one check into its spools."""
         table = draft.look.row.table
         self.progress.task(f"planning {draft.check.title}", None)
-        draft.refused = self.obstacle(table, draft)
         for repair in draft.look.repairs:
             columns = tuple(draft.look.touched(repair))
             draft.groups.append(
@@ -92,6 +113,8 @@ class Planner:
             spool: IO[str] = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - `files` closes it
             files.push(spool)
             draft.spools.append(spool)
+            draft.counts.append(0)
+        draft.refused = self.obstacle(table, draft)
         if not table.key:
             draft.found = self.count(database, draft.check)
             return
@@ -115,6 +138,7 @@ class Planner:
         for choice, spool in enumerate(draft.spools):
             if keys := [seen.key for seen in rows if seen.choice == choice]:
                 for row in draft.look.images(keys, choice):
+                    draft.counts[choice] += 1
                     previews = list(row.previews) if any(row.previews) else []
                     spool.write(json.dumps([row.key, row.before, row.after, previews]) + "\n")
         draft.unfit += sum(seen.choice < 0 for seen in rows)
@@ -127,7 +151,7 @@ class Planner:
             name for repair in draft.look.repairs if repair.action == "update" for name in draft.look.touched(repair)
         }
         if keys := touched & set(table.key):
-            return f"{', '.join(sorted(keys))} is part of the key of {table.name}"
+            return f"{', '.join(sorted(keys))} is part of the key of {table.name}{draft.offer()}"
         for reference in table.referenced_by:
             if touched & set(reference.parent_columns):
                 return f"{reference.table} refers to what would be changed in {table.name}"
@@ -156,7 +180,7 @@ class Planner:
         """The header: for which database, which tables, which checks."""
         dialect = self.store.dialect
         now = int(database.ask(select(dialect.now()))[0][0])
-        used = [draft for draft in drafts if not draft.refused]
+        used = [draft for draft in drafts if draft.used()]
         tables = {draft.look.row.table.name: draft.look.row.table for draft in used}
         return Plan(
             plan_id=secrets.token_hex(6),
@@ -168,7 +192,7 @@ class Planner:
             expires=now + HOURS * 3600,
             schema={name: schema_digest(table) for name, table in tables.items()},
             checks={draft.check.title: {"kind": draft.check.kind, **check_options(draft.check)} for draft in used},
-            groups=tuple(group for draft in used for group in draft.groups),
+            groups=tuple(group for draft in used for group, _ in draft.used()),
             because=self.because,
             strategy=dict(self.config.strategy),
         )
@@ -183,13 +207,12 @@ class Planner:
                 if draft.refused:
                     left.append(Left(draft.check.title, draft.found, draft.refused))
                     continue
-                for spool in draft.spools:
+                for _, spool in draft.used():
                     for key, before, after, previews in spooled(spool):
                         writer.add(number, key, before, after, previews)
                     number += 1
                 if draft.unfit:
-                    tried = ", ".join(group.repair for group in draft.groups) or "none chosen"
-                    left.append(Left(draft.check.title, draft.unfit, f"no repair fits (tried: {tried})"))
+                    left.append(Left(draft.check.title, draft.unfit, draft.unfitting()))
             found = sum(draft.found for draft in drafts)
             return writer.close(tuple(item for item in left if item.count), found, letter(found, self.config.strategy))
         except BaseException:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, literal, null
+from sqlalchemy import ColumnElement, and_, exists, literal, not_, null, or_, select
 
-from trueup.check import Repair
+from trueup.check import Repair, Row
 
 
 def always(yes: bool = True) -> ColumnElement[bool]:
@@ -23,5 +23,21 @@ def nullify(*names: str) -> Repair:
 
 
 def quarantine() -> Repair:
-    """Move the row out of its table; the whole row stays in the journal until it is undone or purged."""
-    return Repair("quarantine", "destructive", fits=lambda row: always(), sets=lambda row: {}, action="delete")
+    """Move the row out of its table; the whole row stays in the journal until it is undone or purged.
+
+    Fits where no other row refers to it by a declared key.
+    """
+    return Repair(
+        "quarantine", "destructive", fits=lambda row: not_(referred_to(row)), sets=lambda row: {}, action="delete"
+    )
+
+
+def referred_to(row: Row) -> ColumnElement[bool]:
+    """Whether other rows refer to `row` by a declared key: moving it would cascade or orphan them. Never NULL."""
+    found = [always(False)]
+    for number, reference in enumerate(row.table.referenced_by):
+        child = row.database.row(reference.table, alias=f"child{number}").relation
+        pairs = zip(reference.columns, reference.parent_columns, strict=True)
+        same = and_(*(child.c[mine] == row.relation.c[theirs] for mine, theirs in pairs))
+        found.append(exists(select(literal(1)).select_from(child).where(same).correlate(row.relation)))
+    return or_(*found)

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
 
 from trueup import discovery
 from trueup.changes import Group, Plan
 from trueup.check import Check
 from trueup.config import Config, build_check
 from trueup.console import console
-from trueup.errors import Fenced, PlanError, Refused, Stopped, StoreError, UsageError
+from trueup.errors import PlanError, Refused, Stopped, StoreError, UsageError
 from trueup.findings import Finding
 from trueup.journal import LEFT_ALONE, Journal, schema_digest
+from trueup.options import nearest
+from trueup.pace import TRIES, backoff
 from trueup.planfile import PlanFile
 from trueup.planning import Planner, identity
 from trueup.results import (
@@ -36,7 +39,7 @@ from trueup.results import (
 from trueup.runner import Runner
 from trueup.scanning import Scanner
 from trueup.store import Dialect
-from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.stores.sql import SqlDatabase, SqlStore, with_quiet_close
 from trueup.strategy import confirmed, gate
 from trueup.verifying import compare, dry_run
 from trueup.writer import Target
@@ -66,7 +69,7 @@ def chosen(config: Config, only: Sequence[str]) -> list[Check]:
     known = {check.title: check for check in config.checks}
     for name in only:
         if name not in known:
-            raise UsageError(f"there is no check {name!r}; there is {', '.join(known) or 'none'}")
+            raise UsageError(f"there is no check {name!r}{nearest(name, known)}")
     return [check for title, check in known.items() if not only or title in only]
 
 
@@ -146,7 +149,8 @@ def make_plan(
     checks = chosen(config, only)
     for title, repair in (repairs or {}).items():
         if title not in {check.title for check in checks}:
-            raise UsageError(f"there is no check {title!r} to repair with {repair!r}")
+            titles = [check.title for check in checks]
+            raise UsageError(f"there is no check {title!r} to repair with {repair!r}{nearest(title, titles)}")
     checks = [
         replace(check, repair=(repairs[check.title],)) if repairs and check.title in repairs else check
         for check in checks
@@ -301,7 +305,7 @@ def header_text(header: Plan) -> str:
 
 def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
     """Run the work of a run to its end and leave its state true, whatever happened."""
-    journal, began = runner.journal, time.perf_counter()
+    began = time.perf_counter()
     try:
         try:
             stop = work()
@@ -310,13 +314,33 @@ def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
         except KeyboardInterrupt:
             stop = "interrupted; what was done is journaled"
         unfinished = "stopped" if good == "applied" else "undoing"
-        journal.settle(runner.connection, runner.run_id, runner.fence, unfinished if stop else good, stop)
-    except Fenced:
-        raise
+        settle(runner, unfinished if stop else good, stop)
+    except DBAPIError as error:
+        raise StoreError(
+            f"{runner.store}: {runner.store.dialect.describe(error)}; what was written is journaled, "
+            f"'trueup status {runner.run_id}' shows how far it came"
+        ) from None
     finally:
         runner.close()
     with runner.store.connect() as connection:
-        return replace(report(journal, connection, runner.run_id), seconds=time.perf_counter() - began)
+        return replace(report(runner.journal, connection, runner.run_id), seconds=time.perf_counter() - began)
+
+
+def settle(runner: Runner, state: str, reason: str) -> None:
+    """Enter how the run ended, on a new session where Ctrl-C in the middle of a statement cost the old one."""
+    if runner.connection.invalidated:
+        with_quiet_close(runner.connection)
+        runner.connection = runner.store.open(write=True)
+    for attempt in range(1, TRIES + 1):
+        try:
+            return runner.journal.settle(runner.connection, runner.run_id, runner.fence, state, reason)
+        except DBAPIError as error:
+            # the server may still be at that statement, and hold the run
+            if attempt == TRIES or not runner.store.dialect.retryable(error):
+                raise
+            runner.connection.rollback()
+            time.sleep(backoff(attempt))
+    return None
 
 
 def undo(
@@ -331,7 +355,10 @@ def undo(
             planned = report(journal, connection, row["run_id"])
             header = json.loads(row["header"])
             groups = parse_groups(header)
-            if not confirmed(row["environment"], confirm, planned.undoable, row["plan_digest"]):
+            write = confirmed(row["environment"], confirm, planned.undoable, row["plan_digest"])
+            if write and row["state"] == "undone":
+                return planned
+            if not write:
                 bound = targets(journal, SqlDatabase(store, connection), groups, header["checks"], make=False)
                 seen = compare(journal, connection, row["run_id"], bound, progress)
                 conflicts = planned.undoable - seen.intact
@@ -373,15 +400,8 @@ def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progr
         problems += [
             f"check {result.title} did not run: {result.reason}" for result in results if result.status == "not checked"
         ]
-        found = Verification(
-            row["run_id"],
-            row["state"],
-            seen.rows,
-            seen.intact,
-            seen.changed_since,
-            {result.title: result.findings for result in results},
-            tuple(problems),
-        )
+        remaining = {result.title: result.findings for result in results}
+        found = replace(seen, remaining=remaining, problems=tuple(problems))
         with store.connect(write=True) as connection:
             word = "sound" if found.sound else "; ".join(found.problems)
             journal.mark(
@@ -446,7 +466,8 @@ def pause(config: Config, run_id: str, *, store_name: str = "", paused: bool = T
         with store.connect(write=True) as connection:
             row = journal.find(connection, run_id)
             if row["state"] not in ("applying", "undoing"):
-                raise Refused(f"run {row['run_id']} is {row['state']}; only a run that is going on can be paused")
+                word = "paused" if paused else "resumed"
+                raise Refused(f"run {row['run_id']} is {row['state']}; only a run that is going on can be {word}")
             journal.mark(connection, row["run_id"], paused=int(paused))
             return report(journal, connection, row["run_id"])
 

@@ -11,6 +11,7 @@ from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, c
 from trueup.check import Check, Repair, Row
 from trueup.journal import Journal
 from trueup.planfile import Op, PlanFile
+from trueup.repairs import always, referred_to
 from trueup.results import OpRecord, Progress, RunReport, Verification
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.writer import Target, tally
@@ -18,6 +19,7 @@ from trueup.writer import Target, tally
 PAGE = 1000
 RANGE = 5000
 LISTED = 1000
+COUNTS = ("applied", "intact", "undone", "restored", "missing", "altered")
 #: States of operations whose before-image must be in the journal.
 IMAGED = ("applied", "undone", "undo_conflict")
 
@@ -29,7 +31,8 @@ def compare(
     row = journal.find(connection, run_id)
     counts = journal.counts(connection, run_id)
     problems = [problem] if (problem := journal.broken_link(connection, row)) else []
-    if row["state"] in ("applied", "undone") and sum(counts.values()) != row["planned"]:
+    # a run that was stopped and then undone never reached the rest
+    if row["state"] == "applied" and sum(counts.values()) != row["planned"]:
         problems.append(f"{sum(counts.values())} of {row['planned']} operations are in the journal")
     found: Counter[str] = Counter()
     for number, target in bound.items():
@@ -41,14 +44,16 @@ def compare(
             problems.append(f"{name}: {seen['altered']} before-images are not the bytes that were copied")
         found += seen
     connection.rollback()
-    applied, intact = found["applied"], found["intact"]
-    return Verification(run_id, row["state"], applied, intact, applied - intact, {}, tuple(problems))
+    rows, intact, restored = found["applied"] + found["undone"], found["intact"], found["restored"]
+    since = rows - intact - restored
+    return Verification(run_id, row["state"], rows, intact, since, {}, tuple(problems), restored=restored)
 
 
 def images_of(
     journal: Journal, connection: Connection, run_id: str, number: int, target: Target, progress: Progress
 ) -> Counter[str]:
-    """Counts over a group: operations `applied`, rows `intact`, before-images `missing` and `altered`.
+    """Counts over a group: operations `applied` and `undone`, rows that are `intact` and `restored`, before-images
+    that are `missing` and `altered`.
 
     Read in ranges of operations, each found by key: a journal just written has no statistics, and one statement
     over all of it could be planned as a loop within a loop.
@@ -65,12 +70,15 @@ def images_of(
         if target.group.action == "delete"
         else and_(key.is_not(None), live.digest(target.touched) == image.c.after_digest)
     )
+    back = and_(key.is_not(None), live.digest(target.touched) == image.c.before_digest)
     old = journal.store.dialect.digest([(live.column(name), image.c[f"b{i}"]) for i, name in enumerate(target.touched)])
     of_op = and_(image.c.run_id == run_id, image.c.seq == op.c.seq, image.c.seq.between(low, high))
     statement = (
         select(
             tally(op.c.state == "applied"),
             tally(and_(op.c.state == "applied", same)),
+            tally(op.c.state == "undone"),
+            tally(and_(op.c.state == "undone", back)),
             tally(image.c.seq.is_(None)),
             tally(and_(image.c.seq.is_not(None), old != image.c.before_digest)),
         )
@@ -81,7 +89,7 @@ def images_of(
     for start in range(first, last + 1, RANGE):
         span = {"trueup_low": start, "trueup_high": min(start + RANGE - 1, last)}
         values = connection.execute(statement, span).one()
-        found.update(dict(zip(("applied", "intact", "missing", "altered"), map(int, values), strict=True)))
+        found.update(dict(zip(COUNTS, map(int, values), strict=True)))
         progress.advance(span["trueup_high"] - start + 1)
     return found
 
@@ -136,13 +144,17 @@ def look(
     touched = [column.name for column in row.table.stored()] if repair.action == "delete" else list(repair.sets(row))
     stage = row.dialect.stage(connection, row.table, [(op.seq, op.before, op.after, op.key) for op in ops])
     same = and_(*(row.relation.c[name] == stage.relation.c[f"k{i}"] for i, name in enumerate(row.table.key)))
+    kept = referred_to(row) if repair.action == "delete" else always(False)
     found = connection.execute(
-        select(stage.relation.c.seq, row.digest(touched), case((check.holds(row), 1), else_=0)).select_from(
-            stage.relation.join(row.relation, same)
-        ),
+        select(
+            stage.relation.c.seq,
+            row.digest(touched),
+            case((check.holds(row), 1), else_=0),
+            case((kept, 1), else_=0),
+        ).select_from(stage.relation.join(row.relation, same)),
         dict(stage.parameters),
     ).all()
-    facts = {int(seq): (now, held) for seq, now, held in found}
+    facts = {int(seq): (now, held, child) for seq, now, held, child in found}
     for op in ops:
         state, reason = "applied", ""
         if op.seq not in facts:
@@ -153,6 +165,8 @@ def look(
             state, reason = "conflict", "the application changed the row after the plan was made"
         elif not facts[op.seq][1]:
             state, reason = "premise_gone", "the row is no longer broken"
+        elif facts[op.seq][2]:
+            state, reason = "blocked", "other rows refer to it"
         states[state] += 1
         if reason and len(listed) < LISTED:
             listed.append(OpRecord(op.seq, row.table.name, ", ".join(op.key), state, reason))

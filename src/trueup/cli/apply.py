@@ -87,7 +87,8 @@ def undo(run_id: str, path: str | None, store: str, preview: bool, yes: bool, co
     with Shown() as progress:
         report = run.undo(config, known.run_id, confirm=word, progress=progress)
     where = source(path, store)
-    show(run_report(report, next_steps=_after_undo(report, expected, where, done=bool(word))))
+    again = token(report.environment, report.undoable, report.plan_digest)
+    show(run_report(report, next_steps=_after_undo(report, again, where, done=bool(word))))
     return exit_code(report)
 
 
@@ -154,4 +155,7 @@ def _after_undo(report: RunReport, expected: str, where: str, *, done: bool) -> 
         return [(spoken("undo", report.run_id, where, confirmed), "takes it back")] if report.undoable else []
     if report.state == "undone":
         return [(spoken("scan", where), "shows what is broken now")]
+    if report.state == "undoing":
+        confirmed = confirming(report.environment, expected)
+        return [(spoken("undo", report.run_id, where, confirmed), "goes on from here")]
     return [(spoken("status", report.run_id, where), "shows how far it came")]
