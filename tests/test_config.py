@@ -122,6 +122,13 @@ MESSAGES: dict[str, tuple[str | bytes, str]] = {
             "sqlite:///file.db"
         ),
     ),
+    "another word for production, which asks for less": (
+        "environment: Prod\n" + HEAD,
+        (
+            "trueup.yaml:1: 'environment' 'Prod' would let changes through with --yes alone; "
+            "write production, where each asks for a typed confirmation"
+        ),
+    ),
     "an environment of two words": (
         "environment: the live one\n" + HEAD,
         "trueup.yaml:1: 'environment' must be one word of letters, digits, '.', '_' and '-'; it is 'the live one'",

@@ -27,6 +27,8 @@ STORE = "app"
 
 _TOP = ("environment", "stores", "checks", "strategy")
 _SEVERITIES = ("high", "medium", "low")
+#: Words that people mean by it.
+_ALSO_PRODUCTION = ("production", "prod", "prd", "live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,11 @@ def _environment(item: Item) -> str:
     name = str(read_value(str, item, "environment"))
     if not re.fullmatch(r"[\w.-]{1,60}", name):
         raise item.error(f"'environment' must be one word of letters, digits, '.', '_' and '-'; it is {item}")
+    if name != ENVIRONMENT and name.lower() in _ALSO_PRODUCTION:
+        raise item.error(
+            f"'environment' {name!r} would let changes through with --yes alone; "
+            f"write {ENVIRONMENT}, where each asks for a typed confirmation"
+        )
     return name
 
 

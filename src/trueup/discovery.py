@@ -39,7 +39,7 @@ def load(package: str, name: str, kind: type[T]) -> type[T]:
     """
     known = names(package)
     if name not in known:
-        raise UsageError(f"there is no {package} unit {name!r}; there is {', '.join(known)}")
+        raise UsageError(f"there is no {package.removesuffix('s')} {name!r}; there is {', '.join(known)}")
     module = importlib.import_module(known[name])
     units = [
         value

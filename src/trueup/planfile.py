@@ -132,6 +132,8 @@ class PlanFile:
         for number, line in enumerate(self._file, 1):
             if line.startswith(b'{"digest":'):
                 return self._finish(header, line, tip, count, number)
+            if number == 1 and not line.startswith(b'{"plan":'):
+                raise PlanError(f"{self.path} is no plan of trueup; 'trueup plan -o FILE' writes one")
             tip = link(tip, line[: -_TAIL - 1])
             if line[-_TAIL - 1 :] != b',"l":"' + tip[:LINK].encode() + b'"}\n':
                 raise PlanError(self._edited(number))

@@ -26,7 +26,7 @@ MESSAGES = {
     "undo": "trueup: missing argument 'RUN'; see 'trueup undo --help'\n",
     "scan shop": NO_URL,
     "scan shop.db": "trueup: 'shop.db' is a file, not a URL; for a SQLite database write sqlite:///shop.db\n",
-    "scan --check metdata": "trueup: there is no check 'metdata'; there is metadata\n",
+    "scan --check metdata": "trueup: there is no check 'metdata'; did you mean 'metadata'?\n",
     "scan --store ap": "trueup: there is no store 'ap'; did you mean 'app'?\n",
     "scan -c nowhere.yaml": "trueup: nowhere.yaml: cannot be read: No such file or directory\n",
     "scan --export f.xlsx": (
@@ -48,6 +48,16 @@ MESSAGES = {
     ),
     "undo last --preview --yes": (
         "trueup: --preview changes nothing, --yes and --confirm do; give one of them\n"
+    ),
+    "plan --repair metdata=decode -o p.jsonl": (
+        "trueup: there is no check 'metdata' to repair with 'decode'; did you mean 'metadata'?\n"
+    ),
+    "sql --dialect oracle": (
+        "trueup: there is no dialect 'oracle'; there is mariadb, mysql, postgresql, sqlite\n"
+    ),
+    "apply trueup.yaml": "trueup: trueup.yaml is no plan of trueup; 'trueup plan -o FILE' writes one\n",
+    "scan postgres+pg8000://me@localhost/shop": (
+        "trueup: trueup does not use the driver 'pg8000'; write postgresql://...\n"
     ),
     "apply nowhere.jsonl": "trueup: cannot read the plan 'nowhere.jsonl': No such file or directory\n",
 }  # fmt: skip

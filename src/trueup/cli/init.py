@@ -140,7 +140,7 @@ def scalar(text: str) -> str:
     import yaml
 
     text = text.replace("${", "$${")
-    if re.fullmatch(r"[A-Za-z_][\w-]*", text, re.ASCII) and text.lower() not in (
+    if re.fullmatch(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*", text, re.ASCII) and text.lower() not in (
         "null",
         "true",
         "false",

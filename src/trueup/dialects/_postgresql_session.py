@@ -54,6 +54,7 @@ EXCEPTION WHEN OTHERS THEN
   RETURN false;
 END $$
 """
+_DRIVERS = ("psycopg", "psycopg2")
 _COLLATIONS = ("und-x-icu", "pg_c_utf8", "C.utf8", "C.UTF-8")
 
 _PASSING = {"40P01", "40001", "55P03", "57014"}
@@ -65,10 +66,8 @@ _HARMLESS = ("08", "0A", "25", "28", "3D", "3F", "42", "53", "55", "57")
 
 def engine(url: URL, *, write: bool) -> Engine:
     """An engine on whichever driver is at hand; each connection is a new session, pinned."""
-    if url.drivername == "postgresql":
-        url = url.set(drivername=f"postgresql+{_driver()}")
     made = sa.create_engine(
-        url,
+        url.set(drivername=f"postgresql+{_driver(url.drivername.partition('+')[2])}"),
         poolclass=NullPool,
         isolation_level="READ COMMITTED",
         connect_args=dict(_ALIVE),
@@ -98,10 +97,14 @@ def _undecoded(text: str | bytes) -> str:
     return text if isinstance(text, str) else bytes(text).decode()
 
 
-def _driver() -> str:
-    for module in ("psycopg", "psycopg2"):
-        if importlib.util.find_spec(module) is not None:
+def _driver(asked: str) -> str:
+    if asked not in ("", *_DRIVERS):
+        raise UsageError(f"trueup does not use the driver {asked!r}; write postgresql://...")
+    for module in _DRIVERS:
+        if asked in ("", module) and importlib.util.find_spec(module) is not None:
             return module
+    if asked:
+        raise UsageError(f"the driver {asked!r} is not installed; postgresql://... takes the one that is")
     raise UsageError("there is no driver for PostgreSQL; pip install 'trueup[postgresql]'")
 
 

@@ -79,12 +79,15 @@ class SqlStore:
 def parse(name: str, url: str) -> URL:
     """Read a URL; the error never repeats it, as it may hold a password."""
     try:
-        return make_url(url)
+        made = make_url(url)
     except (ArgumentError, ValueError):
         raise UsageError(
             f"store {name!r}: not a database URL; write sqlite:///file.db, postgresql://user@host/database, "
             "mysql://... or mariadb://..."
         ) from None
+    # Heroku and others write postgres:// for it, as libpq allows
+    backend, plus, driver = made.drivername.partition("+")
+    return made.set(drivername=f"postgresql{plus}{driver}") if backend == "postgres" else made
 
 
 def with_quiet_close(connection: Connection) -> None:
