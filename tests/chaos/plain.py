@@ -102,7 +102,18 @@ class Session:
             if self.engine == "sqlite" and "no transaction" in str(error):
                 return
             self.close()
-            self._connection = self._connect()
+            self._connection = self._reconnect()
+
+    def _reconnect(self, seconds: float = 90.0) -> Any:
+        """A new connection, as soon as the server takes one."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self._connect()
+            except ERRORS:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def close(self) -> None:
         """Close."""

@@ -18,6 +18,7 @@ from tests.chaos.app import App, Profile, load
 from tests.chaos.oracle import BLOCKED, Oracle
 from tests.chaos.plain import ERRORS, Session
 from tests.chaos.planted import BUGS
+from tests.servers import Server
 
 #: Kills that a verb is cut up by, on average.
 CUTS = 6
@@ -271,6 +272,33 @@ class Round:
 
     def _violation(self, text: str) -> None:
         self.score.violations.append(f"{self.arena.engine}, seed {self.seed}: {text}")
+
+
+class Outage(Round):
+    """A round in which not the tool but the database server is killed, and started again, once in each verb."""
+
+    def __init__(self, arena: Arena, seed: int, score: Score, server: Server) -> None:
+        super().__init__(arena, seed, score, kills=2)
+        self._server = server
+
+    def _attempt(self, verb: str, *, kill: bool) -> tuple[tuple[Any, ...] | None, float]:
+        """One start of the tool, which sees its server die under it; its last words."""
+        with self.arena.tool(verb, self.plan) as (_, pipe):
+            while pipe.poll(HANGING):
+                message = pipe.recv()
+                if message[0] != "begun":
+                    return message, 0.0
+                if not self.score.kills[verb]:
+                    time.sleep(self.rng.uniform(0, self.arena.lasted[verb]))
+                    self._server.kill()
+                    self._server.start()
+                    self.arena.session.rollback()
+                    self.score.kills[verb] += 1
+            self._violation(f"{verb} hung for {HANGING:.0f} s after the server was back")
+            return None, 0.0
+
+    def _alone(self, verb: str, app: App) -> tuple[tuple[Any, ...] | None, float]:
+        return self._attempt(verb, kill=True)
 
 
 def campaign(
