@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Dialect, Select, func, select
 from sqlalchemy.dialects import registry
 
 from trueup.check import Check, RowCheck
@@ -16,13 +17,25 @@ from trueup.stores.sql import SqlDatabase
 
 def console(database: SqlDatabase, check: Check) -> list[Statement]:
     """The statements of one check: the broken rows, how many, by word, by group, by each context column."""
-    # named parameters: the other styles double every per cent sign in the text
-    words = registry.load(database.dialect.name)(paramstyle="named")
+    words = spelling(database.dialect.name)
     found = []
     for purpose, statement in queries(database, check):
         text = str(statement.compile(dialect=words, compile_kwargs={"literal_binds": True}))
+        if own := re.search(r"\btrueup_\w+(?=\()", text):
+            purpose += f" ({own[0]} is a function that only trueup's own sessions have)"
         found.append(Statement(check.title, purpose, text))
     return found
+
+
+def spelling(engine: str) -> Dialect:
+    """SQLAlchemy's dialect for an engine of ours, without a driver's peculiarities."""
+    # named parameters: the other styles double every per cent sign in the text
+    if engine == "mariadb":
+        # as our sessions do; the registry has an object for it where the others have a class
+        made: Dialect = registry.load("mysql")(paramstyle="named", is_mariadb=True)
+    else:
+        made = registry.load(engine)(paramstyle="named")
+    return made
 
 
 def queries(database: SqlDatabase, check: Check) -> Iterator[tuple[str, Select[*tuple[Any, ...]]]]:

@@ -118,6 +118,9 @@ class Runner:
                 elif self.store.dialect.retryable(error):
                     self.pace.halve()
                     time.sleep(backoff(number))
+                    # a statement that is ended in the middle of COMMIT may have been committed
+                    if not (ops := self._still_open(ops)):
+                        return {}
                 else:
                     return self._split(ops, self.store.dialect.describe(error))
         if len(ops) == 1:
@@ -244,6 +247,8 @@ class Runner:
                 elif self.store.dialect.retryable(error):
                     self.pace.halve()
                     time.sleep(backoff(number))
+                    if not (ops := self._still_applied(ops)):
+                        return
                 else:
                     self._refuse(ops, self.store.dialect.describe(error))
                     return

@@ -110,6 +110,9 @@ class Dialect(ABC):
     journal_schema: str | None = None
     journal_prefix: str = "_trueup_"
 
+    #: Whether a DELETE may name a second table; where it may, a subquery would have the whole table read and locked.
+    joined_delete: bool = True
+
     # -- connecting -------------------------------------------------------------------------------
     @abstractmethod
     def engine(self, url: URL, *, write: bool) -> Engine:

@@ -234,6 +234,8 @@ class Chunk:
         target, columns = self.target, self.target.row.relation.c
         where = and_(target.same_key(), target.in_chunk())
         if target.group.action == "delete":
+            if self.dialect.joined_delete:
+                return delete(target.table.sql).where(where)
             mine = exists(select(literal(1)).select_from(target.image).where(where).correlate(target.table.sql))
             return delete(target.table.sql).where(mine)
         values: dict[Any, Any] = {columns[name]: target.image.c[f"a{i}"] for i, name in enumerate(target.group.columns)}

@@ -190,7 +190,6 @@ def test_what_forbids_writing_is_named(database: Database) -> None:
         "CREATE TABLE public.fired (id int PRIMARY KEY)",
         "CREATE TRIGGER off BEFORE UPDATE ON public.fired FOR EACH ROW EXECUTE FUNCTION public.f()",
         "ALTER TABLE public.fired DISABLE TRIGGER off",
-        "CREATE TRIGGER added AFTER INSERT ON public.fired FOR EACH ROW EXECUTE FUNCTION public.f()",
         "CREATE TRIGGER trueup_guard BEFORE UPDATE ON public.fired FOR EACH ROW EXECUTE FUNCTION public.f()",
         "CREATE TABLE public.ruled (id int PRIMARY KEY)",
         "CREATE RULE quiet AS ON UPDATE TO public.ruled DO INSTEAD NOTHING",

@@ -45,6 +45,7 @@ class Sqlite(Dialect):
     usual_storage: Storage = "text"
     chunk_seconds = 0.03
     nice = 3.0
+    joined_delete = False
 
     # -- connecting -------------------------------------------------------------------------------
     def engine(self, url: URL, *, write: bool) -> Engine:
