@@ -19,11 +19,11 @@ def console(database: SqlDatabase, check: Check) -> list[Statement]:
     """The statements of one check: the broken rows, how many, by word, by group, by each context column."""
     words = spelling(database.dialect.name)
     found = []
-    for purpose, statement in queries(database, check):
+    for asked, statement in queries(database, check):
         text = str(statement.compile(dialect=words, compile_kwargs={"literal_binds": True}))
-        if own := re.search(r"\btrueup_\w+(?=\()", text):
-            purpose += f" ({own[0]} is a function that only trueup's own sessions have)"
-        found.append(Statement(check.title, purpose, text))
+        own = re.search(r"\btrueup_\w+(?=\()", text)
+        note = f" ({own[0]} is a function that only trueup's own sessions have)" if own else ""
+        found.append(Statement(check.title, asked + note, text))
     return found
 
 

@@ -41,6 +41,7 @@ from trueup.changes import Group
 from trueup.check import Check, Repair, Row
 from trueup.journal import Journal
 from trueup.planfile import Op
+from trueup.repairs import referred_to
 from trueup.store import Table
 
 #: Parameters of a chunk's statements; the prefix keeps them from the names of anybody's columns.
@@ -95,16 +96,6 @@ class Target:
             columns.seq.between(bindparam(FIRST, type_=BigInteger), bindparam(LAST, type_=BigInteger)),
         )
 
-    def kept_by_children(self) -> ColumnElement[bool]:
-        """Whether rows of other tables refer to the row by a declared key: moving it would cascade or orphan them."""
-        found: ColumnElement[bool] = false()
-        for number, reference in enumerate(self.table.referenced_by):
-            child = self.row.database.row(reference.table, alias=f"child{number}").relation
-            pairs = zip(reference.columns, reference.parent_columns, strict=True)
-            same = and_(*(child.c[mine] == self.row.relation.c[theirs] for mine, theirs in pairs))
-            found = found | exists(select(literal(1)).select_from(child).where(same).correlate(self.row.relation))
-        return found
-
 
 class Chunk:
     """The steps of one transaction for operations of one target. Each statement is built once and run every chunk."""
@@ -158,7 +149,7 @@ class Chunk:
             .where(row.digest(target.touched) == s.before, target.check.holds(row))
         )
         if target.group.action == "delete" and target.table.referenced_by:
-            found = found.where(not_(target.kept_by_children()))
+            found = found.where(not_(referred_to(target.row)))
         columns = [column.name for column in target.image.c]
         return insert(target.image).from_select(columns, self.dialect.locked(found, row.relation))
 
@@ -177,7 +168,7 @@ class Chunk:
         if not rest:
             return {}
         stage = self.dialect.stage(connection, target.table, [(op.seq, op.before, op.after, op.key) for op in rest])
-        kept = target.kept_by_children() if target.group.action == "delete" else false()
+        kept = referred_to(target.row) if target.group.action == "delete" else false()
         seen = connection.execute(
             select(
                 stage.relation.c.seq,
