@@ -77,8 +77,8 @@ def test_printed_statements_run_and_agree_with_the_scan(database: Database, chec
             assert sum(int(row[-1]) for row in rows) == result.findings
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_statements_are_worded_for_any_engine(database: Database, engine: str) -> None:
+@pytest.mark.parametrize("wording", ENGINES)
+def test_statements_are_worded_for_any_engine(database: Database, wording: str) -> None:
     run_script(database, SCRIPT)
-    for statement in statements(config_of(database, *CHECKS), dialect=engine):
+    for statement in statements(config_of(database, *CHECKS), dialect=wording):
         assert statement.sql.startswith("SELECT ")

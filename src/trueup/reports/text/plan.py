@@ -55,7 +55,12 @@ def plan_report(preview: Preview, *, source: str = "", samples: int = 3) -> Rend
             )
         )
     else:
-        parts.append(line(("nothing to apply", WARN), ": no repair fits what was found"))
+        parts.append(
+            line(
+                ("nothing to apply", WARN),
+                ": what was found is left for a person" if summary.left else ": nothing was found",
+            )
+        )
     return Group(*parts)
 
 

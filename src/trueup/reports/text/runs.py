@@ -74,7 +74,8 @@ def _facts(run: RunReport) -> RenderableType:
         ("because", run.because),
         ("reason", masked(run.reason)),
         ("started", moment(run.started) if run.started else ""),
-        ("ended", moment(run.ended) if run.ended else ""),
+        # a run that goes on again still has the time at which it was stopped
+        ("ended", moment(run.ended) if run.ended and run.state not in ("applying", "undoing") else ""),
         ("took", duration(run.seconds) if run.seconds else ""),
         ("verified", run.verified),
         ("undo", "" if run.dry_run else f"{many(run.undoable, 'operation')} can be taken back"),
