@@ -81,4 +81,11 @@ def test_printed_statements_run_and_agree_with_the_scan(database: Database, chec
 def test_statements_are_worded_for_any_engine(database: Database, wording: str) -> None:
     run_script(database, SCRIPT)
     for statement in statements(config_of(database, *CHECKS), dialect=wording):
-        assert statement.sql.startswith("SELECT ")
+        if statement.sql:
+            assert statement.sql.startswith("SELECT ")
+        else:
+            # NFC is beyond these engines: what to replace is read from the data, by a session of theirs
+            assert database.engine != wording
+            assert wording in ("mysql", "mariadb")
+            assert statement.purpose.startswith("no statement: its wording for")
+            assert statement.check == "duplicate-users-email"

@@ -10,16 +10,24 @@ from sqlalchemy import Dialect, Select, func, select
 from sqlalchemy.dialects import registry
 
 from trueup.check import Check, RowCheck
+from trueup.errors import NotChecked
 from trueup.fusion import total
 from trueup.results import Statement
 from trueup.stores.sql import SqlDatabase
 
 
 def console(database: SqlDatabase, check: Check) -> list[Statement]:
-    """The statements of one check: the broken rows, how many, by word, by group, by each context column."""
+    """The statements of one check: the broken rows, how many, by word, by group, by each context column.
+
+    A check whose wording depends on the data, as no other engine's session can read it, has one with a reason and no SQL.
+    """
     words = spelling(database.dialect.name)
     found = []
-    for asked, statement in queries(database, check):
+    try:
+        asked_of = list(queries(database, check))
+    except NotChecked as error:
+        return [Statement(check.title, f"no statement: {error}", "")]
+    for asked, statement in asked_of:
         text = str(statement.compile(dialect=words, compile_kwargs={"literal_binds": True}))
         own = re.search(r"\btrueup_\w+(?=\()", text)
         note = f" ({own[0]} is a function that only trueup's own sessions have)" if own else ""

@@ -41,8 +41,8 @@ from trueup.scanning import Scanner
 from trueup.store import Dialect
 from trueup.stores.sql import SqlDatabase, SqlStore, with_quiet_close
 from trueup.strategy import confirmed, gate
+from trueup.target import Target
 from trueup.verifying import compare, dry_run
-from trueup.writer import Target
 
 SAMPLES = 5
 LISTED = 1000

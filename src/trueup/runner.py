@@ -16,7 +16,9 @@ from trueup.pace import TRIES, Breaker, Pace, Throttle, backoff
 from trueup.planfile import Op, PlanFile
 from trueup.results import Progress
 from trueup.stores.sql import SqlDatabase, SqlStore, with_quiet_close
-from trueup.writer import Chunk, Mismatch, Target
+from trueup.target import Target
+from trueup.undoing import UndoChunk
+from trueup.writer import Chunk, Mismatch
 
 STATEMENT_SECONDS = 5.0
 
@@ -42,7 +44,9 @@ class Runner:
         self.connection: Connection = store.open(write=True)
         self.fence = 0
         self.state = ""
+        self.targets: Mapping[int, Target] = {}
         self.chunks: dict[int, Chunk] = {}
+        self.undos: dict[int, UndoChunk] = {}
         self._stamp: str | None = None
         self._enforced = True
 
@@ -59,7 +63,9 @@ class Runner:
             self._enforced = True
         self.fence = self.journal.take(self.connection, self.run_id, state)
         database = SqlDatabase(self.store, self.connection)
-        self.chunks = {number: Chunk(self.journal, target) for number, target in self.bind(database).items()}
+        self.targets = self.bind(database)
+        self.chunks = {number: Chunk(self.journal, target) for number, target in self.targets.items()}
+        self.undos = {number: UndoChunk(self.journal, target) for number, target in self.targets.items()}
         self.connection.rollback()
 
     def _reconnect(self) -> Connection:
@@ -186,7 +192,7 @@ class Runner:
         return states
 
     def _same_schema(self) -> None:
-        tables = {chunk.target.table.name: chunk.target.table for chunk in self.chunks.values()}
+        tables = {target.table.name: target.table for target in self.targets.values()}
         stamp = self.store.dialect.schema_stamp(self.connection, list(tables.values()))
         if self._stamp is None:
             self._stamp = stamp
@@ -216,8 +222,8 @@ class Runner:
             if not found:
                 break
             ops = [(int(seq), int(group)) for seq, group in found]
-            free = self.chunks[ops[0][1]].target.was_orphan
-            ops = list(takewhile(lambda op, free=free: self.chunks[op[1]].target.was_orphan == free, ops))  # type: ignore[misc]
+            free = self.targets[ops[0][1]].was_orphan
+            ops = list(takewhile(lambda op, free=free: self.targets[op[1]].was_orphan == free, ops))  # type: ignore[misc]
             below = ops[-1][0]
             self.throttle.wait()
             self._give_back(ops)
@@ -232,7 +238,7 @@ class Runner:
 
     def _give_back(self, ops: Sequence[tuple[int, int]]) -> None:
         for number in range(1, TRIES + 1):
-            self._enforce(not self.chunks[ops[0][1]].target.was_orphan)
+            self._enforce(not self.targets[ops[0][1]].was_orphan)
             try:
                 self._transaction("undo", ops, self._undo)
                 return
@@ -268,7 +274,7 @@ class Runner:
 
         def conflict(_: int, some: Sequence[tuple[int, int]]) -> dict[int, str]:
             states = {seq: "undo_conflict" for seq, _ in some}
-            self.chunks[some[0][1]].close(self.connection, self.run_id, states, {}, reason)
+            self.undos[some[0][1]].close(self.connection, self.run_id, states, {}, reason)
             return states
 
         self._transaction("undo", ops, conflict)
@@ -276,7 +282,7 @@ class Runner:
     def _undo(self, number: int, ops: Sequence[tuple[int, int]]) -> dict[int, str]:
         states: dict[int, str] = {}
         for group, some in groupby(ops, key=lambda op: op[1]):
-            states |= self.chunks[group].undo(self.connection, self.run_id, sorted(seq for seq, _ in some))
+            states |= self.undos[group].undo(self.connection, self.run_id, sorted(seq for seq, _ in some))
         return states
 
     def _still_applied(self, ops: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from trueup.planfile import Op, PlanFile
 from trueup.repairs import always, referred_to
 from trueup.results import OpRecord, Progress, RunReport, Verification
 from trueup.stores.sql import SqlDatabase, SqlStore
-from trueup.writer import Target, tally
+from trueup.target import Target, tally
 
 PAGE = 1000
 RANGE = 5000

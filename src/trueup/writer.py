@@ -7,7 +7,6 @@ The order of the steps and the reason for each: `docs/reliability.md`. A step th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -35,66 +34,15 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy import Table as SqlTable
 
-from trueup.changes import Group
-from trueup.check import Check, Repair, Row
 from trueup.journal import Journal
 from trueup.planfile import Op
 from trueup.repairs import referred_to
-from trueup.store import Table
-
-#: Parameters of a chunk's statements; the prefix keeps them from the names of anybody's columns.
-RUN, FIRST, LAST, CHUNK = "trueup_run", "trueup_first", "trueup_last", "trueup_chunk"
+from trueup.target import CHUNK, FIRST, LAST, RUN, Target, tally
 
 
 class Mismatch(Exception):
     """What the database shows is not what was planned; the chunk is rolled back."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A group of a plan bound to the live table: what the steps need to build their statements."""
-
-    number: int
-    group: Group
-    table: Table
-    row: Row
-    check: Check
-    repair: Repair
-    image: SqlTable
-
-    @property
-    def touched(self) -> list[str]:
-        """The columns whose images are kept: those written, or all of a row that is moved out."""
-        if self.group.action == "delete":
-            return [column.name for column in self.table.stored()]
-        return list(self.group.columns)
-
-    @property
-    def rest(self) -> list[str]:
-        """The stored columns that must stay as they are."""
-        touched = set(self.touched)
-        return [column.name for column in self.table.stored() if column.name not in touched]
-
-    @property
-    def was_orphan(self) -> bool:
-        """Whether the rows referred to nothing before the run, so that giving them back breaks a declared key again."""
-        return bool(self.check.reference())
-
-    def same_key(self) -> ColumnElement[bool]:
-        """The live row and its image."""
-        columns = self.row.relation.c
-        return and_(*(columns[name] == self.image.c[f"k{i}"] for i, name in enumerate(self.table.key)))
-
-    def in_chunk(self) -> ColumnElement[bool]:
-        """The images of one chunk; binds `RUN`, `FIRST` and `LAST`."""
-        columns = self.image.c
-        run = bindparam(RUN, type_=String)
-        return and_(
-            columns.run_id == run,
-            columns.seq.between(bindparam(FIRST, type_=BigInteger), bindparam(LAST, type_=BigInteger)),
-        )
 
 
 class Chunk:
@@ -106,7 +54,6 @@ class Chunk:
         self.dialect = journal.store.dialect
         self._copy: Insert | None = None
 
-    # -- apply ----------------------------------------------------------------------------------------------------
     def apply(self, connection: Connection, run_id: str, chunk: int, ops: Sequence[Op]) -> dict[int, str]:
         """Carry out `ops` (of one target, in order of seq) and return the state each came to; commits nothing."""
         span = {RUN: run_id, FIRST: ops[0].seq, LAST: ops[-1].seq}
@@ -230,16 +177,7 @@ class Chunk:
             mine = exists(select(literal(1)).select_from(target.image).where(where).correlate(target.table.sql))
             return delete(target.table.sql).where(mine)
         values: dict[Any, Any] = {columns[name]: target.image.c[f"a{i}"] for i, name in enumerate(target.group.columns)}
-        return update(target.table.sql).values(values | self.kept()).where(where)
-
-    def kept(self) -> dict[Any, Any]:
-        """Columns that the engine would renew by itself on any update, set to what they are."""
-        columns = self.target.row.relation.c
-        return {
-            columns[column.name]: columns[column.name]
-            for column in self.target.table.stored()
-            if column.auto_update and column.name not in self.target.group.columns
-        }
+        return update(target.table.sql).values(values | target.kept()).where(where)
 
     def prove(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
         """Read the rows again, still locked: planned bytes, untouched columns as before, the finding gone."""
@@ -299,131 +237,3 @@ class Chunk:
                 chunk=chunk,
             )
         )
-
-    # -- undo -----------------------------------------------------------------------------------------------------
-    def undo(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, str]:
-        """Give back what the operations `seqs` (ascending) found, where the row still shows what they wrote."""
-        if self.target.group.action == "delete":
-            return self.bring_back(connection, run_id, seqs)
-        before = self.current(connection, run_id, seqs)
-        states = {
-            seq: "undone" if seq in before and before[seq][0] == before[seq][2] else "undo_conflict" for seq in seqs
-        }
-        back = [seq for seq in seqs if states[seq] == "undone"]
-        if back:
-            columns = self.target.row.relation.c
-            values: dict[Any, Any] = {
-                columns[name]: self.target.image.c[f"b{i}"] for i, name in enumerate(self.target.group.columns)
-            }
-            result = connection.execute(
-                update(self.target.table.sql)
-                .values(values | self.kept())
-                .where(self.target.same_key(), self.chosen(run_id, back))
-            )
-            if result.rowcount != len(back):
-                raise Mismatch(f"{result.rowcount} rows were given back where {len(back)} were locked")
-            now = self.current(connection, run_id, back)
-            if any(now[seq][0] != now[seq][3] or now[seq][1] != before[seq][1] for seq in back):
-                raise Mismatch("a row given back does not show its old value, or another column changed")
-        self.close(connection, run_id, states, {seq: facts[0] for seq, facts in before.items()})
-        return states
-
-    def chosen(self, run_id: str, seqs: Sequence[int]) -> ColumnElement[bool]:
-        """The images of the operations `seqs`."""
-        columns = self.target.image.c
-        if seqs[-1] - seqs[0] + 1 == len(seqs):
-            return and_(columns.run_id == run_id, columns.seq.between(seqs[0], seqs[-1]))
-        return and_(columns.run_id == run_id, columns.seq.in_(list(seqs)))
-
-    def current(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, tuple[str, str, str, str]]:
-        """Lock the rows of `seqs`: their digest, that of their other columns, and the planned after and before."""
-        target, row, image = self.target, self.target.row, self.target.image.c
-        statement: Select[Any] = (
-            select(
-                image.seq,
-                row.digest(target.touched),
-                row.digest(target.rest) if target.rest else literal(""),
-                image.after_digest,
-                image.before_digest,
-            )
-            .select_from(target.image.join(row.relation, target.same_key()))
-            .where(self.chosen(run_id, seqs))
-        )
-        rows = connection.execute(self.dialect.locked(statement, row.relation))
-        return {int(seq): (now, rest, after, before) for seq, now, rest, after, before in rows}
-
-    def bring_back(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, str]:
-        """Put quarantined rows back where their key is free; the engine's own constraints decide the rest."""
-        target, columns = self.target, self.target.row.relation.c
-        taken = set(self.current(connection, run_id, seqs))
-        back = [seq for seq in seqs if seq not in taken]
-        if back:
-            names = target.touched
-            image = [target.image.c[f"b{i}"] for i, _ in enumerate(names)]
-            rows = select(*image).where(self.chosen(run_id, back))
-            connection.execute(
-                self.dialect.restoring(insert(target.table.sql)).from_select([columns[name] for name in names], rows)
-            )
-            now = self.current(connection, run_id, back)
-            if any(seq not in now or now[seq][0] != now[seq][3] for seq in back):
-                raise Mismatch("a row brought back does not show its old values")
-            self.check_parents(connection, run_id, back)
-        states = {seq: "undo_conflict" if seq in taken else "undone" for seq in seqs}
-        self.close(connection, run_id, states, {})
-        return states
-
-    def check_parents(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> None:
-        """The rows brought back may refer to nothing only where they did before: by the check's own columns."""
-        target, live = self.target, self.target.row.relation
-        for reference in target.table.references:
-            if not target.was_orphan or set(reference.columns) & set(target.check.columns):
-                continue
-            parent = target.row.database.row(reference.parent, alias="parent").relation
-            pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
-            found = exists(
-                select(literal(1))
-                .select_from(parent)
-                .where(and_(*(parent.c[theirs] == live.c[mine] for mine, theirs in pairs)))
-                .correlate(live)
-            )
-            lost = connection.execute(
-                select(func.count())
-                .select_from(target.image.join(live, target.same_key()))
-                .where(self.chosen(run_id, seqs), *(live.c[mine].is_not(None) for mine, _ in pairs), not_(found))
-            ).scalar_one()
-            if lost:
-                raise Mismatch(f"the row of {reference.parent} that it refers to is gone")
-
-    def close(
-        self, connection: Connection, run_id: str, states: Mapping[int, str], seen: Mapping[int, str], reason: str = ""
-    ) -> None:
-        """Enter the outcome of an undo."""
-        op = self.journal.op
-        back = [seq for seq, state in states.items() if state == "undone"]
-        if back:
-            connection.execute(update(op).where(op.c.run_id == run_id, op.c.seq.in_(back)).values(state="undone"))
-        for seq, state in states.items():
-            if state == "undo_conflict":
-                gone = "the row is gone, or its key is taken" if seq not in seen else ""
-                text = reason or gone or "the application changed the row after the run; its value is kept"
-                connection.execute(
-                    update(op)
-                    .where(op.c.run_id == run_id, op.c.seq == seq)
-                    .values(state=state, reason=text, seen=seen.get(seq), pk=self.key_text(connection, run_id, seq))
-                )
-
-    def key_text(self, connection: Connection, run_id: str, seq: int) -> str:
-        """The key of one operation, for a reader."""
-        image = self.target.image
-        relation = image.alias("i")
-        parts = [
-            func.coalesce(self.dialect.preview(self.target.table.columns[name], relation.c[f"k{i}"]), "")
-            for i, name in enumerate(self.target.table.key)
-        ]
-        row = connection.execute(select(*parts).where(relation.c.run_id == run_id, relation.c.seq == seq)).one()
-        return ", ".join(str(part) for part in row)
-
-
-def tally(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    """How many rows meet a condition."""
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)

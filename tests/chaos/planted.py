@@ -13,7 +13,9 @@ from sqlalchemy import Connection, FromClause, Insert, String, bindparam, insert
 from trueup.planfile import Op
 from trueup.runner import Runner
 from trueup.stores.sql import with_quiet_close
-from trueup.writer import CHUNK, FIRST, LAST, RUN, Chunk
+from trueup.target import CHUNK, FIRST, LAST, RUN
+from trueup.undoing import UndoChunk
+from trueup.writer import Chunk
 
 #: Seconds that a tool of this kind takes from reading a batch to writing it.
 READING = 0.05
@@ -41,8 +43,8 @@ def journal_before() -> None:
 
 def undo_journal_after() -> None:
     """The undo of the data commits first; what was undone is recorded in a transaction of its own."""
-    plain = Chunk.close
-    swap(Chunk, "close", lambda *rest: LATER.append(partial(plain, *rest)))
+    plain = UndoChunk.close
+    swap(UndoChunk, "close", lambda *rest: LATER.append(partial(plain, *rest)))
     two_transactions("undo", seal_first=False)
 
 
@@ -75,7 +77,7 @@ def whole_row() -> None:
     def transaction(self: Runner, phase: str, ops: Sequence[Any], work: Work) -> dict[int, str]:
         if phase != "apply":
             return plain(self, phase, ops, work)
-        table = next(iter(self.chunks.values())).target.table.sql
+        table = next(iter(self.targets.values())).table.sql
         connection = self.store.open()
         try:
             rows = connection.execute(select(table).where(table.c.id.in_([int(op.key[0]) for op in ops]))).mappings()
@@ -99,12 +101,12 @@ def whole_row() -> None:
 
 def blind_undo() -> None:
     """A row is given back whatever it holds by now."""
-    plain = Chunk.current
+    plain = UndoChunk.current
 
-    def current(self: Chunk, *rest: Any) -> Mapping[int, tuple[str, str, str, str]]:
+    def current(self: UndoChunk, *rest: Any) -> Mapping[int, tuple[str, str, str, str]]:
         return {seq: (now, others, now, before) for seq, (now, others, _, before) in plain(self, *rest).items()}
 
-    swap(Chunk, "current", current)
+    swap(UndoChunk, "current", current)
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,7 +183,7 @@ trueup apply plan.jsonl  # shows what would happen and changes nothing yet"""
 
 
 def test_a_plan_without_changes_offers_nothing_to_apply() -> None:
-    assert text(plan_report(preview(0))).endswith("nothing to apply: no repair fits what was found")
+    assert text(plan_report(preview(0))).endswith("nothing to apply: what was found is left for a person")
 
 
 def test_a_run_says_what_became_of_each_operation_and_whether_it_can_be_undone() -> None:

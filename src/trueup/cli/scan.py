@@ -124,5 +124,5 @@ def sql(path: str | None, store: str, only: tuple[str, ...], dialect: str) -> in
         if sys.stdout.isatty():
             # a name in the catalogue may hold what a terminal obeys; a file gets the exact bytes
             text = "\n".join(safe(line) for line in text.split("\n"))
-        click.echo(f"-- {safe(statement.check)}: {safe(statement.purpose)}\n{text};\n")
+        click.echo(f"-- {safe(statement.check)}: {safe(statement.purpose)}\n" + (f"{text};\n" if text else ""))
     return 0

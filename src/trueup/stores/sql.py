@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from trueup import discovery
 from trueup.check import Row
-from trueup.errors import StoreError, UsageError
+from trueup.errors import NotChecked, StoreError, UsageError
 from trueup.store import Dialect, Table
 
 PAGE = 1000
@@ -138,7 +138,9 @@ class SqlDatabase:
         return Row(found, self, found.sql.alias(alias) if alias else None)
 
     def ask(self, statement: Executable) -> Sequence[Sequence[Any]]:
-        """All rows of a small result."""
+        """All rows of a small result. Raises `NotChecked` where statements are worded for another engine."""
+        if self.dialect is not self.store.dialect:
+            raise NotChecked(f"its wording for {self.dialect.name} depends on the data; connect to {self.dialect.name}")
         return [tuple(row) for row in self.connection.execute(statement)]
 
     def collect_limit(self) -> int | None:

@@ -1,0 +1,81 @@
+"""A group of a plan bound to the live table: what the statements of an apply and of an undo are built from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, String, and_, bindparam, case, func
+from sqlalchemy import Table as SqlTable
+
+from trueup.changes import Group
+from trueup.check import Check, Repair, Row
+from trueup.store import Table
+
+#: Parameters of a chunk's statements; the prefix keeps them from the names of anybody's columns.
+RUN, FIRST, LAST, CHUNK, SEQS = "trueup_run", "trueup_first", "trueup_last", "trueup_chunk", "trueup_seqs"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A group of a plan bound to the live table: what the steps need to build their statements."""
+
+    number: int
+    group: Group
+    table: Table
+    row: Row
+    check: Check
+    repair: Repair
+    image: SqlTable
+
+    @property
+    def touched(self) -> list[str]:
+        """The columns whose images are kept: those written, or all of a row that is moved out."""
+        if self.group.action == "delete":
+            return [column.name for column in self.table.stored()]
+        return list(self.group.columns)
+
+    @property
+    def rest(self) -> list[str]:
+        """The stored columns that must stay as they are."""
+        touched = set(self.touched)
+        return [column.name for column in self.table.stored() if column.name not in touched]
+
+    @property
+    def was_orphan(self) -> bool:
+        """Whether the rows referred to nothing before the run, so that giving them back breaks a declared key again."""
+        return bool(self.check.reference())
+
+    def same_key(self) -> ColumnElement[bool]:
+        """The live row and its image."""
+        columns = self.row.relation.c
+        return and_(*(columns[name] == self.image.c[f"k{i}"] for i, name in enumerate(self.table.key)))
+
+    def in_chunk(self, *, whole: bool = True) -> ColumnElement[bool]:
+        """The images of one chunk."""
+        return in_chunk(self.image, whole=whole)
+
+    def kept(self) -> dict[Any, Any]:
+        """Columns that the engine would renew by itself on any update, set to what they are."""
+        columns = self.row.relation.c
+        return {
+            columns[column.name]: columns[column.name]
+            for column in self.table.stored()
+            if column.auto_update and column.name not in self.group.columns
+        }
+
+
+def in_chunk(table: SqlTable, *, whole: bool = True) -> ColumnElement[bool]:
+    """Rows of a journal table that belong to one chunk; binds `RUN`, and `FIRST` and `LAST`, or else `SEQS`."""
+    seq = table.c.seq
+    some = (
+        seq.between(bindparam(FIRST, type_=BigInteger), bindparam(LAST, type_=BigInteger))
+        if whole
+        else seq.in_(bindparam(SEQS, type_=BigInteger, expanding=True))
+    )
+    return and_(table.c.run_id == bindparam(RUN, type_=String), some)
+
+
+def tally(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many rows meet a condition."""
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
