@@ -19,6 +19,7 @@ COMMANDS = {
     "demo": ("demo", "a broken application, and the whole loop on it, narrated"),
     "init": ("init", "propose checks from the catalogue and the data"),
     "scan": ("scan", "find the rows that break a check; changes nothing"),
+    "explain": ("explain", "where the broken rows of a check come from, and what they share"),
     "sql": ("scan", "print the statements, for an SQL console"),
     "plan": ("plan", "write down each change that would mend them"),
     "apply": ("apply", "make the changes of a plan; a dry run unless confirmed"),

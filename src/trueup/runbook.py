@@ -1,0 +1,35 @@
+"""The verbs of the production runbook, around those of `run`: explain, guard, back up, rehearse, tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy.exc import DBAPIError
+
+from trueup.check import Check
+from trueup.config import Config
+from trueup.errors import StoreError
+from trueup.explaining import Explainer, Explanation
+from trueup.results import Progress, Silent
+from trueup.run import chosen, opened
+from trueup.stores.sql import SqlDatabase
+
+
+def one_check(config: Config, title: str) -> Check:
+    """The check of that name. Raises `UsageError` that names the nearest."""
+    return chosen(config, [title])[0]
+
+
+def explain(
+    config: Config, title: str, *, by: Sequence[str] = (), values: bool = False, progress: Progress | None = None
+) -> Explanation:
+    """Where the broken rows of a check come from; reads only. `by` names more columns (or paths) to look at."""
+    check = one_check(config, title)
+    with opened(config, check.store) as store, store.connect() as connection:
+        database = SqlDatabase(store, connection)
+        try:
+            found = Explainer(database, check, progress or Silent(), by, values).run()
+        except DBAPIError as error:
+            raise StoreError(f"{check.title} cannot be explained: {store.dialect.describe(error)}") from None
+    return replace(found, environment=config.environment)
