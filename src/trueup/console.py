@@ -19,7 +19,7 @@ from trueup.stores.sql import SqlDatabase
 def console(database: SqlDatabase, check: Check) -> list[Statement]:
     """The statements of one check: the broken rows, how many, by word, by group, by each context column.
 
-    A check whose wording depends on the data, as no other engine's session can read it, has one with a reason and no SQL.
+    A check whose wording depends on data that only a session of that engine can read has one with a reason and no SQL.
     """
     words = spelling(database.dialect.name)
     found = []
