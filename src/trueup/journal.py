@@ -39,6 +39,7 @@ from trueup import __version__
 from trueup.changes import Group
 from trueup.codec import GENESIS, canonical, digest, link
 from trueup.errors import Fenced, Refused, StoreError, UsageError
+from trueup.failpoints import failpoint
 from trueup.store import Table
 from trueup.stores.sql import SqlStore
 
@@ -182,9 +183,11 @@ class Journal:
 
                 connection.execute(CreateSchema(self._schema, if_not_exists=True))
             self._metadata.create_all(connection)
+            failpoint("journal made")
             place = self.store.dialect.place(connection)
             if not connection.execute(select(func.count()).select_from(self.meta)).scalar():
                 connection.execute(insert(self.meta).values(db_uuid=secrets.token_hex(16), format=FORMAT, place=place))
+            failpoint("journal named")
             connection.commit()
         except DBAPIError as error:
             connection.rollback()
@@ -204,6 +207,7 @@ class Journal:
             found = (connection.execute(select(func.max(self.image.c.k))).scalar() or 0) + 1
             image = self.image_table(found, shape)
             image.create(connection, checkfirst=True)
+            failpoint("image table made")
             connection.execute(
                 insert(self.image).values(
                     k=found, shape=fingerprint, tbl=table.name, shape_text=canonical(shape).decode()
@@ -276,7 +280,9 @@ class Journal:
             .where(self.run.c.run_id == run_id)
             .values(fence=fence, state=state, owner=owner(), reason=reason, paused=0)
         )
+        failpoint("taking")
         connection.commit()
+        failpoint("taken")
         return fence
 
     def start(self, connection: Connection, values: Mapping[str, Any], tries: int = 5) -> str:
@@ -306,7 +312,9 @@ class Journal:
             }
             try:
                 connection.execute(insert(self.run).values(**row))
+                failpoint("entering")
                 connection.commit()
+                failpoint("entered")
             except DBAPIError:
                 # another operator entered this plan, or another one, a moment earlier
                 connection.rollback()
@@ -341,7 +349,9 @@ class Journal:
         connection.execute(
             update(self.run).where(self.run.c.run_id == run_id).values(state=state, reason=reason, ended=now)
         )
+        failpoint("settling")
         connection.commit()
+        failpoint("settled")
 
     def mark(self, connection: Connection, run_id: str, **values: Any) -> None:
         """Set plain fields of a run (`paused`, `verified`), in a transaction of its own."""

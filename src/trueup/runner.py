@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 
 from trueup.errors import Fenced, Stopped, StoreError
+from trueup.failpoints import failpoint
 from trueup.journal import Journal
 from trueup.pace import TRIES, Breaker, Pace, Throttle, backoff
 from trueup.planfile import Op, PlanFile
@@ -172,7 +173,9 @@ class Runner:
         try:
             with dialect.deadline(connection, STATEMENT_SECONDS):
                 dialect.begin(connection)
+                failpoint("begun")
                 run = self.journal.hold(connection, self.run_id, self.fence)
+                failpoint("held")
                 if run["state"] != self.state:
                     raise Fenced(f"run {self.run_id} is {run['state']} now; this process stops")
                 states = work(run["chunks"] + 1, ops)
@@ -180,7 +183,9 @@ class Runner:
                 self.journal.seal(connection, run, phase, states)
                 dialect.finish(connection)
                 worked = time.perf_counter() - began
+                failpoint("committing")
                 connection.commit()
+                failpoint("committed")
         except BaseException:
             # InnoDB rolls back only the statement on a lock timeout: a COMMIT now would keep half a chunk
             if not connection.invalidated:

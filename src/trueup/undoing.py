@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Insert, Select, Update, and_, exists, func, insert, literal, not_, select, update
 
+from trueup.failpoints import failpoint
 from trueup.journal import Journal
 from trueup.target import FIRST, LAST, RUN, SEQS, Target, in_chunk
 from trueup.writer import Mismatch
@@ -38,6 +39,7 @@ class UndoChunk:
         if back:
             whole, span = chunk_of(run_id, back)
             written = connection.execute(self.giving[whole], span).rowcount
+            failpoint("given back")
             if written != len(back):
                 raise Mismatch(f"{written} rows were given back where {len(back)} were locked")
             now = self.current(connection, run_id, back)
@@ -81,6 +83,7 @@ class UndoChunk:
         if back:
             whole, span = chunk_of(run_id, back)
             connection.execute(self.restoring[whole], span)
+            failpoint("brought back")
             now = self.current(connection, run_id, back)
             if any(seq not in now or now[seq][0] != now[seq][3] for seq in back):
                 raise Mismatch("a row brought back does not show its old values")
@@ -132,6 +135,7 @@ class UndoChunk:
         self, connection: Connection, run_id: str, states: Mapping[int, str], seen: Mapping[int, str], reason: str = ""
     ) -> None:
         """Enter the outcome of an undo."""
+        failpoint("closing")
         op = self.journal.op
         back = sorted(seq for seq, state in states.items() if state == "undone")
         if back:

@@ -35,6 +35,7 @@ from sqlalchemy import (
     update,
 )
 
+from trueup.failpoints import failpoint
 from trueup.journal import Journal
 from trueup.planfile import Op
 from trueup.repairs import referred_to
@@ -58,14 +59,19 @@ class Chunk:
         """Carry out `ops` (of one target, in order of seq) and return the state each came to; commits nothing."""
         span = {RUN: run_id, FIRST: ops[0].seq, LAST: ops[-1].seq}
         copied = self.copy(connection, span, ops)
+        failpoint("copied")
         states: dict[int, str] = {}
         if copied != len(ops):
             states = self.classify(connection, span, chunk, ops)
+            failpoint("classified")
         expected = len(ops) - len(states)
         if expected:
             self.write(connection, span, expected)
+            failpoint("written")
             self.prove(connection, span, expected)
+            failpoint("proved")
             connection.execute(self.record, {**span, CHUNK: chunk})
+            failpoint("recorded")
         return {op.seq: states.get(op.seq, "applied") for op in ops}
 
     def copy(self, connection: Connection, span: Mapping[str, Any], ops: Sequence[Op]) -> int:

@@ -1,0 +1,26 @@
+"""Named points of a run at which a test may stop the process. They cost nothing unless TRUEUP_TESTING is set.
+
+The fault suite (`tests/chaos`) sets `action` and is then told the name of each point as it is passed: that is how it
+kills a run at the first, second, third ... passing of every point there is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+
+def _nothing(name: str) -> None:
+    """Pass on."""
+
+
+#: What happens at a point, by its name; only looked at where TRUEUP_TESTING was set before trueup was imported.
+action: Callable[[str], None] = _nothing
+
+
+def _act(name: str) -> None:
+    action(name)
+
+
+#: Says that the process has come to the point of this name.
+failpoint: Callable[[str], None] = _act if os.environ.get("TRUEUP_TESTING") else _nothing
