@@ -12,7 +12,8 @@ from pathlib import Path
 
 from tests.binaries import Unavailable
 from tests.chaos.planted import BUGS
-from tests.chaos.rounds import Arena, Score, campaign, hunt
+from tests.chaos.arena import Arena
+from tests.chaos.rounds import Score, campaign, hunt
 from tests.engines import ENGINES
 from tests.servers import SERVERS
 
@@ -54,7 +55,7 @@ def arena(engine: str) -> Iterator[Arena]:
             return
         with SERVERS[engine](durable=True) as server:
             server.create_database("chaos")
-            with closing(Arena(engine, server.url("chaos"), folder)) as place:
+            with closing(Arena(engine, server.url("chaos"), folder, server=server)) as place:
                 yield place
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.chaos.app import App, Record, read
 from tests.chaos.plain import ERRORS, Session, as_text, journal_table
+from tests.chaos.scripted import Scripted
 
 IMAGED = {"applied", "undone", "undo_conflict"}
 #: States that say: the application wrote this row.
@@ -99,7 +100,7 @@ def read_journal(session: Session, digest: str) -> Ledger:
 class Oracle:
     """What the database must look like, whenever trueup is not running and the application holds still."""
 
-    def __init__(self, session: Session, plan: Path, start: dict[int, Record], app: App) -> None:
+    def __init__(self, session: Session, plan: Path, start: dict[int, Record], app: App | Scripted) -> None:
         self._session, self._start, self._app = session, start, app
         self._digest, self._plan = read_plan(plan)
         self.ledger = Ledger()
@@ -111,6 +112,11 @@ class Oracle:
         self.ledger = read_journal(self._session, self._digest)
         found = [*self._ledger_faults(), *self._row_faults(read(self._session))]
         return found + self._app.failures
+
+    @property
+    def rows(self) -> dict[int, int]:
+        """The rows of the plan, each with the number of its operation."""
+        return {planned.row: seq for seq, planned in self._plan.items()}
 
     def outcome(self) -> Counter[str]:
         """How many operations are in which state."""
@@ -162,7 +168,7 @@ class Oracle:
             found.append(f"N1: rows {lost[:5]} are gone")
         if more := sorted(set(now) - keys - maybe_born):
             found.append(f"N1: rows {more[:5]} came from nowhere")
-        ops = {planned.row: seq for seq, planned in self._plan.items()}
+        ops = self.rows
         for row, record in now.items():
             if row in self._start:
                 found += self._cell_faults(row, record, ops.get(row))

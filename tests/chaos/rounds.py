@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import multiprocessing
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from tests.chaos import tool
 from tests.chaos.app import App, Profile, load
+from tests.chaos.arena import HANGING, Arena
 from tests.chaos.oracle import BLOCKED, Oracle
-from tests.chaos.plain import ERRORS, Session
+from tests.chaos.plain import ERRORS
 from tests.chaos.planted import BUGS
 from tests.servers import Server
 
@@ -24,7 +20,6 @@ from tests.servers import Server
 CUTS = 6
 #: Rounds after which a planted bug counts as not seen.
 ROUNDS = 40
-HANGING = 120.0
 #: Starts of one verb that may end by themselves and yet not be done: locks that the application held too long.
 PATIENCE = 20
 
@@ -87,58 +82,6 @@ class Score:
         )
 
 
-class Arena:
-    """A database, and the tool that is run and killed on it. The journal stays from round to round."""
-
-    def __init__(self, engine: str, url: str, folder: Path) -> None:
-        self.engine, self.url = engine, url
-        self.folder = folder
-        self.config = folder / f"{engine}.yaml"
-        self.config.write_text(
-            json.dumps(
-                {
-                    "environment": "chaos",
-                    "stores": {"app": url},
-                    "checks": [
-                        {
-                            "kind": "wrong-json-type",
-                            "name": "objects",
-                            "table": "events",
-                            "column": "metadata",
-                            "expected": "object",
-                            "repair": ["decode", "wrap", "nullify"],
-                        }
-                    ],
-                }
-            )
-        )
-        self.session = Session(engine, url)
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.chaos.tool"])
-        #: Seconds that a verb writes in all, and that one needs to its first chunk; learnt on the way.
-        self.lasted = {"apply": 1.0, "undo": 1.0}
-        self.starting = 0.4
-
-    def close(self) -> None:
-        """Give the oracle's session back."""
-        self.session.close()
-
-    @contextmanager
-    def tool(self, verb: str, plan: Path, bug: str = "") -> Iterator[tuple[Any, Any]]:
-        """The tool at work in a process of its own, and the pipe it talks through; killed at the end if not before."""
-        ours, theirs = self._context.Pipe(duplex=False)
-        process = self._context.Process(target=tool.work, args=(verb, str(self.config), str(plan), bug, theirs))
-        process.start()
-        theirs.close()
-        try:
-            yield process, ours
-        finally:
-            process.kill()
-            process.join()
-            process.close()
-            ours.close()
-
-
 class Round:
     """One plan, from the broken table to the undone run."""
 
@@ -150,7 +93,6 @@ class Round:
         self.seed, self.profile = seed, profile
         #: What the score may come to: after that the round is played without.
         self.kills = kills
-        self.plan = arena.folder / f"{arena.engine}-plan.jsonl"
         #: The verbs that are killed, and the last one that is played.
         self.killed = {"apply", "undo"} if not bug else {BUGS[bug].verb} if BUGS[bug].killed else set()
         self.last = BUGS[bug].verb if bug else "undo"
@@ -162,7 +104,7 @@ class Round:
         start = load(self.arena.session, self.rng, self.profile.rows, self.profile.broken)
         self._make_plan()
         app = App(self.arena.engine, self.arena.url, self.seed, start, self.profile)
-        self.oracle = Oracle(self.arena.session, self.plan, start, app)
+        self.oracle = Oracle(self.arena.session, self.arena.plan, start, app)
         app.start()
         try:
             # some rows have to be the application's before the tool comes to them, in both directions
@@ -181,10 +123,9 @@ class Round:
         self.score.stall = max(self.score.stall, *(log.stall for log in app.logs))
 
     def _make_plan(self) -> None:
-        with self.arena.tool("plan", self.plan) as (_, pipe):
-            word, *facts = pipe.recv()
-        if word != "done" or int(facts[1]) != self.profile.broken:
-            raise RuntimeError(f"{self.arena.engine}, seed {self.seed}: the plan failed: {word} {facts}")
+        told = self.arena.do("plan", bug="")
+        if (told.word, told.text) != ("done", str(self.profile.broken)):
+            raise RuntimeError(f"{self.arena.engine}, seed {self.seed}: the plan failed: {told}")
 
     def _carry_through(self, verb: str, final: str, app: App) -> bool:
         """Start `verb` again after every kill until the run is `final`; False after a violation."""
@@ -230,14 +171,12 @@ class Round:
         """One start of the tool: its last words, or None when it was killed; and the seconds it wrote."""
         early = self.rng.random() < 0.15
         delay = self.rng.uniform(0, self.arena.starting if early else 2 * self.arena.lasted[verb] / CUTS)
-        with self.arena.tool(verb, self.plan, self.bug) as (process, pipe):
+        with self.arena.tool(verb, bug=self.bug) as hand:
             began = time.monotonic()
             limit = delay if kill and early else HANGING
             begun = False
-            while pipe.poll(max(0.0, began + limit - time.monotonic())):
-                try:
-                    message = pipe.recv()
-                except EOFError:
+            while message := hand.message(began + limit - time.monotonic()):
+                if message[0] == "killed":
                     return ("crash", "the tool ended without a word"), 0.0
                 if message[0] != "begun":
                     return message, time.monotonic() - began
@@ -246,8 +185,8 @@ class Round:
                 limit = delay if kill else HANGING
             if limit == HANGING:
                 self._violation(f"{verb} hung for {HANGING:.0f} s")
-            process.kill()
-            process.join()
+            hand.process.kill()
+            hand.process.join()
             return None, time.monotonic() - began if begun else 0.0
 
     def _after_kill(self, verb: str, app: App) -> bool:
@@ -283,9 +222,8 @@ class Outage(Round):
 
     def _attempt(self, verb: str, *, kill: bool) -> tuple[tuple[Any, ...] | None, float]:
         """One start of the tool, which sees its server die under it; its last words."""
-        with self.arena.tool(verb, self.plan) as (_, pipe):
-            while pipe.poll(HANGING):
-                message = pipe.recv()
+        with self.arena.tool(verb) as hand:
+            while message := hand.message():
                 if message[0] != "begun":
                     return message, 0.0
                 if not self.score.kills[verb]:

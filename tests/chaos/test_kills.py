@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.rounds import Arena, campaign, hunt
+from tests.chaos.arena import Arena
+from tests.chaos.rounds import campaign, hunt
 from tests.engines import Database
 
 KILLS = 40

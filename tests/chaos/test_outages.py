@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.rounds import Arena, Outage, Score
+from tests.chaos.arena import Arena
+from tests.chaos.rounds import Outage, Score
 from tests.servers import Server
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]

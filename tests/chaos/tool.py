@@ -1,20 +1,60 @@
-"""The process that gets killed: trueup's own verbs, at a pace that makes a run last."""
+"""The process that gets killed: trueup's own verbs, at a pace that makes a run last, stopped at the points told."""
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
+import psycopg  # noqa: F401  # what each process would import anew
+import pymysql  # noqa: F401
+import sqlalchemy.dialects.mysql
+import sqlalchemy.dialects.postgresql
+import sqlalchemy.dialects.sqlite  # noqa: F401
+
 from tests.chaos import planted
-from trueup import pace, run
+from trueup import discovery, failpoints, pace, run, runner
 from trueup.config import load_config
 from trueup.errors import TrueupError
 from trueup.results import Silent
 
+for package in ("checks", "dialects"):
+    for name in discovery.names(package):
+        discovery.load(package, name, object)
+
 #: Operations in a transaction, and seconds of rest after each: a run of some hundred takes a second or two.
 CHUNKS = (1, 3, 6)
 REST = 0.004
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a process of the tool is to do.
+
+    `point` is a failpoint (or `any`), `hit` which passing of it counts (0: each), `act` what happens there: `kill`;
+    `stop` (SIGSTOP); `hold`, which says ("at", point) and goes on when it is answered.
+    """
+
+    verb: str
+    config: str
+    plan: str
+    bug: str = ""
+    point: str = ""
+    hit: int = 1
+    act: str = "kill"
+    chunks: tuple[int, ...] = CHUNKS
+    rest: float = REST
+    #: Tries before a row counts as locked for good; 0 for as many as usual.
+    tries: int = 0
+    #: Keep the breaker that ends a run with many conflicts.
+    breaker: bool = False
+    #: Seconds by which this machine's clock seems wrong.
+    clock: float = 0.0
 
 
 class Told(Silent):
@@ -30,32 +70,97 @@ class Told(Silent):
         self._told = True
 
 
-def slow_down() -> None:
+def slow_down(order: Order) -> None:
     """Make many small chunks; and let no breaker end a run whose conflicts are the point of it."""
-    pace.RAMP, pace.LARGEST = CHUNKS, CHUNKS[-1]
-    pace.CONFLICTS = pace.BLOCKED = 10**9
-    pace.Pace.rest = lambda self, seconds: time.sleep(REST)  # type: ignore[method-assign]  # the point of it
+    pace.RAMP, pace.LARGEST = order.chunks, order.chunks[-1]
+    if not order.breaker:
+        pace.CONFLICTS = pace.BLOCKED = 10**9
+    if order.tries:
+        runner.TRIES = order.tries
+    pace.Pace.rest = lambda self, seconds: time.sleep(order.rest)  # type: ignore[method-assign]  # the point of it
 
 
-def work(verb: str, config: str, plan: str, bug: str, pipe: Connection) -> None:
-    """`plan`, `apply` or `undo`; the last message is ("done", state, reason) or ("error", text)."""
+def watch(order: Order, pipe: Connection) -> None:
+    """Act when the ordered point is passed for the ordered time."""
+    passed: Counter[str] = Counter()
+
+    def at(name: str) -> None:
+        if order.point not in (name, "any"):
+            return
+        passed[order.point] += 1
+        if order.hit not in (0, passed[order.point]):
+            return
+        if order.act == "hold":
+            pipe.send(("at", name))
+            pipe.recv()
+        else:
+            os.kill(os.getpid(), signal.SIGKILL if order.act == "kill" else signal.SIGSTOP)
+
+    if order.point:
+        failpoints.action = at
+
+
+def work(order: Order, pipe: Connection) -> None:
+    """Carry an order out; the last message is ("done", state, facts) or ("error", text) or ("crash", text)."""
     try:
-        slow_down()
-        if bug:
-            planted.plant(bug)
-        pipe.send(("done", *_verb(verb, config, plan, Told(pipe))))
+        slow_down(order)
+        shift_clock(order.clock)
+        if order.bug:
+            planted.plant(order.bug)
+        watch(order, pipe)
+        pipe.send(("done", *VERBS[order.verb](order, Told(pipe))))
     except TrueupError as error:
         pipe.send(("error", f"{type(error).__name__}: {error}"))
     except Exception as error:  # noqa: BLE001  # whatever escapes is a fault for the report
         pipe.send(("crash", f"{type(error).__name__}: {error}"[:500]))
 
 
-def _verb(verb: str, path: str, plan: str, told: Any) -> tuple[str, str]:
-    config = load_config(path)
-    if verb == "plan":
-        return "planned", str(run.make_plan(config, plan, because="chaos").summary.count)
-    if verb == "apply":
-        report = run.apply(config, plan, confirm="yes", because="chaos", progress=told)
-    else:
-        report = run.undo(config, "last", confirm="yes", progress=told)
+def shift_clock(seconds: float) -> None:
+    """Set this process's clock wrong, as far as Python looks at it."""
+    if seconds:
+        right = time.time
+        time.time = lambda: right() + seconds
+
+
+def _plan(order: Order, _: Told) -> tuple[str, str]:
+    config = load_config(order.config)
+    return "planned", str(run.make_plan(config, order.plan, because="chaos", accept_rate=_all(config)).summary.count)
+
+
+def _all(config: Any) -> list[str]:
+    return [check.title for check in config.checks]
+
+
+def _scan(order: Order, _: Told) -> tuple[str, str]:
+    found = run.scan(load_config(order.config))
+    return "scanned", " ".join(f"{result.status}:{result.findings}" for result in found.results)
+
+
+def _apply(order: Order, told: Told) -> tuple[str, str]:
+    report = run.apply(load_config(order.config), order.plan, confirm="yes", because="chaos", progress=told)
     return report.state, report.reason
+
+
+def _undo(order: Order, told: Told) -> tuple[str, str]:
+    report = run.undo(load_config(order.config), "last", confirm="yes", progress=told)
+    return report.state, report.reason
+
+
+def _recover(order: Order, told: Told) -> tuple[str, str]:
+    reports = run.recover(load_config(order.config), confirm="yes", progress=told)
+    return ",".join(report.state for report in reports), "; ".join(report.reason for report in reports)
+
+
+def _verify(order: Order, _: Told) -> tuple[str, str]:
+    seen = run.verify(load_config(order.config), "last")
+    return "sound" if seen.sound else "unsound", "; ".join(seen.problems)
+
+
+VERBS: dict[str, Callable[[Order, Told], tuple[str, str]]] = {
+    "plan": _plan,
+    "scan": _scan,
+    "apply": _apply,
+    "undo": _undo,
+    "recover": _recover,
+    "verify": _verify,
+}
