@@ -11,8 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tests.binaries import Unavailable
-from tests.chaos.planted import BUGS
 from tests.chaos.arena import Arena
+from tests.chaos.planted import BUGS
 from tests.chaos.rounds import Score, campaign, hunt
 from tests.engines import ENGINES
 from tests.servers import SERVERS

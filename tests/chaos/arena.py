@@ -32,8 +32,8 @@ OBJECTS: Mapping[str, Any] = {
 
 def points() -> list[str]:
     """Every failpoint in trueup, by its name."""
-    source = Path(trueup.__file__).parent
-    return sorted({name for path in source.rglob("*.py") for name in re.findall(r'failpoint\("(.+?)"\)', path.read_text())})
+    texts = [path.read_text() for path in Path(trueup.__file__).parent.rglob("*.py")]
+    return sorted({name for text in texts for name in re.findall(r'failpoint\("(.+?)"\)', text)})
 
 
 @dataclass

@@ -47,7 +47,7 @@ class Order:
     point: str = ""
     hit: int = 1
     act: str = "kill"
-    chunks: tuple[int, ...] = CHUNKS
+    chunks: tuple[int, int, int] = CHUNKS
     rest: float = REST
     #: Tries before a row counts as locked for good; 0 for as many as usual.
     tries: int = 0
@@ -76,7 +76,7 @@ def slow_down(order: Order) -> None:
     if not order.breaker:
         pace.CONFLICTS = pace.BLOCKED = 10**9
     if order.tries:
-        runner.TRIES = order.tries
+        vars(runner)["TRIES"] = order.tries
     pace.Pace.rest = lambda self, seconds: time.sleep(order.rest)  # type: ignore[method-assign]  # the point of it
 
 

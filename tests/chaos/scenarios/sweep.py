@@ -1,4 +1,4 @@
-"""Killed at the first, second, third ... passing of every failpoint until the verb comes to its end: apply, recover, undo.
+"""Killed at the first, second, third ... passing of every failpoint, until the verb comes to its end.
 
 Each journey begins with the same rows and the same plan, and goes through one kill in each of the three verbs.
 """
