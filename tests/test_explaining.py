@@ -17,7 +17,7 @@ from trueup.patterns import log_tail
 from trueup.reports.explanation import explanation_html, explanation_json
 from trueup.results import Scan
 from trueup.run import scan
-from trueup.runbook import explain
+from trueup.runbook.explain import explain
 
 START = datetime(2025, 11, 1)  # noqa: DTZ001 - as an application without zones stores it
 TYPES = ("content_viewed", "quiz_started", "quiz_completed", "quiz_answer_submitted", "lesson_clicked")

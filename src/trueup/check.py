@@ -142,6 +142,22 @@ class Broken:
     facts: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Unique:
+    """The rule that no two rows are equal in `columns`; NULL equals nothing."""
+
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refers:
+    """The rule that `columns` are NULL or those of a row of `parent`."""
+
+    columns: tuple[str, ...]
+    parent: Table
+    parent_columns: tuple[str, ...]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check(ABC):
     """What every check has. Options of the kind are added as fields."""
@@ -193,6 +209,17 @@ class Check(ABC):
     def reference(self) -> str:
         """The table that decides what is broken, when it is another one; when empty, nothing is repaired."""
         return ""
+
+    def constraint(self, row: Row) -> Unique | Refers | None:
+        """The rule between rows that this check is; None when `holds` is a condition that a guard can ask of a row.
+
+        Raises `Refused` when no engine can be told to keep it.
+        """
+        return None
+
+    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        """Values that break a good row, to try a guard with in a transaction that is rolled back; none: not known."""
+        return {}
 
     @classmethod
     def propose(cls, database: Database) -> Iterator[Check]:

@@ -90,13 +90,17 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """A scan of one configuration. `exit_code`: 0 clean, 1 findings, 3 some check did not run."""
+    """A scan of one configuration. `exit_code`: 0 clean, 1 findings, 3 some check did not run.
+
+    `notices` are sentences about what should stand around the data and does not, such as a guard that has gone.
+    """
 
     environment: str
     stores: Mapping[str, str]
     results: tuple[CheckResult, ...]
     seconds: float
     derived: bool = False
+    notices: tuple[str, ...] = ()
 
     @property
     def findings(self) -> int:
@@ -108,7 +112,7 @@ class Scan:
         """The worst of the results, as the command line exits."""
         if any(result.status == "not checked" for result in self.results):
             return 3
-        return 1 if self.findings else 0
+        return 1 if self.findings or self.notices else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from trueup.config import Config, build_check
 from trueup.console import console
 from trueup.errors import PlanError, Refused, Stopped, StoreError, UsageError
 from trueup.findings import Finding
+from trueup.guarding import missing_guards, refuse_under_guard
 from trueup.journal import LEFT_ALONE, Journal, schema_digest
 from trueup.options import nearest
 from trueup.pace import TRIES, backoff
@@ -97,14 +98,20 @@ def scan(
     checks = chosen(config, only)
     versions: dict[str, str] = {}
     results: dict[str, CheckResult] = {}
+    notices: list[str] = []
     for name, mine in by_store(config, checks).items():
         with opened(config, name) as store:
             with store.connect() as connection:
                 versions[name] = store.dialect.version(connection)
+                notices += [
+                    f"the guard of {one.check} does not stand: {one.problem}; install it again with "
+                    f"'trueup guard {one.check} --apply'"
+                    for one in missing_guards(store, connection)
+                ]
             scanner = Scanner(store, config.strategy, samples=samples, values=values, sink=sink, progress=progress)
             results |= {result.title: result for result in scanner.run(mine)}
     ordered = tuple(results[check.title] for check in checks)
-    return Scan(config.environment, versions, ordered, time.perf_counter() - began, config.derived)
+    return Scan(config.environment, versions, ordered, time.perf_counter() - began, config.derived, tuple(notices))
 
 
 def propose(config: Config) -> list[Check]:
@@ -366,6 +373,7 @@ def undo(
                 return replace(planned, dry_run=True, states={name: n for name, n in states.items() if n})
             if why := store.dialect.writable(connection):
                 raise StoreError(f"{store} cannot be written: {why}")
+            refuse_under_guard(store, connection, [group.check for group in groups])
         progress.task("undoing", planned.undoable)
         runner = Runner(
             store,

@@ -10,13 +10,13 @@ from functools import cache
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, FromClause, Text, and_, cast, collate, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Text, and_, cast, collate, exists, false, func, literal, or_, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from trueup.check import Broken, Database, Repair, Row, SetCheck
-from trueup.errors import NotChecked
+from trueup.check import Broken, Database, Repair, Row, SetCheck, Unique
+from trueup.errors import NotChecked, Refused
 from trueup.repairs import quarantine
 
 _RULES = ("case", "space", "unicode")
@@ -95,6 +95,23 @@ class Duplicate(SetCheck):
             same = [other[name] == row[name] for name in self.columns] + same
         found = select(1).select_from(other.relation).where(self._complete(other), *same, self._before(other, row))
         return and_(self._complete(row), exists(found.correlate(row.relation)))
+
+    def constraint(self, row: Row) -> Unique:
+        """A unique index. Raises `Refused` where equal is more than the engine's own equality."""
+        if self.ignore:
+            raise Refused(
+                f"{self.title} ignores {', '.join(self.ignore)}, which a unique index cannot; write the column in one "
+                "form, check it without 'ignore', and guard that"
+            )
+        return Unique(self.columns)
+
+    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        """The values of another row; which one does not matter."""
+        other = self._other(row)
+        last = [part.desc() for part in (other[name] for name in row.table.key)]
+        values = select(*(other[name] for name in self.columns)).where(self._complete(other)).order_by(*last).limit(1)
+        found = row.database.ask(values)
+        return dict(zip(self.columns, (literal(value) for value in found[0]), strict=True)) if found else {}
 
     def broken(self, database: Database) -> Broken:
         """All but one row of each group, numbered in one pass."""

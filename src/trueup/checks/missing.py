@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, case, false, func, literal, or_
+from sqlalchemy import ColumnElement, case, false, func, literal, null, or_
 
 from trueup.check import Repair, Row, RowCheck
 from trueup.repairs import always, quarantine
@@ -87,6 +87,16 @@ class Missing(RowCheck):
         """`fill` where the option says with what, `quarantine`."""
         fill = Repair("fill", "lossy", fits=lambda row: always(not row.place(self.columns[0])[1]), sets=self._filled)
         return [*([] if self.fill is None else [fill]), quarantine()]
+
+    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        """NULL; nothing but a blank where the column takes no NULL."""
+        name, path = row.place(self.columns[0])
+        column = row.column(name)
+        if path:
+            return {name: row.dialect.json_set_null(row[name], column, path)}
+        if column.nullable:
+            return {name: null()}
+        return {name: literal(" ")} if self.blank else {}
 
     def _tests(self, row: Row, name: str) -> Mapping[str, ColumnElement[bool]]:
         """What can be wrong with a value, each never NULL."""

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Text, and_, case, cast, collate, exists, func, not_, null, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Text,
+    and_,
+    case,
+    cast,
+    collate,
+    exists,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    true,
+)
 
-from trueup.check import Broken, Check, Database, Repair, Row, SetCheck
+from trueup.check import Broken, Check, Database, Refers, Repair, Row, SetCheck
 from trueup.errors import UsageError
 from trueup.repairs import always, quarantine
 from trueup.store import Column, Table
@@ -89,6 +105,36 @@ class Orphan(SetCheck):
         found = select(1).select_from(parent.relation).where(self._match(parent, row)).correlate(row.relation)
         lost = and_(self._refers(row), not_(exists(found)))
         return lost if self.null else or_(not_(self._refers(row)), lost)
+
+    def constraint(self, row: Row) -> Refers | None:
+        """A foreign key, where the engine can have one: plain columns of the parent's types, and NULL allowed."""
+        parent = self._parent(row)
+        wanted = self._parent_columns(parent)
+        places = [row.place(name) for name in self.columns]
+        unique = wanted == parent.table.key or wanted in parent.table.uniques
+        if any(path for _, path in places) or not unique or not self.null:
+            return None
+        pairs = zip(places, wanted, strict=True)
+        if any(row.column(name).ddl != parent.column(above).ddl for (name, _), above in pairs):
+            return None
+        return Refers(tuple(name for name, _ in places), parent.table, wanted)
+
+    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        """A value that no parent has: past the largest number, or text that nobody would choose."""
+        parent = self._parent(row)
+        above = self._parent_columns(parent)[0]
+        name, path = row.place(self.columns[0])
+        value: Any = "no such row"
+        if parent.column(above).integer:
+            ((largest,),) = row.database.ask(select(func.max(parent[above])))
+            value = int(largest or 0) + 1
+        elif _sort(parent.column(above)) != "text":
+            return {}
+        if path:
+            for key in reversed(path):
+                value = {key: value}
+            return {name: row.dialect.json_parse(literal(json.dumps(value), Text()), row.column(name))}
+        return {name: row.dialect.cast(literal(value), row.column(name))}
 
     def broken(self, database: Database) -> Broken:
         """The same as an anti-join, which every engine runs at least as quickly (SQLite 4 times)."""

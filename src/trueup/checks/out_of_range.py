@@ -5,11 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, InvalidOperation
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Date, DateTime, Double, Numeric, Time, and_, case, false, func, literal, not_, or_
+from sqlalchemy import (
+    ColumnElement,
+    Date,
+    DateTime,
+    Double,
+    Numeric,
+    Time,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+)
 from sqlalchemy.engine.interfaces import Dialect as SqlDialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -100,6 +115,22 @@ class OutOfRange(RowCheck):
         """`clamp`, `nullify`."""
         return [Repair("clamp", "lossy", fits=self._clampable, sets=self._clamped), nullify(self.column)]
 
+    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        """A value just outside of a bound."""
+        text, step = (self.minimum, -1) if self.minimum else (self.maximum, 1)
+        if _is_number(row, self.column):
+            number = _number(text)
+            outside = null() if number is None else literal(number + step, _Exact())
+            return {self.column: row.dialect.cast(outside, row.column(self.column))}
+        moment, _ = _moment(text, row[self.column].type)
+        if isinstance(moment, str):
+            moment = f"{'0000' if step < 0 else '9999'}-{moment}"
+        elif isinstance(moment, time):
+            return {}
+        else:
+            moment += timedelta(days=step)
+        return {self.column: _as(moment, row[self.column].type)}
+
     def _low(self, row: Row) -> ColumnElement[bool]:
         low, _ = self._bounds(row)
         return false() if low is None else row[self.column] < low
@@ -160,7 +191,7 @@ def _bound(row: Row, name: str, text: str, rounding: str) -> ColumnElement[Any]:
         moment, wanted = _moment(text, row[name].type)
         if moment is None:
             raise UsageError(f"out-of-range of {row.table.name}.{name} cannot use {text!r}; write a {wanted}")
-        return literal(moment, row[name].type)
+        return _as(moment, row[name].type)
     number = _number(text)
     if number is None:
         raise UsageError(f"out-of-range of {row.table.name}.{name} cannot use {text!r}; write a number")
@@ -171,6 +202,11 @@ def _bound(row: Row, name: str, text: str, rounding: str) -> ColumnElement[Any]:
     # single precision: 0.1 in the column must equal 0.1 in the option
     single = column.family == "float" and column.ddl and "double" not in column.ddl.lower()
     return row.dialect.cast(value, column) if single else value
+
+
+def _as(moment: Any, type_: TypeEngine[Any]) -> ColumnElement[Any]:
+    # text under a type that SQLite does not know could not be spelled in a statement for a console
+    return literal(moment) if isinstance(moment, str) else literal(moment, type_)
 
 
 def _number(text: str) -> Decimal | None:

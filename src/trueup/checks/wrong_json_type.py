@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, and_, case, false, func, literal, null, or_, select
+from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, null, or_, select
 
 from trueup.check import Check, Database, Json, Repair, Row, RowCheck
 from trueup.errors import UsageError
@@ -161,6 +162,14 @@ class WrongJsonType(RowCheck):
         forget = Repair("nullify", "lossy", fits=self._nullable, sets=self._nulled)
         return [decode, *([wrap] if "object" in self.types else []), forget]
 
+    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        """A value of another type: a number, a text or a list."""
+        name, path = row.place(self.column)
+        wrong = next(text for word, text in _SPOILED.items() if word not in self.types)
+        for key in reversed(path):
+            wrong = json.dumps({key: json.loads(wrong)})
+        return {name: row.dialect.json_parse(literal(wrong, Text()), row.column(name))}
+
     @classmethod
     def propose(cls, database: Database) -> Iterator[Check]:
         """One for each column whose JSON is nearly always of one type, by a sample of its rows."""
@@ -211,6 +220,7 @@ class WrongJsonType(RowCheck):
 
 
 _TEXT = Column("text", "text", True, "text")
+_SPOILED = {"integer": "42", "string": '"text"', "array": "[]", "object": "{}", "boolean": "true", "double": "0.5"}
 
 
 def _usual(database: Database, table: Table, column: Column) -> tuple[str, ...]:

@@ -28,17 +28,17 @@ def explain(
 
     Nothing is changed. Columns of text with many different values show their lengths only.
     """
-    from trueup import runbook
     from trueup.cli.outputs import writable, write_text
     from trueup.cli.progress import Shown
     from trueup.reports import explanation
     from trueup.reports.text.explanation import explanation_report
+    from trueup.runbook.explain import explain as explained
 
     config = read_config(path)
     writable(json_path)
     writable(html_path)
     with Shown() as progress:
-        found = runbook.explain(config, check, by=by, values=values, progress=progress)
+        found = explained(config, check, by=by, values=values, progress=progress)
     if json_path is not None:
         write_text(json_path, explanation.explanation_json(found))
     if html_path is not None:

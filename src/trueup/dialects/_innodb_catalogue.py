@@ -15,6 +15,7 @@ from sqlalchemy.types import NullType, TypeEngine
 
 from trueup.codec import digest
 from trueup.dialects import _catalogue as shared
+from trueup.dialects._guards import is_guard
 from trueup.dialects._innodb_sql import kind_of
 from trueup.store import Column, Family, Reference, Storage, Table
 
@@ -279,21 +280,29 @@ def _act(rule: Any) -> str:
 
 
 def _triggers(connection: Connection, name: str) -> list[list[str]]:
-    """Name, time, event and text (as a digest) of each trigger that this account may see."""
+    """Name, time, event, text (as a digest), and whether it is a guard of ours, of each trigger that may be seen."""
     rows = _rows(
         connection,
         "SELECT TRIGGER_NAME, ACTION_TIMING, EVENT_MANIPULATION, ACTION_STATEMENT FROM information_schema.TRIGGERS "
         "WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = :name ORDER BY TRIGGER_NAME",
         name,
     )
-    return [[str(name), str(when), str(event), digest(str(text).encode())] for name, when, event, text in rows]
+    return [
+        [str(name), str(when), str(event), digest(str(text).encode()), _ours(name, text)]
+        for name, when, event, text in rows
+    ]
+
+
+def _ours(name: Any, text: Any) -> str:
+    return "guard" if is_guard(str(name), str(text)) else ""
 
 
 def _obstacles(connection: Connection, about: Any, triggers: Sequence[Sequence[str]]) -> list[str]:
     found = [
         f"the trigger {name!r} runs {when} {event} and may change what the journal does not see"
         # one on INSERT too: undoing a quarantine inserts
-        for name, when, event, _ in triggers
+        for name, when, event, _, ours in triggers
+        if not (ours and when == "BEFORE")
     ]
     if str(about[0]).lower() != "innodb":
         found.append(f"its storage engine is {about[0]}, which has no transactions that trueup trusts; InnoDB has")

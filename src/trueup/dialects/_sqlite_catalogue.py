@@ -12,6 +12,7 @@ from sqlalchemy.types import NullType, TypeEngine
 
 from trueup.codec import canonical, digest
 from trueup.dialects._catalogue import Outline, Place, names, resolve, sql_table, table_of
+from trueup.dialects._guards import is_guard
 from trueup.store import Column, Family, Reference, Table
 
 EXACT_ROWS = 100_000
@@ -52,9 +53,9 @@ def table(connection: Connection, journal_prefix: str, name: str) -> Table:
     primary = [str(column["name"]) for column in sorted(raw, key=lambda column: int(column["pk"])) if column["pk"]]
     columns = [_column(column, primary, create, rowid=rowid, strict=strict) for column in raw]
     found = _outline(connection, name, [column.name for column in columns], tuple(primary))
-    triggers = sorted(str(row[1]) for row in texts if row[0] == "trigger")
+    triggers = sorted((str(row[1]), str(row[2])) for row in texts if row[0] == "trigger")
     # a guard of ours refuses bad values; it changes nothing
-    foreign = [trigger for trigger in triggers if not trigger.startswith(journal_prefix)]
+    foreign = [trigger for trigger, text in triggers if not is_guard(trigger, text)]
     return table_of(
         found,
         columns,

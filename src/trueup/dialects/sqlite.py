@@ -27,6 +27,7 @@ BLANKS = " \t\n\r"
 RULES = {"case", "space", "unicode"}
 # a JSON value's first character says its type once it is known to be valid; numbers are the rest
 _FIRST = {"object": "{", "array": "[", "string": '"', "boolean": "tf", "null": "n"}
+_INNOCUOUS = 0x200000  # SQLITE_INNOCUOUS of sqlite3.h
 _ARGUMENTS = 90  # SQLite takes 127 arguments, some builds 100
 _PLAIN_KEY = re.compile(r"[ !#-\[\]-~]*")
 _SWITCHES = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
@@ -318,7 +319,9 @@ def _connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connecti
     try:
         # bytes that are not UTF-8 must not end a scan; `token` turns them back
         connection.text_factory = lambda data: data.decode(errors="surrogateescape")
-        for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "busy_timeout=3000", "temp_store=MEMORY"):
+        if _knows_json_is_harmless(connection):
+            connection.execute("PRAGMA trusted_schema=OFF")
+        for pragma in ("cell_size_check=ON", "busy_timeout=3000", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
         if not write:
             _roll_back(connection, path)
@@ -330,6 +333,16 @@ def _connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connecti
         connection.close()
         raise
     return connection
+
+
+def _knows_json_is_harmless(connection: sqlite3.Connection) -> bool:
+    """Whether json_valid() may stand in a schema that is not trusted: older libraries do not say that it is harmless.
+
+    There `CHECK (json_valid(...))`, as Django writes it, could not be written to. What a session could be misled to
+    call is little: trueup's functions only compute, and extensions cannot be loaded.
+    """
+    row = connection.execute("SELECT flags FROM pragma_function_list WHERE name = 'json_valid' LIMIT 1").fetchone()
+    return row is not None and bool(row[0] & _INNOCUOUS)
 
 
 def _roll_back(connection: sqlite3.Connection, path: Path) -> None:

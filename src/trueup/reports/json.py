@@ -8,6 +8,7 @@ Keys are never renamed; new ones may come. There are no floats: durations are wh
     derived             whether the checks were proposed by trueup
     exit_code           0 clean, 1 findings, 3 some check did not run
     findings            broken rows over all checks
+    notices             [text]: a guard that has gone
     milliseconds
     checks              a list, one object a check:
       title kind store table columns
@@ -44,6 +45,7 @@ def scan_json(scan: Scan) -> str:
         "derived": scan.derived,
         "exit_code": scan.exit_code,
         "findings": scan.findings,
+        "notices": plain(list(scan.notices)),
         "milliseconds": round(scan.seconds * 1000),
         "checks": [_check(result) for result in scan.results],
     }

@@ -28,9 +28,10 @@ def scan_report(scan: Scan, *, thresholds: Mapping[str, int], source: str = "", 
     failed = [result for result in scan.results if result.status == "not checked"]
     broken = [result for result in scan.results if result.status == "findings"]
     clean = [result for result in scan.results if result.status == "clean"]
+    notices = [line(("NOTICE", WARN), f"  {masked(notice)}") for notice in scan.notices]
     if not failed and not broken:
-        return _healthy(scan)
-    parts: list[RenderableType] = [_head(scan), blank()]
+        return Group(*notices, _healthy(scan)) if notices else _healthy(scan)
+    parts: list[RenderableType] = [_head(scan), blank(), *notices]
     parts += [_not_checked(result) for result in failed]
     if failed:
         parts.append(blank())

@@ -1,4 +1,4 @@
-"""The verbs of the production runbook, around those of `run`: explain, guard, back up, rehearse, tell."""
+"""Where the broken rows of a check come from."""
 
 from __future__ import annotations
 
@@ -7,18 +7,13 @@ from dataclasses import replace
 
 from sqlalchemy.exc import DBAPIError
 
-from trueup.check import Check
 from trueup.config import Config
 from trueup.errors import StoreError
 from trueup.explaining import Explainer, Explanation
 from trueup.results import Progress, Silent
-from trueup.run import chosen, opened
+from trueup.run import opened
+from trueup.runbook import one_check
 from trueup.stores.sql import SqlDatabase
-
-
-def one_check(config: Config, title: str) -> Check:
-    """The check of that name. Raises `UsageError` that names the nearest."""
-    return chosen(config, [title])[0]
 
 
 def explain(

@@ -1,0 +1,1 @@
+"""One file an engine: how it is kept from taking what a check calls broken."""

@@ -1,0 +1,77 @@
+"""Guards of SQLite: triggers, as no constraint can be added to a table that is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, func, null
+
+from trueup.check import Check, Refers, Row, Unique
+from trueup.dialects.sqlite import Sqlite
+from trueup.guard import Guard, Step, Words, guard_name, quoted_text, refusal
+from trueup.store import Storage
+
+_WRITE = "the write lock, for milliseconds"
+
+
+class _Native(Sqlite):
+    """Conditions in SQLite's own JSON functions: the application's sessions have no others."""
+
+    def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        spelled = "$" + "".join("." + json.dumps(key, ensure_ascii=False) for key in path)
+        return case((func.json_valid(value) == 1, value.op("->")(spelled)), else_=null())
+
+
+class SqliteWords(Words):
+    """Triggers that raise ABORT; a unique index for duplicates."""
+
+    name = "sqlite"
+
+    def native(self, row: Row) -> Any:
+        """SQLite without the functions that trueup brings along."""
+        return _Native()
+
+    def row(self, check: Check, row: Row, *, transition: bool, window: bool) -> Guard:
+        """Two triggers; the one on UPDATE asks only where the value changes."""
+        name, table = guard_name(check), self.table(row.table)
+        bad = self.condition(check, row, "new.")
+        watched = self.watched(check, row)
+        changed = " OR ".join(f"new.{self.quoted(c)} IS NOT old.{self.quoted(c)}" for c in watched)
+        columns = ", ".join(self.quoted(column) for column in watched)
+        refuse = f"BEGIN SELECT RAISE(ABORT, {quoted_text(refusal(check, name))}); END"
+        names = (f"{name}_ins", f"{name}_upd")
+        install = (
+            Step(f"CREATE TRIGGER {self.quoted(names[0])} BEFORE INSERT ON {table} WHEN {bad} {refuse}", _WRITE),
+            Step(
+                f"CREATE TRIGGER {self.quoted(names[1])} BEFORE UPDATE OF {columns} ON {table} "
+                f"WHEN ({changed}) AND ({bad}) {refuse}",
+                _WRITE,
+            ),
+        )
+        remove = tuple(Step(f"DROP TRIGGER IF EXISTS {self.quoted(one)}", _WRITE) for one in names)
+        notes = ("a reference is asked for when the row is written; deleting what it refers to is not refused",)
+        return Guard(
+            name, check.title, check.table, "transition", install, remove, names, notes if check.reference() else ()
+        )
+
+    def reference(self, check: Check, row: Row, wanted: Refers) -> Guard:
+        """As a condition: a foreign key would need the table built anew, and each session to ask for it."""
+        return self.row(check, row, transition=True, window=False)
+
+    def unique(self, check: Check, row: Row, wanted: Unique) -> Guard:
+        """A unique index; writers wait while it is built."""
+        name = guard_name(check)
+        columns = ", ".join(self.quoted(column) for column in wanted.columns)
+        install = Step(
+            f"CREATE UNIQUE INDEX {self.quoted(name)} ON {self.table(row.table)} ({columns})",
+            "the write lock while the index is built",
+        )
+        remove = Step(f"DROP INDEX IF EXISTS {self.quoted(name)}", _WRITE)
+        return Guard(name, check.title, check.table, "constraint", (install,), (remove,), (name,))
+
+    def present(self, connection: Connection, names: Sequence[str]) -> Mapping[str, str]:
+        """By sqlite_schema."""
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_schema WHERE type IN ('trigger', 'index')")
+        return {str(row[0]): str(row[1]) for row in rows if row[0] in names}
