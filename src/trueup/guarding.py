@@ -212,7 +212,7 @@ def tried(database: SqlDatabase, check: Check, guard: Guard) -> Trial:
         columns = [column.name for column in row.table.stored()]
         copied = select(*(spoiled.get(name, table.c[name]) for name in columns)).where(*where)
         writes.append(("a bad insert", insert(table).from_select(columns, copied), False))
-    said = []
+    said: list[str] = []
     for what, statement, good in writes:
         error = _refused(database, statement)
         if good and error is not None:

@@ -101,7 +101,7 @@ def test_parquet_without_its_library_names_the_extra(tmp_path: Path, monkeypatch
 def test_a_scan_as_json_keeps_its_keys() -> None:
     document = json.loads(scan_json(scan(broken(), clean(), failed())))
     assert list(document) == [
-        "format", "environment", "stores", "derived", "exit_code", "findings", "milliseconds", "checks",
+        "format", "environment", "stores", "derived", "exit_code", "findings", "notices", "milliseconds", "checks",
     ]  # fmt: skip
     assert (document["exit_code"], document["findings"], document["milliseconds"]) == (3, 159, 2500)
     first, second, third = document["checks"]

@@ -25,7 +25,7 @@ COMMANDS = {
     "apply": ("apply", "make the changes of a plan; a dry run unless confirmed"),
     "verify": ("runs", "prove that a run did what it says, and nothing else"),
     "undo": ("apply", "take a run back; a preview unless confirmed"),
-    "guard": ("guard", "keep the damage from coming back: a constraint or trigger of the database"),
+    "guard": ("guard", "keep a check's damage from coming back"),
     "runs": ("runs", "list the runs"),
     "status": ("runs", "show one run"),
     "recover": ("runs", "settle what a crash left open"),
