@@ -21,6 +21,7 @@ COMMANDS = {
     "scan": ("scan", "find the rows that break a check; changes nothing"),
     "explain": ("explain", "where the broken rows of a check come from, and what they share"),
     "sql": ("scan", "print the statements, for an SQL console"),
+    "backup": ("backup", "back up, restore into a scratch database, and compare"),
     "plan": ("plan", "write down each change that would mend them"),
     "apply": ("apply", "make the changes of a plan; a dry run unless confirmed"),
     "verify": ("runs", "prove that a run did what it says, and nothing else"),

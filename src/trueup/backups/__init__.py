@@ -1,0 +1,1 @@
+"""One file an engine: its own tools for dumping and restoring."""

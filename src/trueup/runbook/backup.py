@@ -1,0 +1,50 @@
+"""Backing up, and proving that the backup can be restored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from trueup.backup import Record, read_record, take
+from trueup.backup import verify as verify_backup
+from trueup.config import Config
+from trueup.errors import UsageError
+from trueup.planning import identity
+from trueup.results import Progress, Silent
+from trueup.run import opened
+from trueup.stores.sql import SqlDatabase
+
+
+def backup(
+    config: Config,
+    *,
+    folder: str = "backups",
+    tables: Sequence[str] = (),
+    store_name: str = "",
+    verified: bool = True,
+    scratch: str = "",
+    progress: Progress | None = None,
+) -> Record:
+    """Write a backup of a store (or of `tables`, with all they refer to) into `folder`, and verify it.
+
+    `scratch` is the URL of an empty database to restore into, where the account may not make one.
+    """
+    progress = progress or Silent()
+    with opened(config, store_name) as store:
+        with store.connect() as connection:
+            here = identity(store, SqlDatabase(store, connection))
+        record = take(store, Path(folder), tables, config.environment, here, progress)
+        return verify_backup(store, record, scratch, progress) if verified else record
+
+
+def verify(
+    config: Config, file: str, *, store_name: str = "", scratch: str = "", progress: Progress | None = None
+) -> Record:
+    """Verify a backup that was written before."""
+    record = read_record(file)
+    with opened(config, store_name) as store:
+        with store.connect() as connection:
+            if store.dialect.name != record.engine:
+                raise UsageError(f"the backup is of {record.engine}, the store is {store.dialect.name}")
+            connection.rollback()
+        return verify_backup(store, record, scratch, progress or Silent())
