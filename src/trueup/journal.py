@@ -380,17 +380,19 @@ class Journal:
         where = self.run.c.run_id == run["run_id"]
         connection.execute(update(self.run).where(where).values(tip=tip, chunks=number))
 
-    def done(self, connection: Connection, run_id: str) -> list[tuple[int, int]]:
-        """Operations that have their final state, as closed intervals of seq in order."""
-        found: list[tuple[int, int]] = []
-        statement = select(self.op.c.seq).where(self.op.c.run_id == run_id).order_by(self.op.c.seq)
+    def intervals(self, connection: Connection, run_id: str, state: str = "") -> list[tuple[int, int, int]]:
+        """Operations that have their final state, or just `state`: closed intervals (first seq, last seq, group)."""
+        found: list[tuple[int, int, int]] = []
+        statement = select(self.op.c.seq, self.op.c.grp).where(self.op.c.run_id == run_id).order_by(self.op.c.seq)
+        if state:
+            statement = statement.where(self.op.c.state == state)
         result = connection.execute(statement, execution_options={"stream_results": True})
         for batch in result.partitions(10_000):
-            for (seq,) in batch:
-                if found and found[-1][1] == seq - 1:
-                    found[-1] = (found[-1][0], seq)
+            for seq, group in batch:
+                if found and found[-1][1] == seq - 1 and found[-1][2] == group:
+                    found[-1] = (found[-1][0], seq, group)
                 else:
-                    found.append((seq, seq))
+                    found.append((seq, seq, group))
         connection.rollback()
         return found
 

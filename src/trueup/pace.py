@@ -1,8 +1,8 @@
 """How fast to write next to live traffic: chunk sizes steered by time, rests, waits and the circuit breaker.
 
-The figures are those of `docs/reliability.md`: chunks of 1, 10, 100, then as many as take `chunk_seconds`, at most
-1,000; a rest after each of at least 5 ms; a stop when more than 5 % of the last 200 operations were conflicts or
-more than 1 % could not be carried out.
+The figures are those of `docs/reliability.md`: chunks of 1, 10, 100, then as many as take `chunk_seconds`, from 100 to
+1,000 (fewer for a while after somebody waited for a lock); a rest after each of at least 5 ms; a stop when more than 5 %
+of the last 200 operations were conflicts or more than 1 % could not be carried out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from trueup.results import Progress
 from trueup.stores.sql import SqlStore, with_quiet_close
 
 RAMP = (1, 10, 100)
+#: Below this what a chunk costs whatever its size outweighs its rows: smaller ones would hold locks longer, not shorter.
+SMALLEST = 100
 LARGEST = 1000
 WINDOW = 200
 CONFLICTS = 10
@@ -51,7 +53,7 @@ class Pace:
             self._size = RAMP[self._chunks]
         else:
             wanted = int(self._rate * self._target)
-            self._size = max(1, min(LARGEST, wanted, self._size * 2 if self._chunks > len(RAMP) else LARGEST))
+            self._size = min(max(SMALLEST, wanted), LARGEST, self._size * 2 if self._chunks > len(RAMP) else LARGEST)
 
     def halve(self) -> None:
         """Somebody waited for a lock: hold fewer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby, takewhile
+from itertools import groupby, islice
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -85,7 +85,7 @@ class Runner:
         todo = self._open_ops(plan)
         stop = ""
         while not stop:
-            batch = list(take(todo, self.pace.size()))
+            batch = list(islice(todo, self.pace.size()))
             if not batch:
                 break
             self.throttle.wait()
@@ -100,7 +100,7 @@ class Runner:
         return stop
 
     def _open_ops(self, plan: PlanFile) -> Iterator[Op]:
-        spans = self.journal.done(self.connection, self.run_id)
+        spans = self.journal.intervals(self.connection, self.run_id)
         at = 0
         for op in plan.ops():
             while at < len(spans) and spans[at][1] < op.seq:
@@ -216,23 +216,13 @@ class Runner:
     def undo(self) -> str:
         """Take back what is applied, newest first; returns why it stopped early, or an empty string."""
         self.take("undoing")
-        op = self.journal.op
-        below = None
-        while True:
-            query = select(op.c.seq, op.c.grp).where(op.c.run_id == self.run_id, op.c.state == "applied")
-            if below is not None:
-                query = query.where(op.c.seq < below)
-            found = self.connection.execute(query.order_by(op.c.seq.desc()).limit(self.pace.size())).all()
-            self.connection.rollback()
-            if not found:
-                break
-            ops = [(int(seq), int(group)) for seq, group in found]
-            free = self.targets[ops[0][1]].was_orphan
-            ops = list(takewhile(lambda op, free=free: self.targets[op[1]].was_orphan == free, ops))  # type: ignore[misc]
-            below = ops[-1][0]
-            self.throttle.wait()
-            self._give_back(ops)
-            self.progress.advance(len(ops))
+        spans = reversed(self.journal.intervals(self.connection, self.run_id, "applied"))
+        ops = ((seq, group) for first, last, group in spans for seq in range(last, first - 1, -1))
+        for _, alike in groupby(ops, key=lambda op: self.targets[op[1]].was_orphan):
+            while some := list(islice(alike, self.pace.size())):
+                self.throttle.wait()
+                self._give_back(some)
+                self.progress.advance(len(some))
         stuck = len(self.busy)
         return f"{stuck} rows stayed locked by the application; undo again to retry them" if stuck else ""
 
@@ -302,12 +292,3 @@ class Runner:
         }
         self.connection.rollback()
         return [item for item in ops if item[0] in found]
-
-
-def take(items: Iterator[Op], count: int) -> Iterator[Op]:
-    """The next `count` operations."""
-    for _ in range(count):
-        item = next(items, None)
-        if item is None:
-            return
-        yield item

@@ -35,6 +35,12 @@ _WRITING = {
     "statement_timeout": "5s",
     "idle_in_transaction_session_timeout": "10s",
     "synchronous_commit": "on",
+    # rows are found by key, whatever the planner thinks of journal tables that were never analysed: a hash join would
+    # digest every row of the table
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_seqscan": "off",
+    "jit": "off",
 }
 _ALIVE = {
     "application_name": "trueup",
