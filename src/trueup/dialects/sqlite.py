@@ -9,6 +9,7 @@ import socket
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -319,7 +320,7 @@ def _connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connecti
     try:
         # bytes that are not UTF-8 must not end a scan; `token` turns them back
         connection.text_factory = lambda data: data.decode(errors="surrogateescape")
-        if _knows_json_is_harmless(connection):
+        if _knows_json_is_harmless():
             connection.execute("PRAGMA trusted_schema=OFF")
         for pragma in ("cell_size_check=ON", "busy_timeout=3000", "temp_store=MEMORY"):
             connection.execute(f"PRAGMA {pragma}")
@@ -335,13 +336,16 @@ def _connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connecti
     return connection
 
 
-def _knows_json_is_harmless(connection: sqlite3.Connection) -> bool:
+@cache
+def _knows_json_is_harmless() -> bool:
     """Whether json_valid() may stand in a schema that is not trusted: older libraries do not say that it is harmless.
 
     There `CHECK (json_valid(...))`, as Django writes it, could not be written to. What a session could be misled to
     call is little: trueup's functions only compute, and extensions cannot be loaded.
     """
-    row = connection.execute("SELECT flags FROM pragma_function_list WHERE name = 'json_valid' LIMIT 1").fetchone()
+    # a fact of the library, asked elsewhere: the database's own session may have to roll back before it can read
+    with closing(sqlite3.connect(":memory:")) as connection:
+        row = connection.execute("SELECT flags FROM pragma_function_list WHERE name = 'json_valid' LIMIT 1").fetchone()
     return row is not None and bool(row[0] & _INNOCUOUS)
 
 
