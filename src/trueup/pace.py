@@ -1,8 +1,8 @@
 """How fast to write next to live traffic: chunk sizes steered by time, rests, waits and the circuit breaker.
 
 The figures are those of `docs/reliability.md`: chunks of 1, 10, 100, then as many as take `chunk_seconds`, from 100 to
-1,000 (fewer for a while after somebody waited for a lock); a rest after each of at least 5 ms; a stop when more than 5 %
-of the last 200 operations were conflicts or more than 1 % could not be carried out.
+1,000 (fewer for a while after somebody waited for a lock); a rest after each of at least 5 ms; a stop when more than
+5 % of the last 200 operations were conflicts or more than 1 % could not be carried out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from trueup.results import Progress
 from trueup.stores.sql import SqlStore, with_quiet_close
 
 RAMP = (1, 10, 100)
-#: Below this what a chunk costs whatever its size outweighs its rows: smaller ones would hold locks longer, not shorter.
+#: In smaller chunks what each costs whatever its size outweighs its rows: locks would be held longer in all.
 SMALLEST = 100
 LARGEST = 1000
 WINDOW = 200
