@@ -114,7 +114,7 @@ def test_a_high_strategy_wants_a_reason_and_keeps_it(database: Database, plan: s
     make_plan(config, plan)
     message = unchanged(database, lambda: apply(config, plan, confirm="yes"))
     assert message.startswith("strategy C (")
-    assert message.endswith("add --because 'TEXT'")
+    assert message.endswith("needs a reason that stays with the run (--because 'TEXT')")
     assert apply(config, plan, confirm="yes", because="the importer").because == "the importer"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from trueup.errors import Refused
-from trueup.strategy import confirmed, gate, letter
+from trueup.strategy import confirmed, letter
 
 USUAL = {"B": 1, "C": 51, "D": 501}
 
@@ -17,18 +17,6 @@ def test_the_letter_is_the_highest_threshold_reached(count: int, expected: str) 
 
 def test_thresholds_are_the_configurations() -> None:
     assert letter(7, {"B": 5, "C": 7, "D": 8}) == "C"
-
-
-@pytest.mark.parametrize("found", ["C", "D"])
-def test_a_high_strategy_wants_a_reason(found: str) -> None:
-    with pytest.raises(Refused, match="add --because 'TEXT'"):
-        gate(found, "  ")
-    gate(found, "the importer of 3 November was rolled back")
-
-
-def test_a_low_strategy_wants_none() -> None:
-    gate("A", "")
-    gate("B", "")
 
 
 def test_without_a_word_nothing_is_written() -> None:

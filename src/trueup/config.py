@@ -25,10 +25,19 @@ ENVIRONMENT = "production"
 #: The store's name where only a URL is given.
 STORE = "app"
 
-_TOP = ("environment", "stores", "checks", "strategy")
+_TOP = ("environment", "stores", "checks", "strategy", "backup_hours", "maintenance", "verify", "notices")
 _SEVERITIES = ("high", "medium", "low")
 #: Words that people mean by it.
 _ALSO_PRODUCTION = ("production", "prod", "prd", "live")
+
+
+@dataclass(frozen=True, slots=True)
+class Maintenance:
+    """How an application is told to rest: a command each for on and off, or a file that is there meanwhile."""
+
+    on: str = ""
+    off: str = ""
+    flag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,8 @@ class Config:
     """What a verb works on. `stores` maps names to URLs, which may carry passwords and are never shown.
 
     `path` is the file it came from, empty when it came from a URL; `derived` says that the checks are to
-    be proposed from the catalogue and the data.
+    be proposed from the catalogue and the data. A verified backup counts for `backup_hours`. `verify` are the
+    application's own commands, run before and after an apply; `notices` is a folder of templates of a team's own.
     """
 
     environment: str
@@ -45,6 +55,10 @@ class Config:
     strategy: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT))
     path: str = ""
     derived: bool = False
+    backup_hours: int = 24
+    maintenance: Maintenance | None = None
+    verify: tuple[str, ...] = ()
+    notices: str = ""
 
     @classmethod
     def from_url(cls, url: str, *, environment: str = ENVIRONMENT) -> Config:
@@ -81,7 +95,33 @@ def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> C
     thresholds = _strategy(top["strategy"]) if "strategy" in top else dict(DEFAULT)
     if "checks" not in top:
         raise root.error("no 'checks'; 'trueup init URL' proposes some")
-    return Config(environment, stores, _checks(top["checks"], stores), thresholds, shown)
+    return Config(
+        environment,
+        stores,
+        _checks(top["checks"], stores),
+        thresholds,
+        shown,
+        backup_hours=_hours(top["backup_hours"]) if "backup_hours" in top else 24,
+        maintenance=_maintenance(top["maintenance"]) if "maintenance" in top else None,
+        verify=read_value(tuple[str, ...], top["verify"], "verify") if "verify" in top else (),
+        notices=str(read_value(str, top["notices"], "notices")) if "notices" in top else "",
+    )
+
+
+def _hours(item: Item) -> int:
+    hours = int(read_value(int, item, "backup_hours"))
+    if hours < 1:
+        raise item.error(f"'backup_hours' must be 1 or more, it is {hours}")
+    return hours
+
+
+def _maintenance(item: Item) -> Maintenance:
+    found = read_options(Maintenance, "maintenance", item)
+    if bool(found.on) != bool(found.off):
+        raise item.error("'maintenance' needs both 'on' and 'off': what is put on must be taken off again")
+    if not found.on and not found.flag:
+        raise item.error("'maintenance' needs 'on' and 'off', or 'flag'")
+    return found
 
 
 def url_problem(url: str) -> str:

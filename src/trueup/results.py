@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from trueup.changes import Group, Left, Plan, PlanSummary
 from trueup.findings import Finding, Severity
@@ -150,7 +150,8 @@ class RunReport:
     """One run as its journal shows it. `states` counts operations by state; `listed` names those left alone.
 
     `planned` operations stand in the plan; `state` is one of `journal.STATES`. Times are seconds since 1970 on
-    the database's clock, 0 when not yet.
+    the database's clock, 0 when not yet. `told` is what was stated and done around it: `letter`, `root_cause`,
+    `approved_by`, `commands` (the application's own, with their exits), `maintenance`.
     """
 
     run_id: str
@@ -172,6 +173,7 @@ class RunReport:
     seconds: float = 0.0
     paused: bool = False
     tool: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

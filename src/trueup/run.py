@@ -19,6 +19,7 @@ from trueup.check import Check
 from trueup.config import Config, build_check
 from trueup.console import console
 from trueup.errors import PlanError, Refused, Stopped, StoreError, UsageError
+from trueup.evidence import Given, gate
 from trueup.findings import Finding
 from trueup.guarding import missing_guards, refuse_under_guard
 from trueup.journal import LEFT_ALONE, Journal, schema_digest
@@ -41,7 +42,7 @@ from trueup.runner import Runner
 from trueup.scanning import Scanner
 from trueup.store import Dialect
 from trueup.stores.sql import SqlDatabase, SqlStore, with_quiet_close
-from trueup.strategy import confirmed, gate
+from trueup.strategy import confirmed
 from trueup.target import Target
 from trueup.verifying import compare, dry_run
 
@@ -239,47 +240,70 @@ def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
 
 # -- writing ------------------------------------------------------------------------------------------------------
 def apply(
-    config: Config, path: str, *, confirm: str = "", because: str = "", progress: Progress | None = None
+    config: Config,
+    path: str,
+    *,
+    confirm: str = "",
+    because: str = "",
+    root_cause: str = "",
+    approved_by: str = "",
+    progress: Progress | None = None,
 ) -> RunReport:
     """Carry a plan out, or resume it. Without `confirm` nothing is written: each row is only looked at.
 
-    `confirm` is `yes`, or `ENVIRONMENT:COUNT:DIGEST` (the first 8 digits), which production demands.
+    `confirm` is `yes`, or `ENVIRONMENT:COUNT:DIGEST` (the first 8 digits), which production demands. Strategies C and
+    D ask for more (see `trueup.evidence`); a run that was begun has given it already.
     """
     progress = progress or Silent()
     with PlanFile(path) as plan, opened(config, plan.plan.store) as store:
         header, summary = plan.plan, plan.summary
         write = confirmed(header.environment, confirm, summary.count, summary.digest)
-        because = because or header.because
-        if write:
-            gate(summary.letter, because)
+        given = Given(because or header.because, root_cause, approved_by)
+        if write and not begun(store, summary.digest):
+            gate(config, header, summary, given)
         preflight(store, config, header)
         if not write:
             return dry_run(store, plan, lambda database: reading_targets(database, header), progress)
-        journal = Journal(store)
-        with store.connect(write=True) as connection:
-            journal.prepare(connection)
-            run_id = journal.start(
-                connection,
-                {
-                    "plan_digest": summary.digest,
-                    "plan_path": str(Path(path).absolute()),
-                    "planned": summary.count,
-                    "environment": header.environment,
-                    "because": because,
-                    "header": header_text(header),
-                },
-            )
-            if journal.find(connection, run_id)["state"] == "applied":
-                raise Refused(f"this plan was applied already, as run {run_id}; a plan is used once")
-        progress.task("applying", summary.count)
-        runner = Runner(
-            store,
-            run_id,
-            lambda database: targets(journal, database, header.groups, header.checks, make=True),
-            progress,
-            f"{path}.pause",
+        return carry_out(store, plan, path, given, progress)
+
+
+def begun(store: SqlStore, plan_digest: str) -> bool:
+    """Whether a plan has been applied here before, wholly or in part."""
+    journal = Journal(store)
+    with store.connect() as connection:
+        if not journal.exists(connection):
+            return False
+        return any(row["plan_digest"] == plan_digest for row in journal.all_runs(connection))
+
+
+def carry_out(store: SqlStore, plan: PlanFile, path: str, given: Given, progress: Progress) -> RunReport:
+    """Apply a plan that has passed every look."""
+    header, summary = plan.plan, plan.summary
+    journal = Journal(store)
+    with store.connect(write=True) as connection:
+        journal.prepare(connection)
+        run_id = journal.start(
+            connection,
+            {
+                "plan_digest": summary.digest,
+                "plan_path": str(Path(path).absolute()),
+                "planned": summary.count,
+                "environment": header.environment,
+                "because": given.because,
+                "header": header_text(header, given, summary.letter),
+            },
         )
-        return finish(runner, lambda: runner.apply(plan), "applied")
+        if journal.find(connection, run_id)["state"] == "applied":
+            raise Refused(f"this plan was applied already, as run {run_id}; a plan is used once")
+    progress.task("applying", summary.count)
+    runner = Runner(
+        store,
+        run_id,
+        lambda database: targets(journal, database, header.groups, header.checks, make=True),
+        progress,
+        f"{path}.pause",
+    )
+    return finish(runner, lambda: runner.apply(plan), "applied")
 
 
 def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, Any]:
@@ -293,8 +317,8 @@ def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, Any]:
     return found
 
 
-def header_text(header: Plan) -> str:
-    """What undo and verify need of a plan, kept in the run."""
+def header_text(header: Plan, given: Given, letter: str) -> str:
+    """What undo, verify and notices need of a plan, kept in the run."""
     groups = [
         {
             "check": g.check,
@@ -307,7 +331,9 @@ def header_text(header: Plan) -> str:
         }
         for g in header.groups
     ]
-    return json.dumps({"groups": groups, "checks": header.checks, "schema": dict(header.schema)}, sort_keys=True)
+    told = {"root_cause": given.root_cause, "approved_by": given.approved_by, "letter": letter}
+    document = {"groups": groups, "checks": header.checks, "schema": dict(header.schema), "told": told}
+    return json.dumps(document, sort_keys=True)
 
 
 def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
@@ -374,14 +400,22 @@ def undo(
             if why := store.dialect.writable(connection):
                 raise StoreError(f"{store} cannot be written: {why}")
             refuse_under_guard(store, connection, [group.check for group in groups])
-        progress.task("undoing", planned.undoable)
-        runner = Runner(
-            store,
-            row["run_id"],
-            lambda database: targets(journal, database, groups, header["checks"], make=False),
-            progress,
-        )
-        return finish(runner, runner.undo, "undone")
+        return take_back(store, row, planned.undoable, progress)
+
+
+def take_back(store: SqlStore, row: Mapping[str, Any], undoable: int, progress: Progress) -> RunReport:
+    """Undo a run (its row of the journal) that has passed every look."""
+    journal = Journal(store)
+    header = json.loads(row["header"])
+    groups = parse_groups(header)
+    progress.task("undoing", undoable)
+    runner = Runner(
+        store,
+        row["run_id"],
+        lambda database: targets(journal, database, groups, header["checks"], make=False),
+        progress,
+    )
+    return finish(runner, runner.undo, "undone")
 
 
 def parse_groups(header: Mapping[str, Any]) -> tuple[Group, ...]:
@@ -449,6 +483,7 @@ def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
         counts.get("applied", 0),
         paused=bool(row["paused"]),
         tool=row["tool"],
+        told=json.loads(row["header"]).get("told", {}),
     )
 
 

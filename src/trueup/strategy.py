@@ -25,14 +25,6 @@ def letter(count: int, thresholds: Mapping[str, int]) -> str:
     return found
 
 
-def gate(found: str, because: str) -> None:
-    """Raise `Refused` when strategy `found` asks for more than was given."""
-    if found in ("C", "D") and not because.strip():
-        raise Refused(
-            f"strategy {found} ({MEANING[found]}) needs a reason that stays with the run: add --because 'TEXT'"
-        )
-
-
 def confirmed(environment: str, confirm: str, count: int, plan_digest: str) -> bool:
     """Whether `confirm` allows writing; an empty one asks for a dry run.
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "sql": ("scan", "print the statements, for an SQL console"),
     "backup": ("backup", "back up, restore into a scratch database, and compare"),
     "plan": ("plan", "write down each change that would mend them"),
+    "rehearse": ("rehearse", "apply, verify and undo a plan on a restored backup"),
     "apply": ("apply", "make the changes of a plan; a dry run unless confirmed"),
     "verify": ("runs", "prove that a run did what it says, and nothing else"),
     "undo": ("apply", "take a run back; a preview unless confirmed"),

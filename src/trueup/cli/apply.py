@@ -30,7 +30,20 @@ PRODUCTION = "production"
 @store_option
 @confirm_options
 @click.option("--because", default="", metavar="TEXT", help="The cause, kept with the run; strategy C and D need it.")
-def apply(plan: str, path: str | None, store: str, yes: bool, confirm: str, because: str) -> int:
+@click.option("--root-cause", default="", metavar="TEXT", help="Where the damage came from; strategy D needs it.")
+@click.option("--approved-by", default="", metavar="NAME", help="Who approved the run; strategy D needs it.")
+@click.option("--maintenance", is_flag=True, help="Put the application into maintenance meanwhile, as configured.")
+def apply(
+    plan: str,
+    path: str | None,
+    store: str,
+    yes: bool,
+    confirm: str,
+    because: str,
+    root_cause: str,
+    approved_by: str,
+    maintenance: bool,
+) -> int:
     """Make the changes of a plan, journaled, next to live traffic. A dry run unless confirmed.
 
     An interrupted run goes on when the same command is given again.
@@ -39,13 +52,23 @@ def apply(plan: str, path: str | None, store: str, yes: bool, confirm: str, beca
     from trueup import run
     from trueup.cli.progress import Shown
     from trueup.reports.text.runs import run_report
+    from trueup.runbook.apply import apply as apply_around
 
     preview = run.read_plan(plan)
     environment = preview.plan.environment
     expected = token(environment, preview.summary.count, preview.summary.digest)
     word = confirmation(environment, expected, yes=yes, confirm=confirm)
     with Shown() as progress:
-        report = run.apply(config, plan, confirm=word, because=because, progress=progress)
+        report = apply_around(
+            config,
+            plan,
+            confirm=word,
+            because=because,
+            root_cause=root_cause,
+            approved_by=approved_by,
+            maintenance=maintenance,
+            progress=progress,
+        )
     where = source(path, store)
     asks = preview.summary.letter in ("C", "D") and not (because or preview.plan.because).strip()
     reason = f"--because {shlex.quote(because or 'what caused this')}" if because or asks else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -64,6 +65,10 @@ def scan(
         found = run.scan(
             config, only=only, samples=SAMPLES if limit is None else limit, values=values, sink=sink, progress=progress
         )
+    if export_path is not None and Path(export_path).is_file():
+        from trueup.runbook.exported import exported
+
+        exported(config, found, export_path)
     if json_path is not None:
         from trueup.reports.json import scan_json
 

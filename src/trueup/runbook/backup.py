@@ -9,6 +9,7 @@ from trueup.backup import Record, read_record, take
 from trueup.backup import verify as verify_backup
 from trueup.config import Config
 from trueup.errors import UsageError
+from trueup.evidence import enter, told_identity
 from trueup.planning import identity
 from trueup.results import Progress, Silent
 from trueup.run import opened
@@ -33,8 +34,18 @@ def backup(
     with opened(config, store_name) as store:
         with store.connect() as connection:
             here = identity(store, SqlDatabase(store, connection))
-        record = take(store, Path(folder), tables, config.environment, here, progress)
-        return verify_backup(store, record, scratch, progress) if verified else record
+        record = take(store, Path(folder).absolute(), tables, config.environment, here, progress)
+        if verified:
+            record = verify_backup(store, record, scratch, progress)
+    _remember(config, record)
+    return record
+
+
+def _remember(config: Config, record: Record) -> None:
+    # the record itself is looked at when it is asked for; this only says where it is
+    enter(
+        config, "backup", told_identity(record.identity), file=record.file, sha256=record.sha256, count=len(record.sums)
+    )
 
 
 def verify(
@@ -47,4 +58,6 @@ def verify(
             if store.dialect.name != record.engine:
                 raise UsageError(f"the backup is of {record.engine}, the store is {store.dialect.name}")
             connection.rollback()
-        return verify_backup(store, record, scratch, progress or Silent())
+        found = verify_backup(store, record, scratch, progress or Silent())
+    _remember(config, found)
+    return found

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from trueup.config import Config
 from trueup.errors import StoreError
+from trueup.evidence import database_of, enter
 from trueup.explaining import Explainer, Explanation
 from trueup.results import Progress, Silent
 from trueup.run import opened
@@ -27,4 +28,6 @@ def explain(
             found = Explainer(database, check, progress or Silent(), by, values).run()
         except DBAPIError as error:
             raise StoreError(f"{check.title} cannot be explained: {store.dialect.describe(error)}") from None
+        connection.rollback()
+        enter(config, "investigation", database_of(store), checks=(check.title,), count=found.broken)
     return replace(found, environment=config.environment)
