@@ -8,7 +8,8 @@ from tests.rowhash import execute
 from trueup.check import RowCheck
 from trueup.checks.missing import Missing
 from trueup.checks.out_of_range import OutOfRange
-from trueup.fusion import Fusion, unpack
+from trueup.collecting import unpack
+from trueup.fusion import Fusion
 from trueup.stores.sql import SqlDatabase, SqlStore
 
 ROWS = 300
@@ -49,7 +50,7 @@ def test_every_broken_key_comes_once_with_the_checks_that_call_it_broken(databas
 
 def test_ranges_of_the_key_hand_back_the_same(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(database)
-    monkeypatch.setattr("trueup.fusion.RANGE", 40)
+    monkeypatch.setattr("trueup.collecting.RANGE", 40)
     store = SqlStore("app", database.url)
     with store.connect() as connection:
         fusion, marked = walk(store, connection)
@@ -89,4 +90,5 @@ def test_a_key_of_text_is_streamed(database: Database) -> None:
     ],
 )
 def test_keys_are_read_from_a_whole_text_only(text: object, limit: int | None, expected: object) -> None:
-    assert unpack(text, limit) == expected
+    pages = unpack(text, limit)
+    assert (pages and [marked for page in pages for marked in page]) == expected

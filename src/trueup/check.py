@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Executable, FromClause, case, false, func
 from trueup.changes import Action, Effect
 from trueup.errors import UsageError
 from trueup.findings import Severity
+from trueup.guarded import Guarded
 from trueup.store import Column, Dialect, Storage, Table
 
 
@@ -72,9 +73,9 @@ class Row:
         column, path = self.place(name)
         storage = self.column(column).storage or "text"
         value = self[column]
-        if path:
-            value = self.dialect.json_get(value, storage, path)
-        return Json(value, storage, self.dialect)
+        if not path:
+            return Json(value, storage, self.dialect)
+        return Json(self.dialect.json_get(value, storage, path), storage, self.dialect, value, path)
 
     def key(self) -> list[ColumnElement[Any]]:
         """The expressions that address this row."""
@@ -92,14 +93,23 @@ class Json:
     value: ColumnElement[Any]
     storage: Storage
     dialect: Dialect
+    #: The document that `value` was taken from, and where in it.
+    whole: ColumnElement[Any] | None = None
+    path: tuple[str, ...] = ()
 
     def type(self) -> ColumnElement[str]:
         """`object`, `array`, `string`, `integer`, `double`, `boolean`, `null`, `invalid`; SQL NULL for SQL NULL."""
+        if self.whole is not None:
+            return self.dialect.json_path_type(self.whole, self.storage, self.path)
         return self.dialect.json_type(self.value, self.storage)
 
     def is_not(self, types: Sequence[str]) -> ColumnElement[bool]:
         """Not SQL NULL and of none of `types`; never NULL."""
-        return self.dialect.json_is_not(self.value, self.storage, types)
+        if self.whole is None:
+            return self.dialect.json_is_not(self.value, self.storage, types)
+        inside = self.dialect.json_path_is_not(self.whole, self.storage, self.path, types)
+        guard = self.dialect.json_guard(self.whole, self.storage)
+        return inside if guard is None else Guarded(self.whole, guard, inside, false())
 
     def text(self) -> ColumnElement[str]:
         """A scalar without quotes."""

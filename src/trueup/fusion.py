@@ -2,8 +2,7 @@
 
 Where the key is one integer, the keys are collected by an aggregate of the same statement, range by range, so that a
 scan is one pass whether or not anything is broken. Elsewhere, or where a range holds more broken rows than an
-aggregate can carry, a second statement streams `key, mask`. A text that reaches the aggregate's limit is never
-believed: it can be slow, it cannot lose a row.
+aggregate can carry, a second statement streams `key, mask`.
 """
 
 from __future__ import annotations
@@ -14,17 +13,15 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, case, cast, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, String, case, cast, func, literal, select
 from sqlalchemy.exc import DBAPIError
 
 from trueup.check import Row, RowCheck
+from trueup.collecting import Marked, Within, inside, payload, ranged, ranges, unpack
+from trueup.guarded import any_of
 from trueup.stores.sql import SqlDatabase
 
-RANGE = 1_000_000
 CUT = "cut"
-
-#: A key, and the checks that call its row broken, one bit each.
-Marked = tuple[tuple[str, ...], int]
 
 
 @dataclass(slots=True)
@@ -58,24 +55,19 @@ class Fusion:
     @property
     def any_broken(self) -> ColumnElement[bool]:
         """Whether any check is broken."""
-        return or_(*self.conditions) if len(self.conditions) > 1 else self.conditions[0]
-
-    def ranged(self) -> bool:
-        """Whether the key is one integer, so that ranges of it can be walked and collected."""
-        key = self.row.table.key
-        return len(key) == 1 and self.row.table.columns[key[0]].integer
+        return any_of(self.conditions)
 
     def run(self) -> Iterator[tuple[list[Marked], int]]:
         """Walk the table: batches of (key tokens, mask), and the number of rows read for them."""
         if not self.row.table.key:
-            rows = self._pass(None, [total(condition) for condition in self.conditions])
+            rows = self._pass({}, [total(condition) for condition in self.conditions])
             yield [], rows
-        elif not (self.collects and self.ranged()):
-            yield [], self._pass(None, [])
-            for batch in self._stream(None):
+        elif not (self.collects and ranged(self.row.table)):
+            yield [], self._pass({}, [])
+            for batch in self._stream({}):
                 yield batch, 0
         else:
-            for within in self._ranges():
+            for within in ranges(self.database, self.row.table):
                 yield from self._range(within)
 
     @property
@@ -83,86 +75,61 @@ class Fusion:
         """Whether an aggregate that carries keys is this engine's quickest way."""
         return self.database.dialect.collects
 
-    def _ranges(self) -> Iterator[ColumnElement[bool] | None]:
-        table = self.row.table
-        if table.rows <= RANGE:
-            yield None
-            return
-        key = self.row[table.key[0]]
-        # two questions: asked together they are a scan on SQLite
-        low, high = (self.database.ask(select(end(key)))[0][0] for end in (func.min, func.max))
-        if low is None:
-            return
-        width = max(1, (high - low + 1) * RANGE // max(table.rows, 1))
-        for start in range(int(low), int(high) + 1, width):
-            yield key.between(start, start + width - 1)
-
-    def _range(self, within: ColumnElement[bool] | None) -> Iterator[tuple[list[Marked], int]]:
+    def _range(self, within: Within) -> Iterator[tuple[list[Marked], int]]:
         key = self.row[self.row.table.key[0]]
         # no condition is evaluated twice a row: what is broken is counted here, from the masks
         mask = cast(self.mask, String) if len(self.checks) > 1 else literal("1")
-        payload = cast(key, String) + literal(":") + mask + literal(".")
         dialect = self.database.dialect
         try:
-            rows, collected = self._pass_with(within, dialect.collect(self.any_broken, payload))
+            rows, collected = self._pass_with(within, dialect.collect(self.any_broken, payload(key, mask)))
         except DBAPIError:
             # more keys than the engine's aggregate can carry
             self.database.connection.rollback()
             rows, collected = self._pass(within, []), CUT
         found = unpack(collected, self.database.collect_limit())
-        if found is not None:
-            yield self._counted(found), rows
-            return
         yield [], rows
-        yield from ((batch, 0) for batch in self._stream(within))
+        batches = self._stream(within) if found is None else map(self._counted, found)
+        yield from ((batch, 0) for batch in batches)
 
-    def _pass(self, within: ColumnElement[bool] | None, sums: Sequence[ColumnElement[Any]]) -> int:
+    def _pass(self, within: Within, sums: Sequence[ColumnElement[Any]]) -> int:
         rows, *broken = self._ask(within, sums)
         self.totals.rows += rows
         for i, count in enumerate(broken):
             self.totals.broken[i] += int(count)
         return int(rows)
 
-    def _pass_with(self, within: ColumnElement[bool] | None, aggregate: ColumnElement[Any]) -> tuple[int, Any]:
+    def _pass_with(self, within: Within, aggregate: ColumnElement[Any]) -> tuple[int, Any]:
         rows, collected = self._ask(within, [aggregate])
         self.totals.rows += rows
         return rows, collected
 
-    def _ask(self, within: ColumnElement[bool] | None, more: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
+    def _ask(self, within: Within, more: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
         """Rows, and `more`; healthy rows by word are added to the totals."""
         words = [(i, word, condition) for i, words in enumerate(self.words) for word, condition in words.items()]
-        statement = select(func.count(), *(total(condition) for _, _, condition in words), *more)
-        statement = statement.select_from(self.row.relation)
-        rows, *values = self.database.ask(statement if within is None else statement.where(within))[0]
+        asked: list[ColumnElement[Any]] = [func.count(), *(total(condition) for _, _, condition in words), *more]
+        rows, *values = self.database.ask(self._of(select(*asked), within))[0]
         for (i, word, _), count in zip(words, values, strict=False):
             self.totals.tallies[i][word] += int(count)
         return int(rows), *values[len(words) :]
 
-    def _stream(self, within: ColumnElement[bool] | None) -> Iterator[list[Marked]]:
-        statement = select(*self.row.key(), self.mask).select_from(self.row.relation).where(self.any_broken)
+    def _stream(self, within: Within) -> Iterator[list[Marked]]:
+        statement = self._of(select(*self.row.key(), self.mask).where(self.any_broken), within)
         token = self.database.dialect.token
-        for rows in self.database.stream(statement if within is None else statement.where(within)):
+        for rows in self.database.stream(statement):
             yield self._counted([(tuple(token(part) for part in row[:-1]), int(row[-1])) for row in rows])
+
+    def _of(self, statement: Select[Any], within: Within) -> Select[Any]:
+        """`statement` about the rows of a range."""
+        statement = statement.select_from(self.row.relation)
+        return (
+            statement.where(inside(self.row.table, self.row.relation, within)).params(within) if within else statement
+        )
 
     def _counted(self, batch: list[Marked]) -> list[Marked]:
         for _, mask in batch:
             for i in range(len(self.checks)):
                 self.totals.broken[i] += mask >> i & 1
         return batch
-
-
-def unpack(collected: Any, limit: int | None) -> list[Marked] | None:
-    """Keys and masks from the aggregate's text; None when it was, or may have been, cut short at `limit` bytes."""
-    if collected is None:
-        return []
-    text = collected.decode() if isinstance(collected, bytes) else str(collected)
-    if not text.endswith(".") or (limit is not None and len(text) >= limit):
-        return None
-    found: list[Marked] = []
-    for item in text.split(","):
-        key, _, mask = item.rstrip(".").partition(":")
-        found.append(((key,), int(mask)))
-    return found
 
 
 def total(condition: ColumnElement[bool]) -> ColumnElement[int]:

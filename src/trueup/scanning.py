@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.exc import DBAPIError
 
+from trueup import collecting
 from trueup.check import Check, RowCheck
 from trueup.errors import TrueupError
 from trueup.findings import Finding, Key, Severity
@@ -119,7 +120,7 @@ class Scanner:
         results: dict[str, CheckResult] = {}
         with self.store.connect() as connection, self.store.connect() as second:
             database = SqlDatabase(self.store, connection)
-            looking = SqlDatabase(self.store, second)
+            looking = SqlDatabase(self.store, second, beside=database)
             ready: dict[str, list[Tally]] = {}
             for check in checks:
                 try:
@@ -208,9 +209,4 @@ def keys_of(database: SqlDatabase, check: Check) -> Iterator[Key]:
         for batch, _ in Fusion(database, [check]).run():
             yield from (key for key, _ in batch)
         return
-    broken = check.broken(database)
-    token = database.dialect.token
-    statement = select(*broken.row.key()).select_from(broken.source).where(broken.where)
-    for rows in database.stream(statement):
-        for row in rows:
-            yield tuple(token(part) for part in row)
+    yield from collecting.keys_of(database, check.broken(database))

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Insert, Select, case, func
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Insert, Select, case, false, func, literal
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.engine import URL
 
@@ -206,6 +206,20 @@ class Dialect(ABC):
         """Whether the value is not NULL and of none of `types`; never NULL, exact, the engine's quickest way."""
         return func.coalesce(self.json_type(value, storage).not_in(list(types)), False)
 
+    def json_guard(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool] | None:
+        """What has to hold of `value` for `json_path_is_not` to look into it; None where nothing has to."""
+        return None
+
+    def json_path_is_not(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """`json_is_not` of what is at `path` in a document of which `json_guard` holds; false where nothing is."""
+        return self.json_is_not(self.json_get(value, storage, path), storage, types)
+
+    def json_path_type(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
+        """`json_type` of what is at `path` in any value; SQL NULL where nothing is."""
+        return self.json_type(self.json_get(value, storage, path), storage)
+
     @abstractmethod
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         """The JSON value at `path` (keys of objects), in `storage`; SQL NULL where there is none."""
@@ -232,6 +246,8 @@ class Dialect(ABC):
 
     #: Whether `collect` in the pass that counts is quicker than a second statement for the keys.
     collects: bool = True
+    #: Whether it is for a query of its own too, since a plan for a cursor is not the best for all rows.
+    collects_sets: bool = False
 
     def collect_limit(self, connection: Connection) -> int | None:
         """Bytes from which on `collect` may cut its text short; None when it never does."""
@@ -243,9 +259,10 @@ class Dialect(ABC):
 
     # -- numbers ----------------------------------------------------------------------------------
     def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Whether `value` of a numeric `column` is no number (NaN, text); false for SQL NULL, never NULL."""
-        from sqlalchemy import false
+        """Whether `value` of a numeric `column` is no number (NaN, text); false for SQL NULL, never NULL.
 
+        The engine must sort what is no number above every number.
+        """
         return false()
 
     # -- text -------------------------------------------------------------------------------------
@@ -255,6 +272,11 @@ class Dialect(ABC):
 
         Raises `NotChecked` when the engine has no words for a rule.
         """
+
+    def is_blank(self, value: ColumnElement[str]) -> ColumnElement[bool]:
+        """Whether text is nothing but Unicode's white space, or empty; never NULL."""
+        # not `= ''`: collations that pad with blanks find more than blanks equal to it
+        return func.coalesce(self.same_bytes(self.fold(value, ["space"]), literal("")), false())
 
     @abstractmethod
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, case, false, func, literal, null, or_
+from sqlalchemy import ColumnElement, case, literal, null, or_
 
 from trueup.check import Repair, Row, RowCheck
 from trueup.repairs import always, quarantine
@@ -104,9 +104,7 @@ class Missing(RowCheck):
         value = row.json(name).text() if path else row[name]
         tests: dict[str, ColumnElement[bool]] = {"NULL": value.is_(None)}
         if self.blank and (path or row.column(column).family == "text"):
-            # not `= ''`: collations that pad with blanks find more than blanks equal to it
-            empty = row.dialect.same_bytes(row.dialect.fold(value, ["space"]), literal(""))
-            tests["blank"] = func.coalesce(empty, false())
+            tests["blank"] = row.dialect.is_blank(value)
         return tests
 
     def _filled(self, row: Row) -> Mapping[str, ColumnElement[Any]]:

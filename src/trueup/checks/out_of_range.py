@@ -24,6 +24,7 @@ from sqlalchemy import (
     not_,
     null,
     or_,
+    true,
 )
 from sqlalchemy.engine.interfaces import Dialect as SqlDialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -92,8 +93,11 @@ class OutOfRange(RowCheck):
         return (self.column,)
 
     def holds(self, row: Row) -> ColumnElement[bool]:
-        """Below the minimum, above the maximum, or no number at all."""
-        return or_(func.coalesce(or_(self._low(row), self._high(row)), false()), self._strange(row))
+        """Below the minimum, above the maximum, or no number at all, which is above any."""
+        low, high = self._bounds(row)
+        if low is not None and high is not None:
+            return not_(row[self.column].between(low, high)).is_(true())
+        return (self._high(row) if low is None else or_(self._low(row), self._strange(row))).is_(true())
 
     def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """On which side the value lies (`low`, `high`, `no number`), and the value."""

@@ -197,6 +197,13 @@ class InnoDB(Dialect):
             folded = func.trim(func.regexp_replace(folded, self.blanks, " "))
         return sa.type_coerce(folded, sa.Text())
 
+    def is_blank(self, value: ColumnElement[str]) -> ColumnElement[bool]:
+        """By the first byte: of white space in UTF-8 it is below 33, or 194, or 225 to 227."""
+        first = func.ascii(text_of(value))
+        return sa.case(
+            (first.between(33, 193), sa.false()), (first.between(195, 224), sa.false()), else_=super().is_blank(value)
+        )
+
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
         """Equal as bytes in utf8mb4: no collation, no padding."""
         return bytes_of(text_of(left)) == bytes_of(text_of(right))

@@ -29,7 +29,8 @@ _PINS = {
     "xmloption": "content",
     "standard_conforming_strings": "on",
 }
-_READING = {"statement_timeout": "0", "default_transaction_read_only": "on"}
+# a cursor is read to its end: without this it is planned for its first rows
+_READING = {"statement_timeout": "0", "default_transaction_read_only": "on", "cursor_tuple_fraction": "1"}
 _WRITING = {
     "lock_timeout": "500ms",
     "statement_timeout": "5s",

@@ -30,6 +30,8 @@ _GRAMMAR = (
     r"|\[(?:(?&v)(?:,(?&v))*+)?[ \t\r\n]*+\]|(?&s)|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?"
     r"|true|false|null)[ \t\r\n]*+)\z"
 )
+# the usual spellings of numbers, which need no second look; all else is asked in full
+_USUAL = {"integer": r"^(0|-?[1-9][0-9]*)\z", "double": r"^-?(0|[1-9][0-9]*)[.][0-9]+\z"}
 _EDGES = r"\A[ \t\r\n]+|[ \t\r\n]+\z"
 
 
@@ -81,15 +83,19 @@ class Mariadb(InnoDB):
         return word
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
-        """By the first character where it decides."""
+        """By the first character where it decides, so that a healthy value is taken out of its document once."""
         if not types:
             return value.is_not(None)
-        numbers = {"integer", "double"} & set(types)
-        if "invalid" in types or len(numbers) == 1:
+        if "invalid" in types:
             return super().json_is_not(value, storage, types)
+        numbers = {"integer", "double"} & set(types)
+        if len(numbers) == 1:
+            usual = func.coalesce(value, "0" if "integer" in numbers else "0.0").regexp_match(_USUAL[numbers.pop()])
+            return sa.case((usual, sa.false()), else_=super().json_is_not(value, storage, types))
         letters = "".join(_FIRST[kind] for kind in types if kind in _FIRST) + (_DIGITS if numbers else "")
         first = func.left(value, 1)
-        good = first == letters if len(letters) == 1 else first.in_(list(letters))
+        near = first if storage == "text" else func.coalesce(first, letters[0])
+        good = near == letters if len(letters) == 1 else near.in_(list(letters))
         if storage == "text":
             return sa.case(
                 (value.is_(None), sa.false()),
@@ -100,7 +106,6 @@ class Mariadb(InnoDB):
         blank = first.in_(list(" \t\r\n"))
         return sa.case(
             (good, sa.false()),
-            (value.is_(None), sa.false()),
             (blank, super().json_is_not(value, storage, types)),
             else_=sa.true(),
         )

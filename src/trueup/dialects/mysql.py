@@ -73,12 +73,17 @@ class Mysql(InnoDB):
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
         """JSON_TYPE compared with MySQL's own words."""
-        if not types:
-            return value.is_not(None)
-        if storage == "text" or "string" in types:
+        if storage == "text" and types:
             return super().json_is_not(value, storage, types)
-        words = [word for word, kind in _WORDS.items() if kind in types]
-        return func.coalesce(func.json_type(value).not_in(words), sa.false())
+        if set(types) <= {"invalid"}:
+            return value.is_not(None)
+        word = func.json_type(value)
+        if "string" in types:
+            # a string is also what goes by none of the words
+            wrong = word.in_([word for word, kind in _WORDS.items() if kind not in types])
+        else:
+            wrong = word.not_in([word for word, kind in _WORDS.items() if kind in types])
+        return wrong.is_(sa.true())
 
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         """JSON_EXTRACT; of text, its result is JSON of MySQL's own spelling."""

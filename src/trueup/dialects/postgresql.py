@@ -31,6 +31,16 @@ _SPACE = word(
     Text,
 )
 _INTEGER = word("'^(0|-?[1-9][0-9]{0,18})$'", Text)
+# of json and of text PostgreSQL hands out a number with the blanks around it
+_WHOLE = word(r"'^\s*-?[0-9]+\s*$'", Text)
+_DIGITS = word("'-0123456789'", Text)
+# the usual spellings of numbers, which are valid JSON
+_USUAL = {
+    "integer": word("'^(0|-?[1-9][0-9]*)$'", Text),
+    "double": word("'^-?(0|[1-9][0-9]*)[.][0-9]+$'", Text),
+}
+_LONG = 200
+_NOTHING = word("''", Text)
 _UTF8 = word("'UTF8'", Text)
 _ROOT = word("'{}'", Text)
 _LEAST, _MOST = -(2**63), 2**63 - 1
@@ -51,6 +61,7 @@ class Postgresql(Dialect):
     journal_schema = "trueup"
     journal_prefix = ""
     usual_storage: Storage = "jsonb"
+    collects_sets = True  # no parallel plan is made for a cursor
 
     # -- connecting -------------------------------------------------------------------------------
     def engine(self, url: URL, *, write: bool) -> Engine:
@@ -160,13 +171,17 @@ class Postgresql(Dialect):
             inner = self.json_type(sa.cast(text, _JSON), "json")
             return sa.case((text.is_(None), sa.null()), (is_json(text), inner), else_="invalid")
         kind = _kind(value, storage)
-        whole = value.op("#>>")(_ROOT).op("~")(word("'^-?[0-9]+$'"))
+        whole = value.op("#>>")(_ROOT).op("~")(_WHOLE)
         return sa.case((kind != "number", kind), (whole, "integer"), (kind == "number", "double"), else_=sa.null())
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
         """No look at the digits where all numbers count alike; text by its first character before it is parsed."""
+        if "invalid" in types or not types:
+            return super().json_is_not(value, storage, types)
         numbers = _NUMBERS & set(types)
-        if len(numbers) == 1 or "invalid" in types or not types:
+        if len(types) == len(numbers) == 1:
+            return self._is_not_a(types[0], value, storage)
+        if len(numbers) == 1:
             return super().json_is_not(value, storage, types)
         if storage != "text":
             wanted = sorted({"number" if kind in _NUMBERS else kind for kind in types})
@@ -177,6 +192,16 @@ class Postgresql(Dialect):
         first = func.left(func.ltrim(text, _BLANKS), 1)
         wrong = sa.or_(first == "", func.strpos(letters, first) == 0)
         return sa.case((text.is_(None), sa.false()), (wrong, sa.true()), else_=sa.not_(is_json(text)))
+
+    def _is_not_a(self, kind: str, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool]:
+        """`json_is_not` of `integer` or `double`, the usual spelling first: it takes the value only once."""
+        text = sa.cast(value, Text)
+        if storage == "jsonb" and kind == "integer":  # the only JSON without any other sign
+            return (func.btrim(text, _DIGITS) != _NOTHING).is_(sa.true())
+        usual: ColumnElement[bool] = text.op("~", return_type=sa.Boolean())(_USUAL[kind])
+        if storage == "text":  # a longer number may be more than jsonb can hold
+            usual = sa.and_(func.length(text) < _LONG, usual)
+        return sa.case((usual, sa.false()), else_=super().json_is_not(value, storage, [kind]))
 
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         """Key by key, so that a number never means a place in an array."""
@@ -259,6 +284,11 @@ class Postgresql(Dialect):
         if "space" in rules:
             text = func.btrim(func.regexp_replace(text, _SPACE, word("' '"), word("'g'")), word("' '"), type_=Text)
         return text
+
+    def is_blank(self, value: ColumnElement[str]) -> ColumnElement[bool]:
+        """By the first byte, compared as a byte: what begins with a printable sign of ASCII is not blank."""
+        byte = sa.cast(value, Text).collate("C")
+        return sa.case((byte.between(word("'!'"), word("'~'")), sa.false()), else_=super().is_blank(value))
 
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
         """By the collation "C", as text: the trailing blanks of `character(n)` do not count."""

@@ -22,13 +22,31 @@ from sqlalchemy.types import NullType
 from trueup.dialects import _sqlite_catalogue as catalogue
 from trueup.dialects import _sqlite_functions as functions
 from trueup.errors import NotChecked, StoreError, UsageError
+from trueup.guarded import Guarded
 from trueup.store import Column, Dialect, Stage, Storage, Table
 
 BLANKS = " \t\n\r"
+# the white space of Unicode, as Python's str.split() knows it
+_SPACE = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+    + "\u2028\u2029\u202f\u205f\u3000"
+)
 RULES = {"case", "space", "unicode"}
 # a JSON value's first character says its type once it is known to be valid; numbers are the rest
 _FIRST = {"object": "{", "array": "[", "string": '"', "boolean": "tf", "null": "n"}
 _INNOCUOUS = 0x200000  # SQLITE_INNOCUOUS of sqlite3.h
+# the words of json_type()
+_TYPES = {
+    "object": "object",
+    "array": "array",
+    "text": "string",
+    "integer": "integer",
+    "real": "double",
+    "true": "boolean",
+    "false": "boolean",
+    "null": "null",
+}
 _ARGUMENTS = 90  # SQLite takes 127 arguments, some builds 100
 _PLAIN_KEY = re.compile(r"[ !#-\[\]-~]*")
 _SWITCHES = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
@@ -172,14 +190,20 @@ class Sqlite(Dialect):
         """One parse for each value: what is valid says its type by its first character."""
         first = func.substr(func.ltrim(value, BLANKS), 1, 1)
         number = sa.case((func.json_type(value) == "integer", "integer"), else_="double")
-        kinds = [(first == letter, kind) for kind, letters in _FIRST.items() for letter in letters]
-        return sa.case((value.is_(None), sa.null()), (_invalid(value), "invalid"), *kinds, else_=number)
+        kinds = {letter: kind for kind, letters in _FIRST.items() for letter in letters}
+        valid = sa.case(kinds, value=first, else_=number)
+        return sa.case((value.is_(None), sa.null()), (_invalid(value), "invalid"), else_=valid)
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
         """By the first character where it decides: only what it lets through is parsed."""
-        numbers = {"integer", "double"} & set(types)
-        if "invalid" in types or len(numbers) == 1 or not types:
+        if tuple(types) == ("object",):
+            return Guarded(value, self.json_guard(value, storage), sa.false(), value.is_not(None))
+        if "invalid" in types or not types:
             return super().json_is_not(value, storage, types)
+        numbers = {"integer", "double"} & set(types)
+        if len(numbers) == 1:
+            known = func.json_type(value).in_([word for word, kind in _TYPES.items() if kind in types])
+            return sa.case((value.is_(None), sa.false()), (_invalid(value), sa.true()), else_=sa.not_(known))
         letters = "".join(_FIRST[kind] for kind in types if kind in _FIRST) + ("0123456789-" if numbers else "")
         first = literal("{*" if letters == "{" else f"[{letters}]*", sa.Text)
         near = value.op("GLOB")(first)
@@ -188,13 +212,38 @@ class Sqlite(Dialect):
         broken = sa.or_(func.json_valid(value) == 0, value >= sa.text("x''"))
         return sa.case((value.is_(None), sa.false()), (sa.or_(near, far), broken), else_=sa.true())
 
+    def json_guard(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool]:
+        """That it is an object: a path into text that is no JSON is an error."""
+        first = literal("{*", sa.Text)
+        begun = sa.or_(value.op("GLOB")(first), func.ltrim(value, BLANKS).op("GLOB")(first))
+        # a BLOB is greater than any text
+        return sa.case((begun, sa.and_(func.json_valid(value) == 1, value < sa.text("x''"))), else_=sa.false())
+
+    def json_path_is_not(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """By json_type() of the path, which parses a document once for all the paths of a statement."""
+        words = [word for word, kind in _TYPES.items() if kind in types]
+        if "invalid" in types or not all(_PLAIN_KEY.fullmatch(key) for key in path):
+            return super().json_path_is_not(value, storage, path, types)
+        found = func.json_type(value, literal(_path(path), sa.Text))
+        wrong = found != words[0] if len(words) == 1 else found.not_in(words)
+        return wrong.is_(sa.true())
+
+    def json_path_type(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
+        """By json_type() of the path."""
+        if not all(_PLAIN_KEY.fullmatch(key) for key in path):
+            return super().json_path_type(value, storage, path)
+        word = sa.case(_TYPES, value=func.json_type(value, literal(_path(path), sa.Text)))
+        return sa.case((self.json_guard(value, storage), word), else_=sa.null())
+
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         """JSON text as the document spells it; of equal keys the first."""
         if all(_PLAIN_KEY.fullmatch(key) for key in path):
             found: ColumnElement[Any] = value.op("->")(literal(_path(path), sa.Text))
         else:
             found = sa.cast(func.trueup_json_get(_plain(value), json.dumps(list(path))), sa.Text)
-        return sa.case((self.json_valid(value, ["object"]), found), else_=sa.null())
+        return sa.case((self.json_guard(value, storage), found), else_=sa.null())
 
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
         """Strings decoded, all else as it is spelled."""
@@ -231,7 +280,8 @@ class Sqlite(Dialect):
     # -- numbers ----------------------------------------------------------------------------------
     def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
         """Text and blobs, which a column of numbers takes when they do not read as one."""
-        return func.typeof(value).in_(["text", "blob"])
+        # both are greater than any number
+        return func.coalesce(value >= literal("", sa.Text), sa.false())
 
     # -- text -------------------------------------------------------------------------------------
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
@@ -241,6 +291,11 @@ class Sqlite(Dialect):
             raise NotChecked(f"SQLite has no words for {', '.join(sorted(unknown))}")
         folded = sa.cast(func.trueup_fold(_plain(value), ",".join(rules)), sa.Text)
         return sa.case((func.typeof(value) == "text", folded), else_=value)
+
+    def is_blank(self, value: ColumnElement[str]) -> ColumnElement[bool]:
+        """By the first character, so that only what begins with white space is handed to Python."""
+        ascii_sign, no_space = (value.op("GLOB")(literal(form, sa.Text)) for form in ("[!-~]*", f"[^{_SPACE}]*"))
+        return sa.case((ascii_sign, sa.false()), (no_space, sa.false()), else_=super().is_blank(value))
 
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
         """Equal, and of one storage class."""

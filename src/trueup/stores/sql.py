@@ -46,20 +46,27 @@ class SqlStore:
     def open(self, *, write: bool = False) -> Connection:
         """A session that the caller closes; see `connect`."""
         try:
-            if not self._known:
-                self._recognise()
-            return self._engine(write).connect()
+            return self._engine(write).connect() if self._known else self._first(write)
         except DBAPIError as error:
             raise StoreError(f"{self}: cannot connect: {self.dialect.describe(error)}") from None
 
-    def _recognise(self) -> None:
+    def _first(self, write: bool) -> Connection:
         # Django and others write mysql:// for MariaDB: ask the server which it is
-        with self._engine(False).connect() as connection:
+        connection = self._engine(False).connect()
+        try:
             actual = self.dialect.actual(connection)
+            connection.rollback()
+        except BaseException:
+            with_quiet_close(connection)
+            raise
+        self._known = True
+        if actual == self.dialect.name and not write:
+            return connection
+        connection.close()
         if actual != self.dialect.name:
             self.close()
             self.dialect = discovery.load("dialects", actual, Dialect)()
-        self._known = True
+        return self._engine(write).connect()
 
     def _engine(self, write: bool) -> Engine:
         if write not in self._engines:
@@ -99,13 +106,16 @@ def with_quiet_close(connection: Connection) -> None:
 
 
 class SqlDatabase:
-    """One session of a database as checks see it (`trueup.check.Database`)."""
+    """One session of a database as checks see it (`trueup.check.Database`).
 
-    def __init__(self, store: SqlStore, connection: Connection) -> None:
+    `beside` is another session of the same work, which reads the catalogue for both.
+    """
+
+    def __init__(self, store: SqlStore, connection: Connection, beside: SqlDatabase | None = None) -> None:
         self.store = store
         self.connection = connection
         self.dialect = store.dialect
-        self._tables: dict[str, Table] = {}
+        self._tables: dict[str, Table] = {} if beside is None else beside._tables
 
     def names(self) -> list[str]:
         """Names of the base tables."""
