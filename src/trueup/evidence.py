@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -98,11 +99,12 @@ def known(config: Config) -> list[Evidence]:
 # -- the gate -----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """One thing that a strategy asks for: what, whether it is there, and what supplies it."""
+    """One thing that a strategy asks for: what, whether it is there, what supplies it, and its phase of the runbook."""
 
     what: str
     met: bool
     supply: str
+    phase: str = "prepare"
 
 
 def demands(config: Config, plan: Plan, summary: PlanSummary, given: Given) -> list[Demand]:
@@ -117,32 +119,48 @@ def demands(config: Config, plan: Plan, summary: PlanSummary, given: Given) -> l
         return found
     mine = [one for one in known(config) if one.database == told_identity(plan.identity)]
     checks = sorted({group.check for group in plan.groups})
-    for check in checks:
-        seen = any(one.kind == "investigation" and check in one.checks for one in mine)
-        found.append(Demand(f"the investigation of {check}", seen, f"trueup explain {check}"))
-    exported = any(
-        one.kind == "export" and set(checks) <= set(one.checks) and one.count >= summary.count and unchanged(one)
-        for one in mine
-    )
-    found.append(Demand("the exported rows", exported, "trueup scan --export broken.jsonl"))
+    tables = {group.table for group in plan.groups}
+    *looked, backed, rehearsed = demands_of(config, mine, tables, checks, summary.count, summary.digest)
+    found += looked
     if summary.letter == "D":
         found.append(Demand("the root cause", bool(given.root_cause.strip()), "--root-cause 'TEXT'"))
         found.append(Demand("who approved it", bool(given.approved_by.strip()), "--approved-by NAME"))
-        hours = config.backup_hours
-        backed = any(_backed(one, plan, hours) for one in mine)
-        found.append(Demand(f"a verified backup younger than {hours} hours", backed, "trueup backup"))
-        rehearsed = any(one.kind == "rehearsal" and one.plan == summary.digest for one in mine)
-        found.append(Demand("a rehearsal of this plan", rehearsed, "trueup rehearse PLAN"))
+        found += [backed, rehearsed]
+    return found
+
+
+def demands_of(
+    config: Config,
+    mine: Sequence[Evidence],
+    tables: AbstractSet[str],
+    checks: Sequence[str],
+    count: int,
+    plan_digest: str,
+) -> list[Demand]:
+    """What records can prove of `count` changes to `tables`: each investigation, the export, backup and rehearsal."""
+    found = []
+    for check in checks:
+        seen = any(one.kind == "investigation" and check in one.checks for one in mine)
+        found.append(Demand(f"the investigation of {check}", seen, f"trueup explain {check}", "diagnose"))
+    exported = any(
+        one.kind == "export" and set(checks) <= set(one.checks) and one.count >= count and unchanged(one)
+        for one in mine
+    )
+    found.append(Demand("the exported rows", exported, "trueup scan --export broken.jsonl", "diagnose"))
+    hours = config.backup_hours
+    backed = any(_backed(one, tables, hours) for one in mine)
+    found.append(Demand(f"a verified backup younger than {hours} hours", backed, "trueup backup"))
+    rehearsed = any(one.kind == "rehearsal" and one.plan == plan_digest for one in mine)
+    found.append(Demand("a rehearsal of this plan", rehearsed, "trueup rehearse PLAN"))
     return found
 
 
 def unchanged(one: Evidence) -> bool:
     """Whether the file of a record is there, as it was written."""
-    path = Path(one.file)
-    return path.is_file() and sha256(path) == one.sha256
+    return whole(one.file, one.sha256)
 
 
-def _backed(one: Evidence, plan: Plan, hours: int) -> bool:
+def _backed(one: Evidence, tables: AbstractSet[str], hours: int) -> bool:
     if one.kind != "backup":
         return False
     try:
@@ -150,15 +168,14 @@ def _backed(one: Evidence, plan: Plan, hours: int) -> bool:
     except UsageError:
         return False
     young = time.time() - record.taken < hours * 3600
-    covers = not record.tables or {group.table for group in plan.groups} <= set(record.tables)
-    return (
-        bool(record.verified) and young and covers and Path(record.file).is_file() and whole(record.file, record.sha256)
-    )
+    covers = not record.tables or tables <= set(record.tables)
+    return bool(record.verified) and young and covers and whole(record.file, record.sha256)
 
 
 def whole(file: str, known_digest: str) -> bool:
-    """Whether a file still has its digest."""
-    return sha256(Path(file)) == known_digest
+    """Whether a file is there and still has its digest."""
+    path = Path(file)
+    return path.is_file() and sha256(path) == known_digest
 
 
 def gate(config: Config, plan: Plan, summary: PlanSummary, given: Given) -> None:
