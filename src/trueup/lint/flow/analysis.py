@@ -1,0 +1,149 @@
+"""All changes inside JSON columns of a project that are lost: each function on its own, then as it is called."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from trueup.lint.columns import Columns
+from trueup.lint.flow.follow import Change, Follow
+from trueup.lint.flow.state import LOST, MAYBE, OPEN
+from trueup.lint.flow.values import Token
+from trueup.lint.project import Class, File, Project
+from trueup.lint.source import Function, Unreadable, last
+
+#: Functions deeper than this in callers of callers are not looked for.
+_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Lost:
+    """A change that is not written, at a place; `sure` is False where a path, or a guess about the object, may save it."""
+
+    change: Change
+    node: ast.AST
+    file: File
+    sure: bool
+
+
+class Analysis:
+    """Runs `Follow` over the functions that matter and weighs what it says."""
+
+    def __init__(self, project: Project, columns: Columns) -> None:
+        self.project = project
+        self.columns = columns
+        self.follow = Follow(project, columns)
+        #: Place to the fates it had, by the calls that led to it.
+        self.fates: dict[Token, dict[Token, set[str]]] = defaultdict(lambda: defaultdict(set))
+        self._done: set[tuple[str, int]] = set()
+
+    def run(self) -> list[Lost]:
+        """Every change that is lost, in the order of the files."""
+        names = [name for name, columns in self.columns.by_name.items() if any(c.orm == "sqlalchemy" for c in columns)]
+        if not names:
+            return []
+        mentions = re.compile(rb"\b(" + b"|".join(re.escape(name.encode()) for name in sorted(names)) + rb")\b")
+        for file in self.project.files.values():
+            if mentions.search(file.module.data):
+                self._file(file, set(names))
+        for _ in range(_ROUNDS):
+            helpers = {
+                change.function.name
+                for place, change in self.follow.changes.items()
+                if isinstance(change.function, Function) and any(OPEN in fates for fates in self.fates[place].values())
+            }
+            # a property is called by no call
+            if not helpers or not self._callers(helpers):
+                break
+        return sorted(self._weighed(), key=lambda lost: (lost.file.module.path, lost.node.lineno))  # type: ignore[attr-defined]
+
+    def _file(self, file: File, names: set[str]) -> None:
+        try:
+            nodes = list(_roots(file))
+        except Unreadable:
+            return
+        for node, owner in nodes:
+            if any(_mentions(inner, names) for inner in ast.walk(node)):
+                self._root(file, node, owner)
+
+    def _callers(self, helpers: set[str]) -> bool:
+        """Follow the functions that call one of these; False when all are done."""
+        found = False
+        for file in self.project.files.values():
+            if "facts" not in vars(file) or not any(name.encode() in file.module.data for name in helpers):
+                continue
+            for node, owner in _roots(file):
+                calls = {last(inner) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
+                if helpers & calls:
+                    found |= self._root(file, node, owner)
+        return found
+
+    def _root(self, file: File, node: ast.AST, owner: Class | None) -> bool:
+        key = (file.module.path, getattr(node, "lineno", 0))
+        if key in self._done:
+            return False
+        self._done.add(key)
+        body = node.body if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) else []
+        try:
+            final = self.follow.root(file, node, owner, body)
+        except RecursionError:
+            return True
+        for (place, _), fate in final.fates.items():
+            self.fates[place[:3]][place[3]].add(fate)  # type: ignore[index]
+        return True
+
+    def _weighed(self) -> Iterator[Lost]:
+        for place, change in self.follow.changes.items():
+            by_chain = self.fates.get(place, {})
+            own = by_chain.get((), set())
+            called = {chain: fates for chain, fates in by_chain.items() if chain}
+            open_ = {chain for chain, fates in called.items() if fates & {OPEN, LOST}}
+            saved = set(called) - open_
+            certain = place in self.follow.certain
+            if saved:
+                # some caller flags it, so it is the other callers that forget to
+                if not own or own & {OPEN, LOST}:
+                    for chain in open_:
+                        path, line, column = chain[-1]  # type: ignore[misc]
+                        file = self.project.files[path]
+                        node = ast.Pass(lineno=line, col_offset=column, end_lineno=line, end_col_offset=column)
+                        yield Lost(change, node, file, certain)
+            elif own & {OPEN, LOST} or (not own and open_):
+                yield Lost(change, change.node, change.file, certain)
+            elif MAYBE in own:
+                yield Lost(change, change.node, change.file, False)
+
+
+def _roots(file: File) -> Iterator[tuple[ast.AST, Class | None]]:
+    """The functions of a file with the class they belong to, and the file itself."""
+    tree = file.module.tree
+    yield tree, None
+    waiting: list[tuple[Iterable[ast.AST], str]] = [(tree.body, "")]
+    while waiting:
+        body, prefix = waiting.pop()
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                name = f"{prefix}{node.name}"
+                for inner in node.body:
+                    if isinstance(inner, Function):
+                        yield inner, file.classes.get(name)
+                        waiting.append((_nested(inner), ""))
+                waiting.append(([inner for inner in node.body if isinstance(inner, ast.ClassDef)], f"{name}."))
+            elif isinstance(node, Function):
+                yield node, None
+                waiting.append((_nested(node), ""))
+            elif isinstance(node, ast.If | ast.Try | ast.With):
+                waiting.append((ast.iter_child_nodes(node), prefix))
+
+
+def _nested(function: ast.AST) -> list[ast.AST]:
+    return [node for node in ast.walk(function) if node is not function and isinstance(node, Function | ast.ClassDef)]
+
+
+def _mentions(node: ast.AST, names: set[str]) -> bool:
+    if isinstance(node, ast.Attribute):
+        return node.attr in names
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names

@@ -1,0 +1,502 @@
+"""Calls: of SQLAlchemy, of dicts and lists, and of functions of the project, which are followed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+from trueup.lint.flow.objects import Objects
+from trueup.lint.flow.state import OPEN, State
+from trueup.lint.flow.values import (
+    NOTHING,
+    ClassRef,
+    Const,
+    Data,
+    Foreign,
+    FuncRef,
+    Inst,
+    Local,
+    Outside,
+    Rows,
+    Token,
+    Tup,
+    Value,
+    Values,
+    inside,
+    join,
+    only,
+)
+from trueup.lint.project import Class, File
+from trueup.lint.source import Function, dotted
+
+MUTATORS = frozenset(
+    "update setdefault pop popitem clear append extend insert remove sort reverse add discard move_to_end __setitem__ "
+    "__delitem__ appendleft extendleft difference_update intersection_update symmetric_difference_update".split()
+)
+_ONE = frozenset(
+    "first one one_or_none get get_one scalar scalar_one scalar_one_or_none get_or_404 first_or_404 one_or_404 fetchone "
+    "get_or_abort first_or_none one_or_create earliest latest last".split()
+)
+_COPIES = {"dict", "list", "set", "OrderedDict", "collections.OrderedDict", "copy.copy", "defaultdict", "sorted", "tuple"}
+_SHALLOW = re.compile(r"(^|\.)copy$")
+_TAKES = frozenset("shuffle heappush heappop heapify insort insort_left insort_right".split())
+_SETTLES = re.compile(r"flag_|_flag|dirty|modified|mark_.*(json|chang)|touch_json")
+_STORES = re.compile(r"^_?(save|update|store|persist|write|set|upsert|put|patch)(_|$)")
+_FINDS = re.compile(r"^(get|find|first|create|fetch|load|by|lookup|one|find_by|filter)(_|$)")
+#: How deep calls are followed.
+DEPTH = 4
+
+
+class Calls(Objects):
+    """What a call does to columns, and what it returns."""
+
+    def ev(self, node: ast.expr | None, state: State) -> Values:
+        """What an expression may stand for."""
+        raise NotImplementedError(type(self))
+
+    def changed(self, values: Values, node: ast.AST, state: State, how: str) -> None:
+        """Each of `values` was changed in place by `node`."""
+        raise NotImplementedError(type(self))
+
+    def put(self, value: Inst, attr: str, given: Values, node: ast.AST, state: State) -> None:
+        """`value.attr = given`."""
+        raise NotImplementedError(type(self))
+
+    def inlined(
+        self, file: File, node: Any, owner: Class | None, names: dict[str, Values], call: ast.AST, state: State
+    ) -> Values:
+        """Follow a function with these arguments."""
+        raise NotImplementedError(type(self))
+
+    def call(self, node: ast.Call, state: State) -> Values:
+        """Follow a call."""
+        receiver = self.ev(node.func.value, state) if isinstance(node.func, ast.Attribute) else NOTHING
+        args = [self.ev(arg.value if isinstance(arg, ast.Starred) else arg, state) for arg in node.args]
+        keywords = {item.arg or "**": self.ev(item.value, state) for item in node.keywords}
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else dotted(node.func)
+        if not name:
+            func = self.ev(node.func, state)
+            return self._function(func, node, args, keywords, state)
+        origin = self.file.module.origin(node.func) if dotted(node.func) else name
+        done = self._builtin(name, origin, node, args, state)
+        if done is not None:
+            return done
+        if isinstance(node.func, ast.Attribute):
+            done = self._orm(name, node, receiver, args, keywords, state)
+            if done is not None:
+                return done
+            data = frozenset(value for value in receiver if isinstance(value, Data))
+            if data:
+                return self._data(name, data, node, args, state)
+            func = self.attribute(receiver, node.func, state)
+        else:
+            func = self.ev(node.func, state)
+        return self._function(func, node, args, keywords, state, name)
+
+    # plain Python
+
+    def _builtin(self, name: str, origin: str, node: ast.Call, args: list[Values], state: State) -> Values | None:  # noqa: C901, PLR0911, PLR0912
+        first = args[0] if args else NOTHING
+        if origin.endswith("flag_modified") and len(args) >= 2:
+            self._flag(args[0], self.constant(args[1]) or _named_column(node.args[1]), state)
+            return NOTHING
+        if origin.endswith("attributes.set_attribute") or name == "setattr":
+            self._setattr(args, node, state)
+            return NOTHING
+        if name == "getattr" and len(args) >= 2:
+            attr = self.constant(args[1])
+            if attr is None:
+                return NOTHING
+            fake = ast.copy_location(ast.Attribute(value=node.args[0], attr=attr, ctx=ast.Load()), node)
+            return join(self.attribute(first, fake, state), args[2] if len(args) > 2 else NOTHING)
+        if origin in ("copy.deepcopy", "deepcopy") or origin.endswith(".deepcopy"):
+            return self.copied(first, node, state, "deepcopy")
+        if origin in ("json.loads", "orjson.loads", "loads") and node.args and isinstance(node.args[0], ast.Call):
+            inner = node.args[0]
+            if self.file.module.origin(inner.func).endswith("dumps") and inner.args:
+                return self.copied(self.ev(inner.args[0], state), node, state, "deepcopy")
+        if (origin in _COPIES or _SHALLOW.search(origin)) and not isinstance(node.func, ast.Attribute) or origin == "copy.copy":
+            if not args:
+                return self.made(node, state, node.keywords)
+            return self.copied(first, node, state, "copy", differs=bool(node.keywords) or name == "sorted")
+        if name in ("cast", "typing.cast") and len(args) == 2:
+            return args[1] if any(isinstance(value, Data) for value in args[1]) else (
+                self.annotated(self.file, node.args[0], self.place(node)) or args[1]
+            )
+        if name in ("next", "iter", "reversed", "enumerate", "zip", "filter", "list", "tuple") and first:
+            if name == "next":
+                return self.elements(first, node, state)
+            if name == "enumerate":
+                return only(Tup((only(Tup((NOTHING, self.elements(first, node, state)))),)))
+            if name == "zip":
+                return only(Tup((only(Tup(tuple(self.elements(arg, node, state) for arg in args))),)))
+            return args[-1] if name == "filter" else first
+        if name in _TAKES and args:
+            self.changed(first, node, state, name)
+            return NOTHING
+        if name == "super":
+            return state.names.get("self", NOTHING)
+        if name in ("text", "sa.text") and (sql := self.constant(first)) and "update" in sql.lower():
+            for slot in state.slots:
+                if re.search(rf"\b{re.escape(slot[1])}\b", sql, re.IGNORECASE):
+                    state.save(slot)
+        return None
+
+    def made(self, node: ast.AST, state: State, keywords: list[ast.keyword] | None = None) -> Values:
+        """A new dict or list."""
+        token: Token = ("new", self.place(node))
+        for item in keywords or ():
+            if item.arg:
+                state.keys[token, item.arg] = self.ev(item.value, state)
+        return only(Data(token))
+
+    def copied(self, values: Values, node: ast.AST, state: State, how: str, *, differs: bool = False) -> Values:
+        """A copy of each of `values`; with `differs` one that is not equal to it."""
+        found: list[Value] = []
+        for value in values:
+            match value:
+                case Data(token=held):
+                    token: Token = (how, self.place(node), held)
+                    state.copies |= {token}
+                    state.diverged -= {token}
+                    if differs:
+                        state.diverged |= {token}
+                    found.append(Data(token))
+                case Rows() | Tup():
+                    found.append(value)
+                case Inst(cls=None):
+                    # `dict(unknown)` is something new, whatever it was made of
+                    found.append(Data(("new", self.place(node))))
+                case _:
+                    pass
+        return frozenset(found) or only(Data(("new", self.place(node))))
+
+    def _data(self, name: str, data: Values, node: ast.Call, args: list[Values], state: State) -> Values:
+        if name in MUTATORS:
+            self.changed(data, node, state, name)
+            if name == "setdefault":
+                return join(self.within(data, node, state), args[1] if len(args) > 1 else NOTHING)
+            return self.within(data, node, state) if name in ("pop", "popitem") else NOTHING
+        if name == "copy":
+            return self.copied(data, node, state, "copy")
+        if name == "changed":
+            for value in data:
+                assert isinstance(value, Data)
+                for slot, pairs in list(state.slots.items()):
+                    if any(now == value.token for _, now in pairs):
+                        state.flag(slot)
+            return NOTHING
+        if name == "get":
+            key = node.args[0] if node.args else None
+            return join(self.within(data, node, state, key), args[1] if len(args) > 1 else NOTHING)
+        if name in ("values", "items", "keys"):
+            kept = [held for (token, _), held in state.keys.items() if Data(token) in data]
+            inner = join(self.within(data, node, state), *kept)
+            return inner if name != "items" else only(Tup((only(Tup((NOTHING, inner))),)))
+        return NOTHING
+
+    def within(self, data: Values, node: ast.AST, state: State, key: ast.expr | None = None) -> Values:
+        """What lies inside dicts or lists, at a key when it is constant."""
+        found: list[Values] = []
+        for value in data:
+            if not isinstance(value, Data):
+                continue
+            if isinstance(key, ast.Constant) and (value.token, key.value) in state.keys:
+                found.append(state.keys[value.token, key.value])
+            elif value.token[0] != "new":
+                found.append(only(Data(inside(value.token))))
+        return join(*found) if found else NOTHING
+
+    # SQLAlchemy
+
+    def _flag(self, objects: Values, field: str | None, state: State) -> None:
+        """`flag_modified(object, field)`; what cannot be told apart is taken to be flagged."""
+        tokens = {value.token for value in objects if isinstance(value, Inst)}
+        hit = False
+        for value in objects:
+            if isinstance(value, Inst) and field is not None and self.column(value, field)[0] is not None:
+                state.read((value.token, field), "")
+                state.flag((value.token, field))
+                hit = True
+        if hit and tokens & {slot[0] for slot in self.held} and len(tokens) == 1:
+            open_ = [change for change, fate in state.fates.items() if change[1][1] == field and fate == OPEN]
+            if not open_ or any(change[1][0] in tokens for change in open_):
+                return
+        for slot in list(state.slots):
+            same_object = slot[0] in tokens or not tokens
+            if (field is None and (same_object or not hit)) or slot[1] == field:
+                if any(change[1] == slot for change in state.fates):
+                    state.save(slot)
+                if slot[0] in tokens:
+                    state.flag(slot)
+
+    def _setattr(self, args: list[Values], node: ast.Call, state: State) -> None:
+        if len(args) < 3:
+            return
+        attr = self.constant(args[1])
+        for value in args[0]:
+            if not isinstance(value, Inst):
+                continue
+            if attr is not None:
+                self.put(value, attr, args[2], node, state)
+            else:
+                # any attribute may have been set: what was changed before may be written now
+                for slot in state.slots:
+                    if slot[0] == value.token and not any(isinstance(one, Data) for one in args[2]):
+                        state.save(slot)
+
+    def _orm(  # noqa: C901, PLR0911, PLR0912 - one case a word of SQLAlchemy
+        self, name: str, node: ast.Call, receiver: Values, args: list[Values], keywords: dict[str, Values], state: State
+    ) -> Values | None:
+        assert isinstance(node.func, ast.Attribute)
+        text = dotted(node.func.value)
+        word = text.rpartition(".")[2].lower() or _called_word(node.func.value)
+        session = "sess" in word or word in ("db", "s", "self", "uow", "tx", "conn", "ctx", "dbs", "store")
+        rows = next((value for value in receiver if isinstance(value, Rows)), None)
+        classes = [value.cls for arg in args for value in arg if isinstance(value, ClassRef)]
+        if any(isinstance(value, Data) for value in receiver):
+            return None
+        if any(isinstance(value, Inst) and value.cls is not None and self.project.method(value.cls, name) for value in receiver):
+            return None
+        match name:
+            case "commit":
+                state.flush(commit=True)
+                return NOTHING
+            case "flush" if session:
+                state.flush(commit=False)
+                return NOTHING
+            case "rollback" | "expire_all":
+                state.forget()
+                return NOTHING
+            case "refresh" | "expire" | "expunge" | "make_transient" if args:
+                tokens = {value.token for value in args[0] if isinstance(value, Inst)}
+                if name == "expunge":
+                    state.loose |= tokens
+                if name in ("refresh", "expire"):
+                    state.slots = {slot: kept for slot, kept in state.slots.items() if slot[0] not in tokens}
+                return NOTHING
+            case "expunge_all":
+                state.loose |= frozenset(slot[0] for slot in state.slots)
+                return NOTHING
+            case "add" | "add_all" | "persist" if args and session:
+                tokens = {value.token for value in args[0] if isinstance(value, Inst)}
+                for value in args[0]:
+                    if isinstance(value, Tup):
+                        tokens |= {one.token for item in value.items for one in item if isinstance(one, Inst)}
+                state.added |= tokens
+                return NOTHING
+            case "merge" if args and any(isinstance(value, Inst) for value in args[0]):
+                self._merge(text, args[0], state)
+                return args[0]
+            case "values" | "update" | "on_conflict_do_update" if not args or rows or text == "" or "User" in text:
+                self._updated(node, state)
+            case "get" | "get_one" if len(classes) == 1 and len(args) >= 2:
+                return self.one(self.place(node), (classes[0],), state, "got", text)
+            case "query" | "select" if classes:
+                return only(Rows(self.place(node), tuple(classes)))
+            case "get_or_404" | "first_or_404" | "one_or_404" | "get_or_create" if classes:
+                return self.one(self.place(node), (classes[0],), state, "got", text)
+            case "execute" | "scalars" | "stream" | "stream_scalars" | "exec" | "run_sync" if args:
+                queries = frozenset(value for value in args[0] if isinstance(value, Rows))
+                return queries or None
+            case "scalar" | "scalar_one" | "scalar_one_or_none" | "first" if args:
+                found = [self.one(v.token, v.classes, state, "got", text) for v in args[0] if isinstance(v, Rows)]
+                if found:
+                    return join(*found)
+            case _:
+                pass
+        if rows is not None:
+            if name in _ONE:
+                return self.one((rows.token, self.place(node)), rows.classes, state, "got", _session(node.func))
+            if name in ("join", "outerjoin"):
+                return only(rows)
+            return only(rows)
+        cls = next((value.cls for value in receiver if isinstance(value, ClassRef)), None)
+        if cls is not None and self.columns.is_model(cls) and self.project.method(cls, name) is None and _FINDS.match(name):
+            return self.one(self.place(node), (cls,), state, "got", "")
+        return None
+
+    def _merge(self, session: str, objects: Values, state: State) -> None:
+        """An object of another session is copied by `merge`, and compared with what the database holds."""
+        for value in objects:
+            if not isinstance(value, Inst):
+                continue
+            loaded_by = state.sessions.get(value.token)
+            given = value.token[0] in ("param", "at")
+            own_session = session in state.names and not any(
+                isinstance(one, Inst) and one.token[0] == "param" for one in state.names[session]
+            )
+            other = loaded_by is not None and loaded_by not in (session, "")
+            if other or (given and own_session) or value.token in state.loose:
+                for slot in list(state.slots):
+                    if slot[0] == value.token:
+                        state.save(slot)
+
+    def _updated(self, node: ast.Call, state: State) -> None:
+        """`update(User).values(settings=...)`, `.update({User.settings: ...})`: the column is written by a statement."""
+        fields = {item.arg for item in node.keywords if item.arg}
+        for arg in [*node.args, *(item.value for item in node.keywords)]:
+            if isinstance(arg, ast.Dict):
+                for key in arg.keys:
+                    fields |= {key.value} if isinstance(key, ast.Constant) else {_named_column(key)}  # type: ignore[arg-type]
+        for slot in state.slots:
+            if slot[1] in fields:
+                state.save(slot)
+
+    # functions
+
+    def _function(
+        self,
+        func: Values,
+        node: ast.Call,
+        args: list[Values],
+        keywords: dict[str, Values],
+        state: State,
+        name: str = "",
+    ) -> Values:
+        found = []
+        for value in func:
+            match value:
+                case ClassRef(cls=cls):
+                    found.append(self._construct(cls, node, keywords, state))
+                case FuncRef():
+                    found.append(self.called(value, args, keywords, node, state))
+                case Local(file=file, node=inner) if isinstance(inner, Function | ast.Lambda):
+                    names = {**state.names, **_bind(inner, args, keywords, None)}
+                    if len(self.frames) <= DEPTH and all(frame.node is not inner for frame in self.frames):
+                        found.append(self.inlined(file, inner, None, names, node, state))
+                case Outside(name=origin):
+                    word = origin.rpartition(".")[2]
+                    classes = [one.cls for arg in args for one in arg if isinstance(one, ClassRef)]
+                    if word in ("select", "query", "aliased", "with_polymorphic") and classes:
+                        found.append(only(Rows(self.place(node), tuple(classes))))
+                    else:
+                        found.append(self._unknown(node, word, args, keywords, state))
+                case Inst(cls=None, hint=hint):
+                    found.append(self._unknown(node, hint, args, keywords, state))
+                case Inst(cls=cls) if cls is not None:
+                    method = self.project.method(cls, "__call__")
+                    if method is not None:
+                        found.append(self.called(FuncRef(method, value), args, keywords, node, state))
+                case Foreign(name=hint):
+                    found.append(self._unknown(node, hint or name, args, keywords, state))
+                case _:
+                    pass
+        if not func:
+            found.append(self._unknown(node, name, args, keywords, state))
+        return join(*found) if found else NOTHING
+
+    def _construct(self, cls: Class, node: ast.Call, keywords: dict[str, Values], state: State) -> Values:
+        token: Token = ("made", self.place(node))
+        inst = Inst(token, cls)
+        if self.columns.is_model(cls):
+            state.pending |= {token}
+            state.added -= {token}
+            for attr, given in keywords.items():
+                if attr != "**":
+                    self.put(inst, attr, given, node, state)
+        else:
+            for attr, given in keywords.items():
+                state.attributes[token, attr] = given
+        return only(inst)
+
+    def _unknown(
+        self, node: ast.Call, name: str, args: list[Values], keywords: dict[str, Values], state: State
+    ) -> Values:
+        """A function whose source is not there: its name tells whether it may write what it is given."""
+        if _SETTLES.search(name):
+            texts = [text for arg in args if (text := self.constant(arg))]
+            for slot in list(state.slots):
+                if slot[1] in texts or not texts:
+                    state.save(slot)
+        fields = {arg for arg in keywords if arg != "**"}
+        for arg in [*node.args, *(item.value for item in node.keywords)]:
+            if isinstance(arg, ast.Dict):
+                fields |= {key.value for key in arg.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+        stores = _STORES.match(name) is not None
+        for slot, pairs in list(state.slots.items()):
+            given = any(
+                isinstance(value, Data) and any(now == value.token for _, now in pairs)
+                for arg in [*args, *keywords.values()]
+                for value in arg
+            )
+            if (slot[1] in fields and not isinstance(node.func, ast.Name)) or (stores and given):
+                state.save(slot)
+        hint = re.sub(r"^(get|find|fetch|load|create|make|require|first|lookup|_)+_?", "", name)
+        return only(Inst(("call", self.place(node)), None, hint))
+
+    def called(self, func: FuncRef, args: list[Values], keywords: dict[str, Values], call: ast.AST, state: State) -> Values:
+        """Follow a function of the project into its body, unless that is too far or it is already followed."""
+        node = self.project.function(func.func)
+        token: Token = ("call", self.place(call))
+        hint = re.sub(r"^(get|find|fetch|load|create|make|_)+_?", "", func.func.facts.name)
+        noted = self.annotated(func.func.file, func.func.facts.returns, token, hint)
+        if func.func.owner is not None and func.func.facts.returns.strip("\"'") in ("Self", "typing.Self"):
+            noted = only(Inst(token, func.func.owner, hint))
+        if (
+            node is None
+            or len(self.frames) > DEPTH
+            or self.budget < 0
+            or any(frame.node is node for frame in self.frames)
+        ):
+            return noted or only(Inst(token, None, hint))
+        bound = func.bound
+        static = any(one == "staticmethod" for one in func.func.facts.decorators)
+        names = _bind(node, args, keywords, None if static else bound)
+        every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        for arg in every:
+            values = names.get(arg.arg, NOTHING)
+            known = any(not isinstance(value, Inst) or value.cls is not None for value in values)
+            if not known:
+                given = self.annotated(func.func.file, arg.annotation, ("param", self.place(call), arg.arg), arg.arg)
+                mine = next((value for value in values if isinstance(value, Inst)), None)
+                if mine is not None and given:
+                    one = next(iter(given))
+                    names[arg.arg] = only(Inst(mine.token, one.cls, arg.arg)) if isinstance(one, Inst) else given
+                elif not values:
+                    names[arg.arg] = given or only(Inst(("param", self.place(call), arg.arg), None, arg.arg))
+        returned = self.inlined(func.func.file, node, func.func.owner, names, call, state)
+        sure = [value for value in returned if not (isinstance(value, Inst) and value.cls is None)]
+        if sure:
+            return frozenset(sure)
+        return noted or returned or only(Inst(token, None, hint))
+
+
+def _bind(
+    node: Function | ast.Lambda, args: list[Values], keywords: dict[str, Values], bound: Inst | ClassRef | None
+) -> dict[str, Values]:
+    """Parameters and the values a call gives them."""
+    positional = [arg.arg for arg in (*node.args.posonlyargs, *node.args.args)]
+    given = ([only(bound)] if bound is not None else []) + args
+    names = dict(zip(positional, given, strict=False))
+    defaults = dict(zip(positional[len(positional) - len(node.args.defaults) :], node.args.defaults, strict=True))
+    for name, default in defaults.items():
+        if name not in names and isinstance(default, ast.Constant):
+            names[name] = only(Const(default.value))
+    every = {*positional, *(arg.arg for arg in node.args.kwonlyargs)}
+    names.update({name: values for name, values in keywords.items() if name in every})
+    return names
+
+
+def _named_column(node: ast.expr | None) -> str | None:
+    """`User.settings`, `User.settings.key`, `User.settings.name` as a field."""
+    parts = dotted(node).split(".")
+    if parts[-1] in ("key", "name"):
+        parts.pop()
+    return parts[-1] if len(parts) > 1 else None
+
+
+def _called_word(node: ast.expr) -> str:
+    """The word of `get_session()` in `get_session().flush()`."""
+    return dotted(node.func).rpartition(".")[2].lower() if isinstance(node, ast.Call) else ""
+
+
+def _session(node: ast.expr) -> str:
+    """The session at the head of a chain: `db.session` of `db.session.query(User).first`."""
+    while isinstance(node, ast.Attribute | ast.Call):
+        if isinstance(node, ast.Attribute) and node.attr in ("query", "execute", "scalars", "scalar", "exec"):
+            return dotted(node.value)
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return ""
+

@@ -1,0 +1,346 @@
+"""Statements: where paths part and meet, and what a function does to the columns it is given."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from trueup.lint.columns import Column, Columns
+from trueup.lint.flow.evaluate import Evaluate
+from trueup.lint.flow.state import State
+from trueup.lint.flow.values import NOTHING, Data, Inst, Local, Token, Tup, Values, join, only
+from trueup.lint.project import Class, File, Project
+from trueup.lint.source import Function
+
+Callable_ = Function | ast.Lambda
+
+
+@dataclass
+class Frame:
+    """A function that is being followed: how it was called, and how it ended so far."""
+
+    file: File
+    node: ast.AST
+    owner: Class | None = None
+    call: ast.AST | None = None
+    names: dict[str, Values] = field(default_factory=dict)
+    exits: list[State] = field(default_factory=list)
+    raised: list[State] = field(default_factory=list)
+    values: Values = NOTHING
+    breaks: list[list[State]] = field(default_factory=list)
+    nexts: list[list[State]] = field(default_factory=list)
+    yields: bool = False
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change inside a JSON value, at the place to be reported."""
+
+    file: File
+    node: ast.AST
+    function: ast.AST
+    column: Column
+    field: str
+    source: str
+    how: str
+    helper: str
+
+
+class Follow(Evaluate):
+    """Follows one function at a time, and the functions of the project it calls, as far as they matter."""
+
+    def __init__(self, project: Project, columns: Columns) -> None:
+        super().__init__(project, columns)
+        self.frames: list[Frame] = []
+        self.changes: dict[Token, Change] = {}
+        #: Places where the object is known to be a row, not only by its name.
+        self.certain: set[Token] = set()
+
+    def root(self, file: File, node: ast.AST, owner: Class | None, body: Sequence[ast.stmt]) -> State:
+        """Follow a function from its start, its parameters as annotated; returns the state where it ends."""
+        self.budget = 4000
+        self.frames = [Frame(file, node, owner)]
+        state = State()
+        if isinstance(node, Function):
+            self.parameters(file, node, owner, state)
+        frame = self.frames[0]
+        self.block(body, state)
+        return self.ended(frame, state)
+
+    @staticmethod
+    def ended(frame: Frame, state: State) -> State:
+        """What is known where a function ends, however it ends; by an exception only when there is no other way."""
+        if not state.dead:
+            frame.exits.append(state)
+        ends = frame.exits or frame.raised
+        if not ends:
+            return state
+        final = ends[0].copy()
+        final.dead = False
+        for other in ends[1:]:
+            final.meet(other)
+        return final
+
+    def block(self, body: Sequence[ast.stmt], state: State) -> None:
+        """Follow statements until one leaves."""
+        for statement in body:
+            if state.dead:
+                return
+            self.budget -= 1
+            if self.budget < 0:
+                return
+            self.statement(statement, state)
+
+    def statement(self, node: ast.stmt, state: State) -> None:  # noqa: C901, PLR0912 - one case a kind of statement
+        """Follow one statement."""
+        self.here = node
+        match node:
+            case ast.Expr(value=value):
+                self.ev(value, state)
+            case ast.Assign(targets=targets, value=value):
+                given = self.ev(value, state)
+                for target in targets:
+                    self.assign(target, given, state, value)
+            case ast.AnnAssign(target=target, value=value, annotation=note):
+                if value is not None:
+                    given = self.ev(value, state)
+                    noted = self.annotated(self.file, note, self.place(node, "note"))
+                    if any(isinstance(one, Inst) and one.cls for one in noted) and not any(
+                        isinstance(one, Inst) and one.cls for one in given
+                    ):
+                        given = noted
+                    self.assign(target, given, state, value)
+            case ast.AugAssign():
+                self.augmented(node, state)
+            case ast.Delete(targets=targets):
+                for target in targets:
+                    if isinstance(target, ast.Subscript):
+                        self.changed(self.ev(target.value, state), target, state, "del")
+            case ast.If(test=test, body=body, orelse=orelse):
+                self.ev(test, state)
+                other = state.copy()
+                self.block(body, state)
+                self.block(orelse, other)
+                state.meet(other)
+            case ast.For() | ast.AsyncFor():
+                self.loop(node, state)
+            case ast.While(test=test):
+                self.loop(node, state)
+            case ast.With() | ast.AsyncWith():
+                self.with_(node, state)
+            case ast.Try() | ast.TryStar():
+                self.try_(node, state)
+            case ast.Match(subject=subject, cases=cases):
+                self.match(subject, cases, state)
+            case ast.Return(value=value):
+                frame = self.frames[-1]
+                if value is not None:
+                    frame.values = join(frame.values, self.ev(value, state))
+                frame.exits.append(state.copy())
+                state.dead = True
+            case ast.Raise():
+                self.frames[-1].raised.append(state.copy())
+                state.dead = True
+            case ast.Break() | ast.Continue():
+                frame = self.frames[-1]
+                waiting = frame.breaks if isinstance(node, ast.Break) else frame.nexts
+                if waiting:
+                    waiting[-1].append(state.copy())
+                state.dead = True
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                state.names[node.name] = only(Local(self.file, node))
+            case ast.Assert(test=test):
+                self.ev(test, state)
+            case _:
+                pass
+
+    def augmented(self, node: ast.AugAssign, state: State) -> None:
+        """`x += y`: in place for lists, dicts and sets, and then an assignment of the same object."""
+        right = self.ev(node.value, state)
+        target = node.target
+        if isinstance(target, ast.Subscript):
+            self.changed(self.ev(target.value, state), target, state, "item")
+            # `d["tags"] += [x]` has said all there is to say
+            return
+        in_place = isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub) or (
+            isinstance(node.op, ast.Add) and _is_list(node.value, right)
+        )
+        held = self.ev(target, state)
+        if not any(isinstance(value, Data) for value in held):
+            return
+        if in_place:
+            self.changed(held, node, state, "|=" if isinstance(node.op, ast.BitOr) else "+=")
+        elif isinstance(target, ast.Name | ast.Attribute) and isinstance(node.value, ast.Constant):
+            self.assign(target, NOTHING, state, node.value)
+
+    def loop(self, node: ast.For | ast.AsyncFor | ast.While, state: State) -> None:
+        """Twice through the body: what the first time leaves behind meets the second."""
+        frame = self.frames[-1]
+        source = self.ev(node.iter, state) if not isinstance(node, ast.While) else NOTHING
+        frame.breaks.append([])
+        for _ in range(2):
+            before = state.copy()
+            frame.nexts.append([])
+            if isinstance(node, ast.While):
+                self.ev(node.test, state)
+            else:
+                element = self.elements(source, node.iter, state)
+                self.fresh(element, state)
+                self.assign(node.target, element, state, node.iter)
+            self.block(node.body, state)
+            for other in frame.nexts.pop():
+                state.meet(other)
+            state.meet(before)
+        self.block(node.orelse, state)
+        for other in frame.breaks.pop():
+            state.meet(other)
+
+    def fresh(self, element: Values, state: State) -> None:
+        """Each turn of a loop has another object: what is known of the last one's columns does not hold."""
+        for value in element:
+            for inner in value.items if isinstance(value, Tup) else (only(value),):
+                tokens = {one.token for one in inner if isinstance(one, Inst)}
+                state.slots = {slot: pairs for slot, pairs in state.slots.items() if slot[0] not in tokens}
+                state.attributes = {key: kept for key, kept in state.attributes.items() if key[0] not in tokens}
+
+    def with_(self, node: ast.With | ast.AsyncWith, state: State) -> None:
+        """A block with a context: a transaction commits at its end, the objects of a session are detached."""
+        commits, sessions = False, []
+        for item in node.items:
+            value = self.ev(item.context_expr, state)
+            text = ast.unparse(item.context_expr)
+            commits |= ".begin(" in text or text.endswith("begin()")
+            if item.optional_vars is not None:
+                self.assign(item.optional_vars, self.entered(value, item.context_expr), state, item.context_expr)
+                if isinstance(item.optional_vars, ast.Name) and "ession" in text:
+                    sessions.append(item.optional_vars.id)
+        self.block(node.body, state)
+        if commits and not state.dead:
+            state.flush(commit=False)
+        for token, name in state.sessions.items():
+            if name in sessions:
+                state.sessions[token] = "closed"
+
+    def try_(self, node: ast.Try | ast.TryStar, state: State) -> None:
+        """A handler may start after any statement of the body."""
+        before, left = state.copy(), len(self.frames[-1].exits)
+        for statement in node.body:
+            if state.dead:
+                break
+            self.block([statement], state)
+            # after the last one nothing can fail any more, but it may have failed in the middle
+            before.meet(state)
+        ends = []
+        for handler in node.handlers:
+            start = before.copy()
+            self.block(handler.body, start)
+            ends.append(start)
+        self.block(node.orelse, state)
+        for end in ends:
+            state.meet(end)
+        if node.finalbody:
+            was_dead, state.dead = state.dead, False
+            self.block(node.finalbody, state)
+            state.dead = state.dead or was_dead
+            # a return inside the `try` runs the `finally` on its way out
+            for end in self.frames[-1].exits[left:]:
+                self.block(node.finalbody, end)
+
+    def match(self, subject: ast.expr, cases: list[ast.match_case], state: State) -> None:
+        """Each case is a path; none may fit."""
+        held = self.ev(subject, state)
+        start = state.copy()
+        for case in cases:
+            path = start.copy()
+            for pattern in ast.walk(case.pattern):
+                if isinstance(pattern, ast.MatchAs) and pattern.name:
+                    path.names[pattern.name] = held if pattern is case.pattern else NOTHING
+            self.block(case.body, path)
+            state.meet(path)
+
+    def inlined(
+        self,
+        file: File,
+        node: Callable_,
+        owner: Class | None,
+        names: dict[str, Values],
+        call: ast.AST,
+        state: State,
+    ) -> Values:
+        """Follow a function with these arguments from where it is called; returns what it returns."""
+        frame = Frame(file, node, owner, call)
+        here, mine = self.here, state.names
+        self.frames[-1].names = mine
+        self.frames.append(frame)
+        state.names = names
+        frame.names = names
+        if isinstance(node, ast.Lambda):
+            frame.values = self.ev(node.body, state)
+        else:
+            self.block(node.body, state)
+            # an exception leaves the caller too, unless it is caught there; then nothing is known of it
+            final = self.ended(frame, state)
+            state.take(final)
+        self.frames.pop()
+        self.here = here
+        state.names = mine
+        return only(Tup((frame.values,))) if frame.yields else frame.values
+
+    def report(self, slot: tuple[Token, str], node: ast.AST, how: str, state: State) -> Token:
+        """Write down a change in the innermost function that has the object: it, or the call that leads there."""
+        depth = self.depth_of(slot[0], state)
+        frame = self.frames[depth]
+        shown = node if depth == len(self.frames) - 1 else self.frames[depth + 1].call
+        assert shown is not None
+        chain = tuple(
+            (outer.file.module.path, call.call.lineno, call.call.col_offset)  # type: ignore[union-attr]
+            for outer, call in zip(self.frames[:depth], self.frames[1 : depth + 1], strict=True)
+        )
+        place: Token = (frame.file.module.path, shown.lineno, shown.col_offset, chain)  # type: ignore[attr-defined]
+        helper = self.frames[depth + 1].node if shown is not node else None
+        self.changes.setdefault(
+            place[:3],
+            Change(
+                file=frame.file,
+                node=shown,
+                function=frame.node,
+                column=self.held[slot],
+                field=slot[1],
+                source=self.sources.get(slot, ""),
+                how=how,
+                helper=getattr(helper, "name", "") if helper is not None else "",
+            ),
+        )
+        if self.guessed.get(slot, True):
+            self.certain.add(place[:3])
+        return place
+
+    def depth_of(self, token: Token, state: State) -> int:
+        """The innermost frame that has the object: the one which could have flagged it."""
+        for depth in range(len(self.frames) - 1, -1, -1):
+            names = state.names if depth == len(self.frames) - 1 else self.frames[depth].names
+            if any(isinstance(one, Inst) and one.token == token for values in names.values() for one in values):
+                return depth
+            if any(_reaches(one, token) for values in names.values() for one in values):
+                return depth
+        return 0
+
+
+def _reaches(value: object, token: Token) -> bool:
+    """Whether `token` is an attribute of an object in `value`, at any distance."""
+    if not isinstance(value, Inst):
+        return False
+    while token and token[0] in ("at", "elem"):
+        token = token[1]  # type: ignore[assignment]
+        if token == value.token:
+            return True
+    return False
+
+
+def _is_list(node: ast.expr, values: Values) -> bool:
+    if isinstance(node, ast.List | ast.ListComp):
+        return True
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("list", "sorted") or any(
+        isinstance(value, Data) for value in values
+    )

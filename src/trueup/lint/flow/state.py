@@ -1,0 +1,187 @@
+"""What is known at one point of a function: variables, columns, and the changes that are not written yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from trueup.lint.flow.values import NOTHING, Token, Values, join, outermost, shares
+
+#: (object, field): one column of one object.
+Slot = tuple[Token, str]
+#: What SQLAlchemy compares with at flush: `CLEAN` (nothing was set), `FLAGGED` (it writes anyway), or a token.
+CLEAN: Final[Token] = ("clean",)
+FLAGGED: Final[Token] = ("flagged",)
+#: Fate of a change on the paths that lead here.
+OPEN, LOST, MAYBE, SAVED = "open", "lost", "maybe", "saved"
+
+_BOTH = {
+    frozenset((OPEN, SAVED)): MAYBE,
+    frozenset((LOST, SAVED)): MAYBE,
+    frozenset((OPEN, LOST)): OPEN,
+}
+
+
+def either(one: str, other: str) -> str:
+    """The fate where two paths meet."""
+    return one if one == other else _BOTH.get(frozenset((one, other)), MAYBE)
+
+
+@dataclass
+class State:
+    """Mutable while a path is followed, copied where paths part.
+
+    `slots` maps a column to the pairs (compared with, current) it may be in; `fates` a change to its fate.
+    """
+
+    names: dict[str, Values] = field(default_factory=dict)
+    attributes: dict[tuple[Token, str], Values] = field(default_factory=dict)
+    slots: dict[Slot, frozenset[tuple[Token, Token]]] = field(default_factory=dict)
+    tracked: dict[Slot, str] = field(default_factory=dict)
+    fates: dict[tuple[Token, Slot], str] = field(default_factory=dict)
+    diverged: frozenset[Token] = frozenset()
+    copies: frozenset[Token] = frozenset()
+    keys: dict[tuple[Token, object], Values] = field(default_factory=dict)
+    pending: frozenset[Token] = frozenset()
+    added: frozenset[Token] = frozenset()
+    loose: frozenset[Token] = frozenset()
+    sessions: dict[Token, str] = field(default_factory=dict)
+    dead: bool = False
+
+    def copy(self) -> State:
+        """A state of its own."""
+        return State(
+            dict(self.names),
+            dict(self.attributes),
+            dict(self.slots),
+            dict(self.tracked),
+            dict(self.fates),
+            self.diverged,
+            self.copies,
+            dict(self.keys),
+            self.pending,
+            self.added,
+            self.loose,
+            dict(self.sessions),
+            self.dead,
+        )
+
+    def take(self, other: State) -> None:
+        """Become `other`."""
+        self.__dict__.update(other.copy().__dict__)
+
+    def meet(self, other: State) -> None:
+        """Become what is known where this path and `other` come together."""
+        if other.dead:
+            return
+        if self.dead:
+            self.take(other)
+            return
+        for mine, theirs in ((self.names, other.names), (self.attributes, other.attributes), (self.keys, other.keys)):
+            for name in theirs:
+                mine[name] = join(mine.get(name, NOTHING), theirs[name])  # type: ignore[index, call-overload]
+        for slot in {*self.slots, *other.slots}:
+            untouched = frozenset({(self._first(slot), ("load", *slot))})
+            self.slots[slot] = self.slots.get(slot, untouched) | other.slots.get(slot, untouched)
+        self.tracked |= other.tracked
+        for change, fate in other.fates.items():
+            self.fates[change] = either(self.fates.get(change, fate), fate)
+        self.diverged |= other.diverged
+        self.copies |= other.copies
+        self.pending &= other.pending
+        self.added |= other.added
+        self.loose |= other.loose
+        self.sessions |= other.sessions
+
+    def _first(self, slot: Slot) -> Token:
+        return FLAGGED if slot[0] in self.pending else CLEAN
+
+    def read(self, slot: Slot, tracked: str = "") -> frozenset[tuple[Token, Token]]:
+        """The pairs of a column, which is read for the first time when there are none."""
+        if slot not in self.slots:
+            self.slots[slot] = frozenset({(self._first(slot), ("load", *slot))})
+        if tracked:
+            self.tracked[slot] = tracked
+        return self.slots[slot]
+
+    def written(self, pair: tuple[Token, Token]) -> bool:
+        """Whether a flush now would write a column in this state."""
+        before, now = pair
+        if before == FLAGGED:
+            return True
+        if before == CLEAN or before == now:
+            return False
+        token = now
+        while token[0] in ("copy", "deepcopy"):
+            if token in self.diverged:
+                return True
+            token = token[2]  # type: ignore[assignment]
+            if token == before:
+                return False
+        return True
+
+    def change(self, token: Token, place_of: Callable[[Slot], Token]) -> None:
+        """`token` was changed in place; `place_of` tells where the change of a column is to be reported."""
+        base, nested = outermost(token)
+        apart = {base} if base[0] in ("copy", "deepcopy") and not (nested and base[0] == "copy") else set()
+        for copy in self.copies:
+            if copy[2] == base and (not nested or copy[0] == "deepcopy"):
+                apart.add(copy)
+        self.diverged |= apart
+        for slot, pairs in list(self.slots.items()):
+            hit = [pair for pair in pairs if (shares(pair[1], base) if nested else pair[1] == base)]
+            if not hit:
+                continue
+            tracked = self.tracked.get(slot, "")
+            if tracked == "nested" or (tracked and not nested):
+                self.flag(slot)
+            elif all(self.written(pair) for pair in hit) or slot[0] in self.loose:
+                self.fates[place_of(slot), slot] = SAVED
+                self.settle(slot)
+            else:
+                self.fates[place_of(slot), slot] = OPEN
+
+    def set(self, slot: Slot, tokens: list[Token]) -> None:
+        """The column was assigned one of `tokens`."""
+        pairs = set()
+        for before, now in self.read(slot):
+            for token in tokens:
+                pairs.add((now if before == CLEAN else before, token))
+        self.slots[slot] = frozenset(sorted(pairs, key=repr)[:16])
+        self.settle(slot)
+
+    def flag(self, slot: Slot) -> None:
+        """The column is written at the next flush whatever it holds."""
+        self.slots[slot] = frozenset((FLAGGED, now) for _, now in self.read(slot))
+        self.settle(slot)
+
+    def settle(self, slot: Slot) -> None:
+        """If the next flush writes the column on every path, the changes made so far are safe."""
+        if all(self.written(pair) for pair in self.slots.get(slot, ())):
+            self.save(slot)
+
+    def save(self, slot: Slot) -> None:
+        """The changes made to the column so far are safe."""
+        for change, fate in self.fates.items():
+            if change[1] == slot and fate != LOST:
+                self.fates[change] = SAVED
+
+    def flush(self, *, commit: bool) -> None:
+        """What is set and flagged is written; after a commit, what is not is gone."""
+        self.pending -= self.added
+        self.slots = {
+            slot: pairs
+            if slot[0] in self.pending
+            else frozenset({(CLEAN, ("load", *slot))} if commit else {(CLEAN, now) for _, now in pairs})
+            for slot, pairs in self.slots.items()
+        }
+        if commit:
+            for change, fate in self.fates.items():
+                if fate == OPEN:
+                    self.fates[change] = LOST
+
+    def forget(self) -> None:
+        """A rollback: what was changed is meant to be gone."""
+        self.fates = {change: fate for change, fate in self.fates.items() if fate == LOST}
+        self.slots = {}

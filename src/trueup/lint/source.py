@@ -1,0 +1,156 @@
+"""One Python file: its text, its tree, and what a name in it stands for."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Unreadable(Exception):
+    """The file is no Python that this interpreter can read; the message says why, in one line."""
+
+
+def parse(data: bytes) -> ast.Module:
+    """The tree of a file. Raises `Unreadable`."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in somebody's string is not our business
+            return ast.parse(data)
+    except SyntaxError as error:
+        raise Unreadable(f"line {error.lineno or 1}: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise Unreadable(f"line 1: {error or type(error).__name__}") from None
+
+
+class Module:
+    """A file as the rules see it.
+
+    `path` is what the user calls it; `parts` are the pieces of its dotted name from the root of the project.
+    """
+
+    def __init__(self, path: str, data: bytes, parts: tuple[str, ...] = ()) -> None:
+        self.path = path
+        self.data = data
+        self.parts = parts or (Path(path).stem,)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        """The syntax tree. Raises `Unreadable`."""
+        return parse(self.data)
+
+    @cached_property
+    def lines(self) -> list[bytes]:
+        """The lines, without their ends."""
+        # a form feed ends no line for the parser, but does for bytes.splitlines
+        return self.data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the tree, outer ones first: walked once for all rules."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def imports(self) -> dict[str, str]:
+        """Local name to dotted origin, of every import anywhere in the file."""
+        return dict(self._imports())
+
+    @cached_property
+    def stars(self) -> tuple[str, ...]:
+        """Modules of `from x import *`."""
+        return tuple(
+            self.absolute(node.module, node.level)
+            for node in self.nodes
+            if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
+        )
+
+    @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """Node to the node around it."""
+        return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+
+    def absolute(self, name: str | None, level: int) -> str:
+        """The dotted name of a module that an import statement names, relative or not."""
+        if not level:
+            return name or ""
+        package = self.parts[: len(self.parts) - level] if Path(self.path).stem != "__init__" else (
+            self.parts[: len(self.parts) - level + 1]
+        )
+        return ".".join((*package, *([name] if name else [])))
+
+    def _imports(self) -> Iterator[tuple[str, str]]:
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
+            elif isinstance(node, ast.ImportFrom):
+                origin = self.absolute(node.module, node.level)
+                for alias in node.names:
+                    if alias.name != "*":
+                        yield alias.asname or alias.name, f"{origin}.{alias.name}".lstrip(".")
+
+    def origin(self, node: ast.expr) -> str:
+        """The dotted name an expression stands for, its first part followed through the imports; empty if it is none."""
+        name = dotted(node)
+        head, _, rest = name.partition(".")
+        head = self.imports.get(head, head)
+        return f"{head}.{rest}" if rest else head
+
+    def segment(self, node: ast.AST) -> str:
+        """The source of a node, its lines joined as they are."""
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1  # type: ignore[attr-defined]
+        start, end = node.col_offset, node.end_col_offset or 0  # type: ignore[attr-defined]
+        if first == last:
+            return self.lines[first][start:end].decode("utf-8", "replace")
+        middle = self.lines[first + 1 : last]
+        return b"\n".join([self.lines[first][start:], *middle, self.lines[last][:end]]).decode("utf-8", "replace")
+
+    def line(self, number: int) -> str:
+        """A line, counted from 1; empty past the end."""
+        return self.lines[number - 1].decode("utf-8", "replace") if 0 < number <= len(self.lines) else ""
+
+    def functions(self) -> Iterator[tuple[Function, ast.ClassDef | None]]:
+        """Each function with the class it is a method of."""
+        for node in self.nodes:
+            if isinstance(node, Function):
+                around = self.parents.get(node)
+                yield node, around if isinstance(around, ast.ClassDef) else None
+
+
+def dotted(node: ast.AST | None) -> str:
+    """`a.b.c` of a name or a chain of attributes; empty for anything else."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return ""
+    return ".".join([node.id, *reversed(parts)])
+
+
+def last(node: ast.AST | None) -> str:
+    """The last word of a name, an attribute or of what a call calls."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def keyword(call: ast.Call, name: str) -> ast.expr | None:
+    """The value of a keyword argument."""
+    return next((item.value for item in call.keywords if item.arg == name), None)
+
+
+def own_nodes(function: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a function's body without those of functions and classes inside it."""
+    waiting = list(ast.iter_child_nodes(function))
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, Function | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
