@@ -21,6 +21,7 @@ COMMANDS = {
     "scan": ("scan", "find the rows that break a check; changes nothing"),
     "explain": ("explain", "where the broken rows of a check come from, and what they share"),
     "compare": ("compare", "two scans of two environments, side by side"),
+    "lint": ("lint", "find the code that breaks data; reads source only"),
     "sql": ("scan", "print the statements, for an SQL console"),
     "backup": ("backup", "back up, restore into a scratch database, and compare"),
     "plan": ("plan", "write down each change that would mend them"),

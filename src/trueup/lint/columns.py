@@ -98,9 +98,11 @@ class Columns:
         names: set[str] = set()
         for cls in self.project.all_classes():
             own = self.own(cls)
-            names |= {
-                name for name in {*cls.facts.values, *cls.facts.notes, *cls.facts.made} if name not in own
-            } if not self.is_model(cls) else set()
+            names |= (
+                {name for name in {*cls.facts.values, *cls.facts.notes, *cls.facts.made} if name not in own}
+                if not self.is_model(cls)
+                else set()
+            )
         return names
 
     def column(self, cls: Class, name: str) -> Column | None:
@@ -132,7 +134,8 @@ class Columns:
             if any(last(_expression(source)) in _COLUMN | _RELATION for source in one.facts.values.values()):
                 return True
         return self.is_django(cls) or any(
-            name.rpartition(".")[2] in ("DeclarativeBase", "SQLModel") or name.endswith((".Model", "declarative_base()"))
+            name.rpartition(".")[2] in ("DeclarativeBase", "SQLModel")
+            or name.endswith((".Model", "declarative_base()"))
             for name in self.project.outside(cls)
         )
 
@@ -140,7 +143,7 @@ class Columns:
         """Whether the class is a model of Django."""
         return any(
             name in ("django.db.models.Model", "models.Model", "django.contrib.auth.models.AbstractUser")
-            or name.startswith("django.contrib.") and "Abstract" in name
+            or (name.startswith("django.contrib.") and "Abstract" in name)
             for name in self.project.outside(cls)
         )
 
@@ -248,7 +251,7 @@ class Columns:
     def _any(self, file: File, node: ast.expr) -> Holds | None:
         return self._call(file, node) if isinstance(node, ast.Call) else self.type_of(file, node)
 
-    def _call(self, file: File, call: ast.Call) -> Holds | None:
+    def _call(self, file: File, call: ast.Call) -> Holds | None:  # noqa: C901 - one case a way to write a column
         """What a call that makes a column holds; None when it makes none, or one whose type is not told."""
         name = last(call)
         if name in _COLUMN:

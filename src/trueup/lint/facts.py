@@ -62,7 +62,9 @@ class Facts:
     def from_plain(cls, data: dict[str, Any]) -> Facts:
         """From `plain`."""
         classes = {
-            name: ClassFacts(**{**kept, "methods": {key: FunctionFacts(**made) for key, made in kept["methods"].items()}})
+            name: ClassFacts(
+                **{**kept, "methods": {key: FunctionFacts(**made) for key, made in kept["methods"].items()}}
+            )
             for name, kept in data["classes"].items()
         }
         functions = {name: FunctionFacts(**kept) for name, kept in data["functions"].items()}
@@ -110,7 +112,8 @@ def _bodies(node: ast.If | ast.Try | ast.With) -> list[list[ast.stmt]]:
 
 
 def _function(module: Module, node: Function) -> FunctionFacts:
-    returned, calls = [], set()
+    returned: list[str] = []
+    calls: set[str] = set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Call):
             calls.add(inner.func.attr if isinstance(inner.func, ast.Attribute) else dotted(inner.func))

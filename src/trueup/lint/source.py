@@ -24,7 +24,7 @@ def parse(data: bytes) -> ast.Module:
     except SyntaxError as error:
         raise Unreadable(f"line {error.lineno or 1}: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise Unreadable(f"line 1: {error or type(error).__name__}") from None
+        raise Unreadable(f"line 1: {str(error) or type(error).__name__}") from None
 
 
 class Module:
@@ -77,10 +77,17 @@ class Module:
         """The dotted name of a module that an import statement names, relative or not."""
         if not level:
             return name or ""
-        package = self.parts[: len(self.parts) - level] if Path(self.path).stem != "__init__" else (
-            self.parts[: len(self.parts) - level + 1]
+        package = (
+            self.parts[: len(self.parts) - level]
+            if Path(self.path).stem != "__init__"
+            else (self.parts[: len(self.parts) - level + 1])
         )
         return ".".join((*package, *([name] if name else [])))
+
+    def forget(self) -> None:
+        """Let go of the tree: thousands of them do not fit into memory."""
+        for name in ("tree", "nodes", "parents", "lines"):
+            self.__dict__.pop(name, None)
 
     def _imports(self) -> Iterator[tuple[str, str]]:
         for node in self.nodes:
@@ -94,7 +101,7 @@ class Module:
                         yield alias.asname or alias.name, f"{origin}.{alias.name}".lstrip(".")
 
     def origin(self, node: ast.expr) -> str:
-        """The dotted name an expression stands for, its first part followed through the imports; empty if it is none."""
+        """The dotted name an expression stands for, the first part followed through imports; empty if none."""
         name = dotted(node)
         head, _, rest = name.partition(".")
         head = self.imports.get(head, head)
@@ -102,8 +109,9 @@ class Module:
 
     def segment(self, node: ast.AST) -> str:
         """The source of a node, its lines joined as they are."""
-        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1  # type: ignore[attr-defined]
-        start, end = node.col_offset, node.end_col_offset or 0  # type: ignore[attr-defined]
+        assert isinstance(node, ast.expr | ast.stmt)
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        start, end = node.col_offset, node.end_col_offset or 0
         if first == last:
             return self.lines[first][start:end].decode("utf-8", "replace")
         middle = self.lines[first + 1 : last]

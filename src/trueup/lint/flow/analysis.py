@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from trueup.lint.columns import Columns
 from trueup.lint.flow.follow import Change, Follow
@@ -21,7 +22,7 @@ _ROUNDS = 2
 
 @dataclass(frozen=True)
 class Lost:
-    """A change that is not written, at a place; `sure` is False where a path, or a guess about the object, may save it."""
+    """A change that is not written, at a place; not `sure` where a path, or a guess about the object, may save it."""
 
     change: Change
     node: ast.AST
@@ -107,7 +108,7 @@ class Analysis:
                 # some caller flags it, so it is the other callers that forget to
                 if not own or own & {OPEN, LOST}:
                     for chain in open_:
-                        path, line, column = chain[-1]  # type: ignore[misc]
+                        path, line, column = cast("tuple[str, int, int]", chain[-1])
                         file = self.project.files[path]
                         node = ast.Pass(lineno=line, col_offset=column, end_lineno=line, end_col_offset=column)
                         yield Lost(change, node, file, certain)

@@ -27,20 +27,11 @@ from trueup.lint.flow.values import (
     join,
     only,
 )
+from trueup.lint.flow.words import COPIES, MUTATORS, ONE, TAKES
 from trueup.lint.project import Class, File
 from trueup.lint.source import Function, dotted
 
-MUTATORS = frozenset(
-    "update setdefault pop popitem clear append extend insert remove sort reverse add discard move_to_end __setitem__ "
-    "__delitem__ appendleft extendleft difference_update intersection_update symmetric_difference_update".split()
-)
-_ONE = frozenset(
-    "first one one_or_none get get_one scalar scalar_one scalar_one_or_none get_or_404 first_or_404 one_or_404 fetchone "
-    "get_or_abort first_or_none one_or_create earliest latest last".split()
-)
-_COPIES = {"dict", "list", "set", "OrderedDict", "collections.OrderedDict", "copy.copy", "defaultdict", "sorted", "tuple"}
 _SHALLOW = re.compile(r"(^|\.)copy$")
-_TAKES = frozenset("shuffle heappush heappop heapify insort insort_left insort_right".split())
 _SETTLES = re.compile(r"flag_|_flag|dirty|modified|mark_.*(json|chang)|touch_json")
 _STORES = re.compile(r"^_?(save|update|store|persist|write|set|upsert|put|patch)(_|$)")
 _FINDS = re.compile(r"^(get|find|first|create|fetch|load|by|lookup|one|find_by|filter)(_|$)")
@@ -96,7 +87,7 @@ class Calls(Objects):
 
     # plain Python
 
-    def _builtin(self, name: str, origin: str, node: ast.Call, args: list[Values], state: State) -> Values | None:  # noqa: C901, PLR0911, PLR0912
+    def _builtin(self, name: str, origin: str, node: ast.Call, args: list[Values], state: State) -> Values | None:  # noqa: C901
         first = args[0] if args else NOTHING
         if origin.endswith("flag_modified") and len(args) >= 2:
             self._flag(args[0], self.constant(args[1]) or _named_column(node.args[1]), state)
@@ -116,13 +107,17 @@ class Calls(Objects):
             inner = node.args[0]
             if self.file.module.origin(inner.func).endswith("dumps") and inner.args:
                 return self.copied(self.ev(inner.args[0], state), node, state, "deepcopy")
-        if (origin in _COPIES or _SHALLOW.search(origin)) and not isinstance(node.func, ast.Attribute) or origin == "copy.copy":
+        if (
+            (origin in COPIES or _SHALLOW.search(origin)) and not isinstance(node.func, ast.Attribute)
+        ) or origin == "copy.copy":
             if not args:
                 return self.made(node, state, node.keywords)
             return self.copied(first, node, state, "copy", differs=bool(node.keywords) or name == "sorted")
         if name in ("cast", "typing.cast") and len(args) == 2:
-            return args[1] if any(isinstance(value, Data) for value in args[1]) else (
-                self.annotated(self.file, node.args[0], self.place(node)) or args[1]
+            return (
+                args[1]
+                if any(isinstance(value, Data) for value in args[1])
+                else (self.annotated(self.file, node.args[0], self.place(node)) or args[1])
             )
         if name in ("next", "iter", "reversed", "enumerate", "zip", "filter", "list", "tuple") and first:
             if name == "next":
@@ -132,7 +127,7 @@ class Calls(Objects):
             if name == "zip":
                 return only(Tup((only(Tup(tuple(self.elements(arg, node, state) for arg in args))),)))
             return args[-1] if name == "filter" else first
-        if name in _TAKES and args:
+        if name in TAKES and args:
             self.changed(first, node, state, name)
             return NOTHING
         if name == "super":
@@ -246,7 +241,7 @@ class Calls(Objects):
                     if slot[0] == value.token and not any(isinstance(one, Data) for one in args[2]):
                         state.save(slot)
 
-    def _orm(  # noqa: C901, PLR0911, PLR0912 - one case a word of SQLAlchemy
+    def _orm(  # noqa: C901 - one case a word of SQLAlchemy
         self, name: str, node: ast.Call, receiver: Values, args: list[Values], keywords: dict[str, Values], state: State
     ) -> Values | None:
         assert isinstance(node.func, ast.Attribute)
@@ -257,7 +252,10 @@ class Calls(Objects):
         classes = [value.cls for arg in args for value in arg if isinstance(value, ClassRef)]
         if any(isinstance(value, Data) for value in receiver):
             return None
-        if any(isinstance(value, Inst) and value.cls is not None and self.project.method(value.cls, name) for value in receiver):
+        if any(
+            isinstance(value, Inst) and value.cls is not None and self.project.method(value.cls, name)
+            for value in receiver
+        ):
             return None
         match name:
             case "commit":
@@ -307,13 +305,18 @@ class Calls(Objects):
             case _:
                 pass
         if rows is not None:
-            if name in _ONE:
+            if name in ONE:
                 return self.one((rows.token, self.place(node)), rows.classes, state, "got", _session(node.func))
             if name in ("join", "outerjoin"):
                 return only(rows)
             return only(rows)
         cls = next((value.cls for value in receiver if isinstance(value, ClassRef)), None)
-        if cls is not None and self.columns.is_model(cls) and self.project.method(cls, name) is None and _FINDS.match(name):
+        if (
+            cls is not None
+            and self.columns.is_model(cls)
+            and self.project.method(cls, name) is None
+            and _FINDS.match(name)
+        ):
             return self.one(self.place(node), (cls,), state, "got", "")
         return None
 
@@ -334,7 +337,7 @@ class Calls(Objects):
                         state.save(slot)
 
     def _updated(self, node: ast.Call, state: State) -> None:
-        """`update(User).values(settings=...)`, `.update({User.settings: ...})`: the column is written by a statement."""
+        """`update(User).values(settings=...)`, `.update({User.settings: ...})`: a statement writes the column."""
         fields = {item.arg for item in node.keywords if item.arg}
         for arg in [*node.args, *(item.value for item in node.keywords)]:
             if isinstance(arg, ast.Dict):
@@ -346,7 +349,7 @@ class Calls(Objects):
 
     # functions
 
-    def _function(
+    def _function(  # noqa: C901 - one case a kind of function
         self,
         func: Values,
         node: ast.Call,
@@ -413,7 +416,9 @@ class Calls(Objects):
         fields = {arg for arg in keywords if arg != "**"}
         for arg in [*node.args, *(item.value for item in node.keywords)]:
             if isinstance(arg, ast.Dict):
-                fields |= {key.value for key in arg.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)}
+                fields |= {
+                    key.value for key in arg.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)
+                }
         stores = _STORES.match(name) is not None
         for slot, pairs in list(state.slots.items()):
             given = any(
@@ -426,7 +431,9 @@ class Calls(Objects):
         hint = re.sub(r"^(get|find|fetch|load|create|make|require|first|lookup|_)+_?", "", name)
         return only(Inst(("call", self.place(node)), None, hint))
 
-    def called(self, func: FuncRef, args: list[Values], keywords: dict[str, Values], call: ast.AST, state: State) -> Values:
+    def called(
+        self, func: FuncRef, args: list[Values], keywords: dict[str, Values], call: ast.AST, state: State
+    ) -> Values:
         """Follow a function of the project into its body, unless that is too far or it is already followed."""
         node = self.project.function(func.func)
         token: Token = ("call", self.place(call))
@@ -499,4 +506,3 @@ def _session(node: ast.expr) -> str:
             return dotted(node.value)
         node = node.func if isinstance(node, ast.Call) else node.value
     return ""
-

@@ -28,7 +28,7 @@ from trueup.lint.source import dotted
 class Evaluate(Calls):
     """What an expression may stand for at one point."""
 
-    def ev(self, node: ast.expr | None, state: State) -> Values:  # noqa: C901, PLR0911, PLR0912 - one case a kind of expression
+    def ev(self, node: ast.expr | None, state: State) -> Values:  # noqa: C901 - one case a kind of expression
         """What an expression may stand for; what it does on the way is done."""
         match node:
             case None:
@@ -78,7 +78,9 @@ class Evaluate(Calls):
                 frame = self.frames[-1]
                 frame.yields = True
                 held = self.ev(value, state) if value is not None else NOTHING
-                frame.values = join(frame.values, held if isinstance(node, ast.Yield) else self.elements(held, node, state))
+                frame.values = join(
+                    frame.values, held if isinstance(node, ast.Yield) else self.elements(held, node, state)
+                )
                 return NOTHING
             case ast.Compare(left=left, comparators=others):
                 for part in (left, *others):
@@ -95,10 +97,7 @@ class Evaluate(Calls):
 
     def entered(self, values: Values, node: ast.expr) -> Values:
         """What `with ... as` gives: what a context manager yields, else the object itself."""
-        found: list[Values] = []
-        for value in values:
-            found.append(join(*value.items) if isinstance(value, Tup) and value.items else only(value))
-        return join(*found) if found else NOTHING
+        return join(*(join(*one.items) if isinstance(one, Tup) and one.items else only(one) for one in values))
 
     def _subscript(self, held: Values, key: ast.expr, node: ast.Subscript, state: State) -> Values:
         if not isinstance(key, ast.Slice):
@@ -121,7 +120,9 @@ class Evaluate(Calls):
                     found.append(only(value))
                 case Inst(token=token, hint=hint):
                     text = key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else ""
-                    found.append(only(Inst(("at", token, f"[{ast.unparse(key)}]"), None, text or hint.removesuffix("s"))))
+                    found.append(
+                        only(Inst(("at", token, f"[{ast.unparse(key)}]"), None, text or hint.removesuffix("s")))
+                    )
                 case ClassRef():
                     found.append(only(value))
                 case _ if isinstance(key, ast.Slice):
@@ -161,7 +162,9 @@ class Evaluate(Calls):
             return only(Tup(tuple(held)))
         return self.made(node, state)
 
-    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, state: State) -> Values:
+    def _comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, state: State
+    ) -> Values:
         saved = dict(state.names)
         source: Values = NOTHING
         for generator in node.generators:
@@ -181,7 +184,10 @@ class Evaluate(Calls):
         if base:
             part = node.value if isinstance(node, ast.DictComp) else node.elt
             plain = isinstance(part, ast.Name) and not first.ifs and len(node.generators) == 1
-            if plain or (isinstance(part, ast.Name) and part.id in {n.id for n in ast.walk(first.target) if isinstance(n, ast.Name)}):
+            if plain or (
+                isinstance(part, ast.Name)
+                and part.id in {n.id for n in ast.walk(first.target) if isinstance(n, ast.Name)}
+            ):
                 return self.copied(base, node, state, "copy", differs=not plain)
             return self.made(node, state)
         if any(isinstance(value, Inst | Tup) for value in result):

@@ -92,7 +92,7 @@ class Follow(Evaluate):
                 return
             self.statement(statement, state)
 
-    def statement(self, node: ast.stmt, state: State) -> None:  # noqa: C901, PLR0912 - one case a kind of statement
+    def statement(self, node: ast.stmt, state: State) -> None:  # noqa: C901 - one case a kind of statement
         """Follow one statement."""
         self.here = node
         match node:
@@ -171,7 +171,7 @@ class Follow(Evaluate):
             return
         if in_place:
             self.changed(held, node, state, "|=" if isinstance(node.op, ast.BitOr) else "+=")
-        elif isinstance(target, ast.Name | ast.Attribute) and isinstance(node.value, ast.Constant):
+        elif isinstance(node.value, ast.Constant):
             self.assign(target, NOTHING, state, node.value)
 
     def loop(self, node: ast.For | ast.AsyncFor | ast.While, state: State) -> None:
@@ -341,6 +341,6 @@ def _reaches(value: object, token: Token) -> bool:
 def _is_list(node: ast.expr, values: Values) -> bool:
     if isinstance(node, ast.List | ast.ListComp):
         return True
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("list", "sorted") or any(
-        isinstance(value, Data) for value in values
-    )
+    return (
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("list", "sorted")
+    ) or any(isinstance(value, Data) for value in values)

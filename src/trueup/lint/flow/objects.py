@@ -26,26 +26,12 @@ from trueup.lint.flow.values import (
     join,
     only,
 )
+from trueup.lint.flow.words import ANY_ROW, COMMON, MANY, PLAIN
 from trueup.lint.project import Class, File, Func, Given, Meaning, Project
 from trueup.lint.source import Function, dotted, last
 
 if TYPE_CHECKING:
     from trueup.lint.flow.follow import Frame
-
-#: Attribute names that every second class has: alone they say nothing about whose they are.
-COMMON = set(
-    "data config configuration settings meta metadata extra extras options params parameters payload attributes attrs "
-    "values items tags content context state info details properties props kwargs args headers json body result results "
-    "fields preferences prefs labels permissions roles errors messages history log logs cache scores document value "
-    "response request features flags variables environment env inputs outputs output input spec schema rules name".split()
-)
-#: Names that are given to a row of any kind.
-_ANY_ROW = {"obj", "instance", "row", "record", "entity", "model", "orm", "existing", "fetched"}
-_MANY = {
-    *("list", "List", "set", "Set", "Sequence", "Iterable", "Iterator", "Collection", "tuple", "Tuple", "frozenset"),
-    *("Generator", "AsyncGenerator", "AsyncIterator", "ScalarResult", "Result", "Query", "Page", "AsyncIterable"),
-}
-_PLAIN = {"dict", "Dict", "Mapping", "MutableMapping", "list", "List", "set", "str", "int", "float", "bool", "bytes", "UUID"}
 
 
 def words(name: str) -> set[str]:
@@ -83,7 +69,9 @@ class Objects:
         )
         return (self.file.module.path, getattr(node, "lineno", 0), getattr(node, "col_offset", 0), calls, *more)
 
-    def called(self, func: FuncRef, args: list[Values], keywords: dict[str, Values], call: ast.AST, state: State) -> Values:
+    def called(
+        self, func: FuncRef, args: list[Values], keywords: dict[str, Values], call: ast.AST, state: State
+    ) -> Values:
         """Follow a call of a function of the project."""
         raise NotImplementedError(type(self))
 
@@ -141,7 +129,9 @@ class Objects:
             return only(Data(("new", "given", *token)))
         if word == "foreign":
             return only(Foreign(hint))
-        return join(*(only(Inst((*token, cls.facts.name) if len(classes) > 1 else token, cls, hint)) for cls in classes))
+        return join(
+            *(only(Inst((*token, cls.facts.name) if len(classes) > 1 else token, cls, hint)) for cls in classes)
+        )
 
     def _kind(self, file: File, note: str) -> tuple[str, tuple[Class, ...]] | None:
         try:
@@ -167,7 +157,7 @@ class Objects:
             if word in ("Type", "type"):
                 kind = self._kind_of(file, inner[0], depth + 1)
                 return ("class", kind[1]) if kind and kind[0] == "one" else None
-            if word in _MANY:
+            if word in MANY:
                 kinds = [self._kind_of(file, one, depth + 1) for one in inner]
                 found = [kind[1][0] for kind in kinds if kind and kind[0] == "one"]
                 if word in ("tuple", "Tuple") and len(found) == len(inner) and len(inner) > 1:
@@ -192,7 +182,7 @@ class Objects:
                 return self._kind_of(meaning.file, ast.parse(meaning.source, mode="eval").body, depth + 1)
             except SyntaxError:
                 return None
-        if name in _PLAIN:
+        if name in PLAIN:
             return ("data", ()) if name.lower() in ("dict", "list", "mapping", "mutablemapping") else ("foreign", ())
         if isinstance(meaning, str):
             return None if meaning.startswith("typing") else ("foreign", ())
@@ -287,7 +277,9 @@ class Objects:
         return only(Outside(f"{name}.{attr}"))
 
     def _names_a_model(self, attr: str) -> bool:
-        return any(words(attr) & words(column.cls.name) for columns in self.columns.by_name.values() for column in columns)
+        return any(
+            words(attr) & words(column.cls.name) for columns in self.columns.by_name.values() for column in columns
+        )
 
     def _known(self, value: Inst, cls: Class, node: ast.Attribute, state: State) -> Values:
         attr = node.attr
@@ -303,7 +295,10 @@ class Objects:
         method = self.project.method(cls, attr)
         if method is not None:
             func = FuncRef(method, value)
-            if any(one.rpartition(".")[2] in ("property", "cached_property", "hybrid_property") for one in method.facts.decorators):
+            if any(
+                one.rpartition(".")[2] in ("property", "cached_property", "hybrid_property")
+                for one in method.facts.decorators
+            ):
                 return self.called(func, [], {}, node, state) or only(Foreign(attr))
             return only(func)
         for one in self.project.mro(cls):
@@ -328,12 +323,14 @@ class Objects:
         for one in candidates:
             if self._fits(hint, one.cls):
                 return one, True
-        if re.search(r"form|schema|request|req$|resp|payload|dto|_in$|_out$|config|settings|self|args", value.hint.lower()):
+        if re.search(
+            r"form|schema|request|req$|resp|payload|dto|_in$|_out$|config|settings|self|args", value.hint.lower()
+        ):
             return None, False
         # the least watchful of them: what one of them loses may be lost
         column = min(candidates, key=lambda one: len(one.tracked))
         telling = attr not in COMMON and attr not in self.columns.other_attributes and len(attr) > 3
-        if hint & _ANY_ROW:
+        if hint & ANY_ROW:
             return column, attr not in self.columns.other_attributes
         return column, telling
 

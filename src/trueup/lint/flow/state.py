@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from trueup.lint.flow.values import NOTHING, Token, Values, join, outermost, shares
 
@@ -78,9 +78,9 @@ class State:
         if self.dead:
             self.take(other)
             return
-        for mine, theirs in ((self.names, other.names), (self.attributes, other.attributes), (self.keys, other.keys)):
-            for name in theirs:
-                mine[name] = join(mine.get(name, NOTHING), theirs[name])  # type: ignore[index, call-overload]
+        _join_all(self.names, other.names)
+        _join_all(self.attributes, other.attributes)
+        _join_all(self.keys, other.keys)
         for slot in {*self.slots, *other.slots}:
             untouched = frozenset({(self._first(slot), ("load", *slot))})
             self.slots[slot] = self.slots.get(slot, untouched) | other.slots.get(slot, untouched)
@@ -110,7 +110,7 @@ class State:
         before, now = pair
         if before == FLAGGED:
             return True
-        if before == CLEAN or before == now:
+        if before in (CLEAN, now):
             return False
         token = now
         while token[0] in ("copy", "deepcopy"):
@@ -185,3 +185,11 @@ class State:
         """A rollback: what was changed is meant to be gone."""
         self.fates = {change: fate for change, fate in self.fates.items() if fate == LOST}
         self.slots = {}
+
+
+_Key = TypeVar("_Key")
+
+
+def _join_all(mine: dict[_Key, Values], theirs: dict[_Key, Values]) -> None:
+    for name, values in theirs.items():
+        mine[name] = join(mine.get(name, NOTHING), values)

@@ -1,0 +1,108 @@
+"""What a rule is: one file in `rules/`, its page is its docstring, its examples run as tests."""
+
+from __future__ import annotations
+
+import ast
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from textwrap import dedent
+from typing import ClassVar, Literal
+
+from trueup import discovery
+from trueup.errors import UsageError
+from trueup.findings import Finding, Severity, Source
+from trueup.lint.columns import Columns
+from trueup.lint.flow.analysis import Analysis, Lost
+from trueup.lint.project import File, Project
+
+#: A file without any of these has no model, and nothing in it makes a name mean a column.
+MODELS = re.compile(
+    rb"Column\(|Mapped\[|mapped_column|JSONField|SQLModel|relationship\(|models\.Model|\.Model\)|__tablename__"
+    rb"|TypeDecorator|as_mutable|associate_with|BaseModel|declarative|Table\(|JSONB?\b"
+)
+
+
+class Index:
+    """What the rules know of the whole project; each part is made when a rule first asks for it."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The columns of all models."""
+        for file in self.project.files.values():
+            if MODELS.search(file.module.data):
+                _ = file.facts
+        return Columns(self.project)
+
+    @cached_property
+    def lost(self) -> dict[str, list[Lost]]:
+        """Changes inside JSON values that are never written, by the path of the file."""
+        found: dict[str, list[Lost]] = {}
+        if any(
+            b"sqlalchemy" in file.module.data or b"sqlmodel" in file.module.data for file in self.project.files.values()
+        ):
+            for lost in Analysis(self.project, self.columns).run():
+                found.setdefault(lost.file.module.path, []).append(lost)
+        return found
+
+
+class Rule(ABC):
+    """Finds one kind of mistake. The subclass's docstring is its page: what, why, a Bad and a Good example."""
+
+    name: ClassVar[str]
+    severity: ClassVar[Severity] = "medium"
+    #: Whether it runs unless it is asked for by name.
+    default: ClassVar[bool] = True
+    #: A file that holds none of these is not read; empty reads every file.
+    needles: ClassVar[tuple[bytes, ...]] = ()
+    #: `file`: a finding depends on nothing but its own file.
+    scope: ClassVar[Literal["file", "project"]] = "file"
+
+    def wants(self, data: bytes) -> bool:
+        """Whether a file may hold what the rule looks for."""
+        return not self.needles or any(needle in data for needle in self.needles)
+
+    @abstractmethod
+    def check(self, file: File, index: Index) -> Iterable[Finding]:
+        """The findings in one file. Raises `Unreadable`."""
+
+    def finding(self, file: File, node: ast.AST, message: str, hint: str = "", **evidence: object) -> Finding:
+        """A finding at a node."""
+        where = Source(file.module.path, getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1)
+        return Finding(self.name, where, message, self.severity, evidence, hint)
+
+
+def page(rule: type[Rule]) -> str:
+    """The page of a rule, as Markdown."""
+    text = (rule.__doc__ or "").strip()
+    head, _, rest = text.partition("\n")
+    off = "" if rule.default else "\n\nOff unless it is selected by name."
+    return f"# {rule.name}\n\n{head}{off}\n{dedent(rest).rstrip()}\n"
+
+
+def examples(rule: type[Rule], word: str) -> Iterator[str]:
+    """The Python of the blocks that follow `**Bad**` or `**Good**` in the page of a rule."""
+    for match in re.finditer(rf"\*\*{word}[^\n]*\n+```python\n(.*?)```", page(rule), re.DOTALL):
+        yield match[1]
+
+
+def load(name: str) -> type[Rule]:
+    """A rule by its name. Raises `UsageError` that lists the rules."""
+    known = discovery.names("lint.rules")
+    if name not in known:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, known, 1)
+        raise UsageError(
+            f"there is no rule {name!r}; " + (f"did you mean {near[0]!r}?" if near else f"there is {', '.join(known)}")
+        )
+    return discovery.load("lint.rules", name, Rule)
+
+
+def every() -> list[type[Rule]]:
+    """All rules, by name."""
+    return [load(name) for name in discovery.names("lint.rules")]

@@ -1,0 +1,1 @@
+"""One file a rule, named after the mistake; underscores read as hyphens."""

@@ -1,0 +1,220 @@
+"""Runs rules over files: a file is read once, parsed only when a rule may find something in it, and in parallel."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from trueup.errors import UsageError
+from trueup.findings import Finding, Source
+from trueup.lint import settings as options
+from trueup.lint.cache import Cache
+from trueup.lint.project import Project
+from trueup.lint.results import Report
+from trueup.lint.rule import Index, Rule
+from trueup.lint.settings import Settings
+from trueup.lint.source import Module, Unreadable
+from trueup.lint.suppress import marks, read_baseline, sift
+
+#: Below this many bytes of source another process costs more than it saves.
+_PARALLEL = 2_000_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to look at: `paths` are reported on, everything under `root` may be imported by them."""
+
+    paths: tuple[Path, ...]
+    root: Path
+    settings: Settings
+    rules: tuple[Rule, ...]
+    use_cache: bool = True
+    baseline: Path | None = None
+
+
+def job(
+    paths: Sequence[str],
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    use_cache: bool = True,
+    baseline: str | None = None,
+) -> Job:
+    """Read the settings of the project of the paths; what is given here goes before them. Raises `UsageError`."""
+    places = tuple(Path(path) for path in paths)
+    for place in places:
+        if not place.exists():
+            raise UsageError(f"there is no file or folder {str(place)!r}")
+    root = options.root_of(places)
+    found = options.read(root)
+    if select:
+        found = Settings(tuple(select), (), (), found.exclude, found.per_file_ignores, found.baseline)
+    if ignore:
+        found = Settings(**{**vars(found), "ignore": (*found.ignore, *ignore)})
+    path = Path(baseline) if baseline is not None else root / found.baseline if found.baseline else None
+    return Job(places, root, found, tuple(found.rules()), use_cache, path)
+
+
+def lint(todo: Job) -> Report:
+    """Look at the files and return what is found. Nothing of the project is imported or run."""
+    modules, chosen = _modules(todo)
+    cache = Cache(todo.root if todo.use_cache else None)
+    question = _question(todo, modules, chosen)
+    known = cache.answer(question) if todo.use_cache else None
+    if known is None:
+        known = _look(todo, modules, chosen, cache)
+        if todo.use_cache:
+            cache.keep(question, known)
+    return _report(todo, known)
+
+
+def _modules(todo: Job) -> tuple[dict[str, Module], list[str]]:
+    """Every file of the project by its shown path, and those to report on."""
+    root, exclude = todo.root, todo.settings.exclude
+    inside: dict[Path, str] = {}
+    chosen = []
+    for place in todo.paths:
+        for path in options.python_files(place, exclude, root if place.is_dir() else None):
+            real = Path(os.path.abspath(path))  # noqa: PTH100 - a link keeps its own name
+            if real not in inside:
+                inside[real] = _shown(real)
+                chosen.append(inside[real])
+    if any(rule.scope == "project" for rule in todo.rules):
+        for path in options.python_files(root, exclude):
+            real = Path(os.path.abspath(path))  # noqa: PTH100 - a link keeps its own name
+            inside.setdefault(real, _shown(real))
+    modules = {}
+    for real, shown in inside.items():
+        try:
+            data = real.read_bytes()
+        except OSError as error:
+            raise UsageError(f"cannot read {shown!r}: {error.strerror}") from None
+        relative = real.relative_to(root) if real.is_relative_to(root) else real
+        parts = relative.with_suffix("").parts
+        modules[shown] = Module(shown, data, parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+    return modules, chosen
+
+
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
+
+
+def _question(todo: Job, modules: dict[str, Module], chosen: list[str]) -> str:
+    state = hashlib.blake2b(digest_size=16)
+    state.update(repr([rule.name for rule in todo.rules]).encode())
+    state.update(repr(sorted(todo.settings.per_file_ignores.items())).encode())
+    state.update("\0".join(chosen).encode("utf-8", "surrogateescape"))
+    for path, module in modules.items():
+        state.update(path.encode("utf-8", "surrogateescape") + hashlib.blake2b(module.data, digest_size=16).digest())
+    return state.hexdigest()
+
+
+def _look(todo: Job, modules: dict[str, Module], chosen: list[str], cache: Cache) -> dict[str, Any]:
+    index = Index(Project(modules.values(), cache.load))
+    wanted = [path for path in chosen if any(rule.wants(modules[path].data) for rule in todo.rules)]
+    if any(rule.scope == "project" for rule in todo.rules):
+        _ = index.columns
+    size = sum(len(modules[path].data) for path in wanted)
+    workers = min(os.cpu_count() or 1, 8)
+    if size > _PARALLEL and workers > 1 and "fork" in multiprocessing.get_all_start_methods():
+        found = _parallel(todo, index, wanted, workers)
+    else:
+        found = [_file(todo, index, path) for path in wanted]
+    result: dict[str, Any] = {"files": len(chosen), "ignored": 0, "findings": [], "unreadable": {}}
+    for path, (findings, ignored, problem) in zip(wanted, found, strict=True):
+        result["ignored"] += ignored
+        if problem:
+            result["unreadable"][path] = problem
+        for finding in sorted(findings, key=_order):
+            result["findings"].append(_plain(finding, modules[path]))
+    return result
+
+
+_Found = tuple[list[Finding], int, str]
+_shared: tuple[Job, Index] | None = None
+
+
+def _parallel(todo: Job, index: Index, paths: list[str], workers: int) -> list[_Found]:
+    """The index is inherited, not sent: workers are forked when it is made."""
+    global _shared  # noqa: PLW0603 - what a fork inherits has to have a name
+    if any("lost-json-change" in rule.name for rule in todo.rules):
+        _ = index.lost
+    _shared = (todo, index)
+    chunks = [paths[start :: workers * 8] for start in range(workers * 8)]
+    try:
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as pool:
+            done = dict(pair for pairs in pool.map(_chunk, chunks) for pair in pairs)
+    finally:
+        _shared = None
+    return [done[path] for path in paths]
+
+
+def _chunk(paths: list[str]) -> list[tuple[str, _Found]]:
+    assert _shared is not None
+    found = []
+    for path in paths:
+        found.append((path, _file(*_shared, path)))
+        _shared[1].project.files[path].module.forget()
+    return found
+
+
+def _file(todo: Job, index: Index, path: str) -> _Found:
+    file = index.project.files[path]
+    findings: list[Finding] = []
+    try:
+        for rule in todo.rules:
+            if rule.wants(file.module.data) and not todo.settings.ignored(path, rule.name):
+                findings.extend(rule.check(file, index))
+    except Unreadable as problem:
+        return [], 0, str(problem)
+    kept, ignored = sift(findings, file.module)
+    return kept, ignored, ""
+
+
+def _order(finding: Finding) -> tuple[int, int, str]:
+    assert isinstance(finding.where, Source)
+    return finding.where.line, finding.where.column, finding.check
+
+
+def _plain(finding: Finding, module: Module) -> dict[str, Any]:
+    assert isinstance(finding.where, Source)
+    return {
+        "check": finding.check,
+        "where": asdict(finding.where),
+        "message": finding.message,
+        "severity": finding.severity,
+        "evidence": dict(finding.evidence),
+        "hint": finding.hint,
+        "text": module.line(finding.where.line),
+    }
+
+
+def _report(todo: Job, known: dict[str, Any]) -> Report:
+    findings, lines = [], {}
+    for plain in known["findings"]:
+        where = Source(**plain["where"])
+        lines[where] = plain["text"]
+        findings.append(
+            Finding(plain["check"], where, plain["message"], plain["severity"], plain["evidence"], plain["hint"])
+        )
+    old = 0
+    if todo.baseline is not None:
+        accepted = read_baseline(todo.baseline)
+        fresh = [one for one, mark in zip(findings, marks(findings, lines), strict=True) if mark not in accepted]
+        old, findings = len(findings) - len(fresh), fresh
+    return Report(
+        findings=tuple(findings),
+        lines=lines,
+        files=known["files"],
+        rules=tuple(rule.name for rule in todo.rules),
+        unreadable=known["unreadable"],
+        ignored=known["ignored"],
+        known=old,
+    )

@@ -1,0 +1,48 @@
+"""What is said of SQLAlchemy, what SQLAlchemy does, and what the linter says, are the same."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.lint.behaviour import LOST, MODEL, SAVED, happened, source
+from tests.lint.linting import lines, lint
+
+RULE = "lost-json-change"
+OLD = os.environ.get("TRUEUP_SQLALCHEMY14", "")
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_a_change_that_sqlalchemy_loses_is_lost_and_found(name: str) -> None:
+    assert happened(LOST[name]) == "lost"
+    assert lint(MODEL + source(LOST[name]), RULE)
+
+
+@pytest.mark.parametrize("name", SAVED)
+def test_a_change_that_sqlalchemy_saves_is_saved_and_not_reported(name: str) -> None:
+    assert happened(SAVED[name]) == "saved"
+    body = source(SAVED[name])
+    start = len(MODEL.splitlines())
+    in_case = [line for line in lines(lint(MODEL + body, RULE)) if line > start]
+    assert not in_case
+
+
+def test_the_older_sqlalchemy_does_the_same() -> None:
+    if not OLD and "CI" not in os.environ:
+        pytest.skip("no SQLAlchemy 1.4: name its Python in TRUEUP_SQLALCHEMY14")
+    script = Path(__file__).with_name("behaviour.py")
+    done = subprocess.run([OLD, str(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {name for name, fate in found.items() if fate == "lost"} == set(LOST)
+    assert {name for name, fate in found.items() if fate == "saved"} == set(SAVED)
+
+
+def test_this_sqlalchemy_is_the_newer() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import sqlalchemy; print(sqlalchemy.__version__)"], capture_output=True, text=True
+    )
+    assert done.stdout.startswith("2.")
