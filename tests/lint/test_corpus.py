@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.lint.linting import lint
+from trueup.findings import Source
 
 CORPUS = Path(__file__).parent / "corpus"
 APPS = sorted(path for part in ("seen", "held_out") for path in (CORPUS / part).iterdir() if path.is_dir())
@@ -26,7 +27,7 @@ def found(files: dict[str, str]) -> set[tuple[str, int]]:
     return {
         (finding.where.path, finding.where.line)
         for finding in lint(files, "lost-json-change")
-        if hasattr(finding.where, "path")
+        if isinstance(finding.where, Source)
     }
 
 

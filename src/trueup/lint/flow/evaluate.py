@@ -294,9 +294,8 @@ class Evaluate(Calls):
 
     def changed(self, values: Values, node: ast.AST, state: State, how: str) -> None:
         """Each of `values` was changed in place; a column that holds one is no longer what was loaded."""
-        for value in values:
-            if isinstance(value, Data):
-                state.change(value.token, lambda slot: self.report(slot, node, how, state))
+        tokens = sorted((value.token for value in values if isinstance(value, Data)), key=repr)
+        state.change(tokens, lambda slot: self.report(slot, node, how, state))
 
     def report(self, slot: tuple[Token, str], node: ast.AST, how: str, state: State) -> Token:
         """Write down a change at the place that is to be mended; returns the place."""

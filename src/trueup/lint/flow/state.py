@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -121,8 +121,15 @@ class State:
                 return False
         return True
 
-    def change(self, token: Token, place_of: Callable[[Slot], Token]) -> None:
-        """`token` was changed in place; `place_of` tells where the change of a column is to be reported."""
+    def change(self, tokens: Iterable[Token], place_of: Callable[[Slot], Token]) -> None:
+        """One of `tokens` was changed in place; `place_of` tells where the change of a column is to be reported."""
+        fates = [fate for token in tokens for fate in self._change(token)]
+        for slot in dict.fromkeys(slot for slot, _ in fates):
+            # it is safe if it is safe whichever of the tokens it was
+            self.fates[place_of(slot), slot] = OPEN if (slot, OPEN) in fates else SAVED
+            self.settle(slot)
+
+    def _change(self, token: Token) -> Iterator[tuple[Slot, str]]:
         base, nested = outermost(token)
         apart = {base} if base[0] in ("copy", "deepcopy") and not (nested and base[0] == "copy") else set()
         for copy in self.copies:
@@ -137,10 +144,9 @@ class State:
             if tracked == "nested" or (tracked and not nested):
                 self.flag(slot)
             elif all(self.written(pair) for pair in hit) or slot[0] in self.loose:
-                self.fates[place_of(slot), slot] = SAVED
-                self.settle(slot)
+                yield slot, SAVED
             else:
-                self.fates[place_of(slot), slot] = OPEN
+                yield slot, OPEN
 
     def set(self, slot: Slot, tokens: list[Token]) -> None:
         """The column was assigned one of `tokens`."""
