@@ -52,7 +52,8 @@ def init(url: str, output: str, force: bool) -> int:
 
 def written(url: str, checks: Sequence[Check]) -> str:
     """The text of a configuration for one store that `trueup.config.load_config` reads back as `checks`."""
-    return "\n".join([*_head(url), *_checks(checks), *_tail()]) + "\n"
+    # checks last: people add theirs at the end of the file
+    return "\n".join([*_head(url), *_strategy(), *_checks(checks)]) + "\n"
 
 
 def _head(url: str) -> Iterator[str]:
@@ -79,6 +80,17 @@ def _head(url: str) -> Iterator[str]:
     yield ""
 
 
+def _strategy() -> Iterator[str]:
+    from trueup.strategy import DEFAULT as THRESHOLDS
+    from trueup.strategy import MEANING
+
+    yield "# From how many broken rows on a repair asks for more care."
+    for letter in THRESHOLDS:
+        yield f"#   {letter}: {MEANING[letter]}"
+    yield f"strategy: {{{', '.join(f'{letter}: {count}' for letter, count in THRESHOLDS.items())}}}"
+    yield ""
+
+
 def _checks(checks: Sequence[Check]) -> Iterator[str]:
     if not checks:
         yield "# The catalogue and the data suggest no check. One looks like this:"
@@ -99,7 +111,6 @@ def _checks(checks: Sequence[Check]) -> Iterator[str]:
         yield f"  - kind: {scalar(kind)}"
         for name, value in _options(check).items():
             yield f"    {name}: {flow(value)}"
-    yield ""
 
 
 def _kind(check: Check) -> str:
@@ -121,16 +132,6 @@ def _options(check: Check) -> Mapping[str, Any]:
         except UsageError:
             continue  # it cannot be left out
     return {"name": kept.pop("name"), **kept}
-
-
-def _tail() -> Iterator[str]:
-    from trueup.strategy import DEFAULT as THRESHOLDS
-    from trueup.strategy import MEANING
-
-    yield "# From how many broken rows on a repair asks for more care."
-    for letter in THRESHOLDS:
-        yield f"#   {letter}: {MEANING[letter]}"
-    yield f"strategy: {{{', '.join(f'{letter}: {count}' for letter, count in THRESHOLDS.items())}}}"
 
 
 def scalar(text: str) -> str:
