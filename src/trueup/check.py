@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol
 
-from sqlalchemy import ColumnElement, Executable, FromClause, case, false, func
+from sqlalchemy import ColumnElement, Executable, FromClause, case, false
 
 from trueup.changes import Action, Effect
 from trueup.errors import UsageError
@@ -118,7 +118,10 @@ class Json:
     def holds_json(self, types: Sequence[str]) -> ColumnElement[bool]:
         """Whether this is a JSON string whose content is itself JSON of one of `types`: encoded twice."""
         return case(
-            (func.coalesce(self.type() == "string", False), self.dialect.json_valid(self.text(), types)),
+            (
+                self.type() == "string",
+                self.dialect.json_valid(self.dialect.json_string(self.value, self.storage), types),
+            ),
             else_=false(),
         )
 

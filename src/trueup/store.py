@@ -228,6 +228,10 @@ class Dialect(ABC):
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
         """A scalar without its quotes; for objects and arrays their text; SQL NULL for JSON null."""
 
+    def json_string(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """`json_text` of what is known to be a string."""
+        return self.json_text(value, storage)
+
     @abstractmethod
     def json_valid(self, text: ColumnElement[str], types: Sequence[str]) -> ColumnElement[bool]:
         """Whether `text` parses as JSON of one of `types`; never NULL, never an error."""

@@ -71,13 +71,11 @@ class Mariadb(InnoDB):
         first = func.left(value, 1)
         number = sa.case((text_of(value).regexp_match("[.eE]"), "double"), else_="integer")
         parsed = func.json_type(value)
-        far = sa.case(
-            (parsed.in_(["INTEGER", "DOUBLE"]), number),
-            (value.is_(None), sa.null()),
-            else_=sa.case(_WORDS, value=parsed, else_="invalid"),
-        )
-        near = [(first.in_(list(letters)), kind) for kind, letters in _FIRST.items()]
-        word = sa.case(*near, (first.in_(list(_DIGITS)), number), else_=far)
+        is_number = sa.or_(first.in_(list(_DIGITS)), parsed.in_(["INTEGER", "DOUBLE"]))
+        known = sa.case((value.is_not(None), "invalid"), else_=sa.null())
+        far = sa.case((is_number, number), else_=sa.case(_WORDS, value=parsed, else_=known))
+        near = {letter: kind for kind, letters in _FIRST.items() for letter in letters}
+        word = sa.case(near, value=first, else_=far)
         if storage == "text":
             return sa.case((value.is_(None), sa.null()), (self.valid(value), word), else_="invalid")
         return word
@@ -117,10 +115,13 @@ class Mariadb(InnoDB):
 
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
         """JSON_UNQUOTE for strings, all else as it is spelled."""
-        kind = self.json_type(value, storage)
         plain = func.regexp_replace(text_of(value), _EDGES, "")
-        string = func.json_unquote(value, type_=sa.Text)
-        return sa.case((kind == "string", string), (kind.in_(["null", "invalid"]), sa.null()), else_=plain)
+        forms = {"string": self.json_string(value, storage), "null": sa.null(), "invalid": sa.null()}
+        return sa.case(forms, value=self.json_type(value, storage), else_=plain)
+
+    def json_string(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """JSON_UNQUOTE."""
+        return func.json_unquote(value, type_=sa.Text)
 
     def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
         """The text itself: JSON is text here."""

@@ -93,12 +93,15 @@ class Mysql(InnoDB):
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
         """JSON_UNQUOTE; of opaque values MySQL's text for them."""
         kind = self.json_type(value, storage)
-        # JSON_UNQUOTE leaves text alone that has a blank before its quote; a JSON value has none
-        string = func.json_unquote(func.json_extract(value, "$") if storage == "text" else value)
+        string = self.json_string(value, storage)
         if storage != "text":
             return sa.case((kind == "null", sa.null()), else_=string)
-        plain = func.trim(text_of(value))
-        return sa.case((kind == "string", string), (kind.in_(["null", "invalid"]), sa.null()), else_=plain)
+        forms = {"string": string, "null": sa.null(), "invalid": sa.null()}
+        return sa.case(forms, value=kind, else_=func.trim(text_of(value)))
+
+    def json_string(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """JSON_UNQUOTE, which leaves text alone that has a blank before its quote; a JSON value has none."""
+        return func.json_unquote(func.json_extract(value, "$") if storage == "text" else value)
 
     def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
         """JSON for a JSON column, the text itself for a text one."""

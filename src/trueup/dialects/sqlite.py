@@ -247,14 +247,18 @@ class Sqlite(Dialect):
 
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
         """Strings decoded, all else as it is spelled."""
-        kind = self.json_type(value, storage)
+        forms = {"string": self.json_string(value, storage), "null": sa.null(), "invalid": sa.null()}
+        spelled = func.trim(sa.cast(value, sa.Text), BLANKS)
+        return sa.case(forms, value=self.json_type(value, storage), else_=spelled)
+
+    def json_string(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """json_extract() of the whole value."""
         spelled = func.trim(sa.cast(value, sa.Text), BLANKS)
         # json_extract() cuts a string off at an escaped NUL, which would make broken text look whole:
         # such a string stays as it is spelled, which is never JSON itself
         nul = func.instr(func.replace(value, "\\\\", ""), "\\u0000") > 0
         inner = func.substr(spelled, 2, func.length(spelled) - 2)
-        string = sa.case((nul, inner), else_=func.json_extract(value, "$"))
-        return sa.case((kind == "string", string), (kind.in_(["null", "invalid"]), sa.null()), else_=spelled)
+        return sa.case((nul, inner), else_=func.json_extract(value, "$"))
 
     def json_valid(self, text: ColumnElement[str], types: Sequence[str]) -> ColumnElement[bool]:
         """What SQLite itself accepts, and what no NUL cuts off."""
