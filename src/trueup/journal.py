@@ -24,6 +24,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    delete,
     func,
     insert,
     inspect,
@@ -169,10 +170,12 @@ class Journal:
 
     # -- making ---------------------------------------------------------------------------------------------------
     def exists(self, connection: Connection) -> bool:
-        """Whether this database has a journal."""
-        return inspect(connection).has_table(self.run.name, schema=self._schema)
+        """Whether this database has a journal, whole: where DDL commits by itself, a crash can leave it without a name."""
+        if not inspect(connection).has_table(self.run.name, schema=self._schema):
+            return False
+        return bool(connection.execute(select(func.count()).select_from(self.meta)).scalar())
 
-    def prepare(self, connection: Connection) -> None:
+    def prepare(self, connection: Connection, tries: int = 5) -> None:
         """Make the journal's tables where they are missing; safe to call twice, or by two at once."""
         if self.exists(connection):
             connection.rollback()
@@ -185,18 +188,24 @@ class Journal:
             self._metadata.create_all(connection)
             failpoint("journal made")
             place = self.store.dialect.place(connection)
+            # two at once must not both name the database: the second waits for the first one's row, which never stays
+            mine = {"k": 0, "shape": ""}
+            connection.execute(insert(self.image).values(**mine))
             if not connection.execute(select(func.count()).select_from(self.meta)).scalar():
                 connection.execute(insert(self.meta).values(db_uuid=secrets.token_hex(16), format=FORMAT, place=place))
+            connection.execute(delete(self.image).where(self.image.c.k == mine["k"]))
             failpoint("journal named")
             connection.commit()
         except DBAPIError as error:
             connection.rollback()
-            if not self.exists(connection):
-                raise StoreError(
-                    f"{self.store}: cannot make the journal's tables: {self.store.dialect.describe(error)}; "
-                    "trueup writes nothing that it cannot journal"
-                ) from None
+            passing = self.exists(connection) or self.store.dialect.retryable(error)
             connection.rollback()
+            if passing and tries:  # another operator is at it
+                return self.prepare(connection, tries - 1)
+            raise StoreError(
+                f"{self.store}: cannot make the journal's tables: {self.store.dialect.describe(error)}; "
+                "trueup writes nothing that it cannot journal"
+            ) from None
 
     def images(self, connection: Connection, table: Table, group: Group) -> SqlTable:
         """The image table for a group's changes, made when missing; outside any chunk, as DDL would commit it."""

@@ -1,4 +1,7 @@
-"""`make chaos`: many kills on each engine, or the planted bugs; exit 1 for a violation, a blind run, a missed bug."""
+"""`make chaos`: the scenarios, engine after engine, for as long as told; or the planted bugs.
+
+Exit 1 for a violation, a run that was blind to what it should have seen, a bug that was not caught, a missing engine.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +9,47 @@ import argparse
 import random
 import sys
 import tempfile
+import time
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from tests.binaries import Unavailable
-from tests.chaos.arena import Arena
-from tests.chaos.planted import BUGS
-from tests.chaos.rounds import Score, campaign, hunt
+from tests.chaos.arena import Arena, Tally
+from tests.chaos.bugs import Bug, bugs
+from tests.chaos.figures import enter
+from tests.chaos.scenarios import Scenario, scenarios
 from tests.engines import ENGINES
 from tests.servers import SERVERS
 
 
 def main() -> int:
     """Run what the command line asks for."""
+    known = scenarios()
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--engine", action="append", choices=ENGINES, help="one engine (again for more); all of them")
-    parser.add_argument("--kills", type=int, default=100, help="for each engine; 100")
+    parser.add_argument("--scenario", action="append", choices=list(known), help="one scenario (again for more); all")
+    parser.add_argument("--minutes", type=float, default=0, help="go round for so long; else each scenario once")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--planted", action="store_true", help="only see whether the planted bugs are found")
-    parser.add_argument("--bug", action="append", choices=list(BUGS), help="with --planted: this one (again for more)")
+    parser.add_argument("--planted", action="store_true", help="only see whether the planted bugs are caught")
+    parser.add_argument("--bug", action="append", choices=list(bugs()), help="with --planted: this one (again for more)")
+    parser.add_argument("--write", action="store_true", help="enter the figures in docs/reliability.md")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    good = True
-    for engine in options.engine or ENGINES:
+    with ExitStack() as stack:
         try:
-            with arena(engine) as place:
-                if options.planted:
-                    good &= planted(place, options.bug or list(BUGS), options.seed)
-                else:
-                    good &= kills(place, options.kills, options.seed)
+            arenas = {engine: stack.enter_context(arena(engine)) for engine in options.engine or ENGINES}
         except Unavailable as error:
-            print(f"{engine:10} not there: {error}", flush=True)
-            good = False
-    return 0 if good else 1
+            print(f"not there: {error}", flush=True)
+            return 1
+        if options.planted:
+            caught = selftest(arenas, options.bug or list(bugs()), options.seed)
+            if options.write and not options.bug:
+                enter("planted", {"planted bugs caught": f"{caught} of {len(bugs())}"})
+            return 0 if caught == len(options.bug or bugs()) else 1
+        chosen = {name: known[name] for name in options.scenario or known}
+        return 0 if go_round(arenas, chosen, options.seed, options.minutes, write=options.write) else 1
 
 
 @contextmanager
@@ -59,36 +69,97 @@ def arena(engine: str) -> Iterator[Arena]:
                 yield place
 
 
-def kills(place: Arena, count: int, seed: int) -> bool:
-    """Kill the tool `count` times; print what was seen, and whether all held."""
-    score = campaign(place, count, seed, tell=show_progress)
-    print(score.line(), flush=True)
-    for text, times in score.errors.most_common(10):
-        print(f"  {times} times the tool ended with: {text}")
-    for text in score.violations[:20]:
-        print(f"  VIOLATION {text}")
-    for text in score.blind():
-        print(f"  BLIND there was not {text}")
-    return score.sound
+def go_round(
+    arenas: dict[str, Arena], chosen: dict[str, Scenario], seed: int, minutes: float, *, write: bool = False
+) -> bool:
+    """Play each scenario on each engine, again and again for `minutes` (at least once); print what was seen."""
+    began, number = time.monotonic(), 0
+    tallies = {engine: Tally(engine) for engine in arenas}
+    wanted: dict[str, set[str]] = {engine: set() for engine in arenas}
+    while not number or time.monotonic() - began < 60 * minutes:
+        for name, scenario in chosen.items():
+            for engine, place in arenas.items():
+                late = number and time.monotonic() - began > 60 * minutes
+                if engine not in scenario.engines or late:
+                    continue
+                place.thorough = minutes > 0
+                wanted[engine] |= set(scenario.seen(engine))
+                tallies[engine].add(play(scenario, place, seed + number))
+        number += 1
+    spent = time.monotonic() - began
+    good = all([conclude(tallies[engine], wanted[engine]) for engine in arenas])
+    print(f"{'sound' if good else 'NOT SOUND'}: {number} rounds from seed {seed}, {spent / 60:.1f} minutes", flush=True)
+    if write:
+        enter("figures", figures(tallies, seed, number, spent))
+    return good
 
 
-def show_progress(score: Score) -> None:
-    """How far it is, on one line of a terminal."""
-    if sys.stderr.isatty():
-        print(f"{score.engine:10} {score.kills.total()} kills", end="\r", file=sys.stderr, flush=True)
+def play(scenario: Scenario, place: Arena, seed: int) -> Tally:
+    """One scenario once; an error in it is a violation too, as it hides what it was to see."""
+    tally, began = Tally(place.engine), time.monotonic()
+    try:
+        scenario.play(place, seed, tally)
+    except Exception as error:  # noqa: BLE001  # the long run goes on and says so at the end
+        tally.violations.append(f"{place.engine}, seed {seed}: the scenario broke: {error!r}"[:600])
+        place.session.rollback()
+    seen = ", ".join(f"{count} {name}" for name, count in sorted(tally.seen.items()))
+    print(f"{place.engine:10} {scenario.name:12} seed {seed} {time.monotonic() - began:6.1f} s: {seen}", flush=True)
+    for text in tally.violations[:10]:
+        print(f"  VIOLATION {text}", flush=True)
+    return tally
 
 
-def planted(place: Arena, bugs: list[str], seed: int) -> bool:
-    """Look for each planted bug; print how soon it was seen."""
-    caught = 0
-    for bug in bugs:
-        score = hunt(place, bug, seed)
-        caught += bool(score.violations)
-        seen = score.violations[0] if score.violations else "NOT SEEN"
-        spent = f"{score.kills.total():3} kills {score.rounds:2} rounds {score.seconds:3.0f} s"
-        print(f"{place.engine:10} {bug:18} {spent}: {seen[:150]}", flush=True)
-    print(f"{place.engine:10} planted bugs caught: {caught} of {len(bugs)}", flush=True)
-    return caught == len(bugs)
+def conclude(tally: Tally, wanted: set[str]) -> bool:
+    """One engine's last words."""
+    blind = sorted(name for name in wanted if not tally.seen[name])
+    for name in blind:
+        print(f"{tally.engine:10} BLIND: never seen: {name}", flush=True)
+    for text in tally.violations:
+        print(f"{tally.engine:10} VIOLATION {text}", flush=True)
+    return not blind and not tally.violations
+
+
+def figures(tallies: dict[str, Tally], seed: int, rounds: int, seconds: float) -> dict[str, str]:
+    """What is published, by engine and name."""
+    found = {"": f"{seconds / 60:.0f} minutes, {rounds} rounds from seed {seed}"}
+    for engine, tally in tallies.items():
+        kills = sum(tally.seen[name] for name in ("kills", "kills in a sweep"))
+        row = Counter({"kills": kills} | {name: tally.seen[name] for name in PUBLISHED})
+        words = [f"{row[name]:,}" for name in ("kills", *PUBLISHED)]
+        found[engine] = " | ".join([*words, f"{len(tally.violations)}", f"{tally.stall:.2f} s"])
+    return found
+
+
+PUBLISHED = ("cuts", "server kills", "power cuts", "commits checked", "conflicts", "deadlocks", "fenced")
+
+
+def selftest(arenas: dict[str, Arena], names: list[str], seed: int) -> int:
+    """Look for each planted bug on each engine it is for; how many were caught wherever they were planted."""
+    known, caught = bugs(), 0
+    for name in names:
+        bug = known[name]
+        places = [arenas[engine] for engine in bug.engines if engine in arenas]
+        seen = [hunt(place, bug, seed) for place in places]
+        caught += bool(seen) and all(seen)
+    print(f"planted bugs caught: {caught} of {len(names)}", flush=True)
+    return caught
+
+
+def hunt(place: Arena, bug: Bug, seed: int) -> bool:
+    """Play the bug's scenario until it is caught, or as often as is reasonable; print how."""
+    began, scenario = time.monotonic(), scenarios()[bug.scenario]
+    place.bug, tally, number = bug.name, Tally(place.engine), 0
+    try:
+        while not tally.violations and number < bug.rounds:
+            scenario.play(place, seed + number, tally)
+            number += 1
+    finally:
+        place.bug = ""
+        place.session.rollback()
+    how = tally.violations[0][:200] if tally.violations else "NOT CAUGHT"
+    spent = f"{number} plays of {bug.scenario}, {tally.seen['kills']} kills, {time.monotonic() - began:.0f} s"
+    print(f"{place.engine:10} {bug.name:22} {spent}: {how}", flush=True)
+    return bool(tally.violations)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The live application: four writers that remember every commit that the database acknowledged."""
+"""The live application: writers that remember every commit that the database acknowledged."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ BROKEN = (
 @dataclass(frozen=True, slots=True)
 class Profile:
     """How hard it is: rows, broken ones, rewrites of broken rows in a second, the share of counting that goes to
-    broken rows, seconds between a writer's writes."""
+    broken rows, seconds between a writer's writes, writers (one only rewrites; of more, half count)."""
 
     rows: int = 2000
     broken: int = 400
     heat: float = 12
     counting: float = 0.5
     gap: float = 0.008
+    writers: int = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +102,9 @@ def read(session: Session) -> dict[int, Record]:
 
 
 class App:
-    """Four writers, each a thread with a session of its own: two count, two rewrite, insert and delete.
+    """Writers, each a thread with a session of its own: one half counts, the other rewrites, inserts and deletes.
 
-    Each row's metadata, and its life, belong to one of the two: so its last acknowledged write is known.
+    Each row's metadata, and its life, belong to one of these: so its last acknowledged write is known.
     """
 
     def __init__(self, engine: str, url: str, seed: int, start: dict[int, Record], profile: Profile) -> None:
@@ -111,21 +112,24 @@ class App:
         self._profile = profile
         rows = sorted(start)
         hot = [row for row in rows if is_broken(start[row].metadata)]
-        #: To pick from, by writer: all rows and the broken ones; of the two that rewrite, each has its half.
-        self._rows = [(rows, hot)] * 2 + [
-            ([row for row in rows if row % 2 == half], [row for row in hot if row % 2 == half]) for half in (0, 1)
+        writers, self._counting = profile.writers, profile.writers // 2
+        owners = self._owners = writers - self._counting
+        #: To pick from, by writer: all rows and the broken ones; those that rewrite have each their share.
+        self._rows = [(rows, hot)] * self._counting + [
+            ([row for row in rows if row % owners == own], [row for row in hot if row % owners == own])
+            for own in range(owners)
         ]
-        self.logs = [Log() for _ in range(4)]
-        self._next_strike = [0.0] * 4
-        self._locks = [threading.Lock() for _ in range(4)]
+        self.logs = [Log() for _ in range(writers)]
+        self._next_strike = [0.0] * writers
+        self._locks = [threading.Lock() for _ in range(writers)]
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
         self.failures: list[str] = []
 
     def start(self) -> None:
         """Start the writers."""
-        jobs: list[Callable[[int, Session, random.Random], None]] = [self._count, self._count, self._write, self._write]
-        for number, job in enumerate(jobs):
+        for number in range(self._profile.writers):
+            job = self._count if number < self._counting else self._write
             self._threads.append(threading.Thread(target=self._run, args=(number, job), name=f"writer {number}"))
             self._threads[-1].start()
 
@@ -195,12 +199,12 @@ class App:
 
     def _strikes(self, number: int, rng: random.Random) -> bool:
         """Whether the next write goes to a broken row: a share of the counting, and some rewrites a second."""
-        if number < 2:
+        if number < self._counting:
             return rng.random() < self._profile.counting
         # by the clock, as a share of writes would leave a fast engine no row to mend
         if time.monotonic() < self._next_strike[number]:
             return False
-        self._next_strike[number] = time.monotonic() + rng.uniform(0, 4 / self._profile.heat)
+        self._next_strike[number] = time.monotonic() + rng.uniform(0, 2 * self._owners / self._profile.heat)
         return True
 
     def _count(self, number: int, session: Session, rng: random.Random) -> None:
@@ -235,12 +239,12 @@ class App:
 
     def _value(self, number: int, log: Log, rng: random.Random) -> str:
         """A value that this row never held, spelled as every engine spells it back; at times a broken one."""
-        value = json.dumps({"n": log.commits * 4 + number, "by": f"w{number}"})
+        value = json.dumps({"n": log.commits * self._profile.writers + number, "by": f"w{number}"})
         return json.dumps(value) if rng.random() < 0.1 else value
 
     def _insert(self, number: int, session: Session, rng: random.Random) -> None:
         log = self.logs[number]
-        row = BORN + 4 * (len(log.born) + len(log.maybe_born)) + number
+        row = BORN + self._profile.writers * (len(log.born) + len(log.maybe_born)) + number
         value = self._value(number, log, rng)
         told, _ = self._commit(number, session, f"INSERT INTO {TABLE} (id, metadata, bal) VALUES (?, ?, 0)", row, value)
         if told == "acked":

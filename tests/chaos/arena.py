@@ -69,13 +69,19 @@ class Hand:
 
     def __init__(self, process: Any, pipe: Any) -> None:
         self.process, self.pipe = process, pipe
+        #: What the database refused it, by kind; told when it ends by itself.
+        self.refused: Counter[str] = Counter()
 
     def message(self, seconds: float = HANGING) -> tuple[Any, ...] | None:
         """Its next message, ("killed",) when it died without one, None when it is silent for so long."""
         if not self.pipe.poll(max(0.0, seconds)):
             return None
         try:
-            return tuple(self.pipe.recv())
+            told = tuple(self.pipe.recv())
+            if told[0] == "errors":
+                self.refused += told[1]
+                told = tuple(self.pipe.recv())
+            return told
         except (EOFError, ConnectionResetError):
             return ("killed",)
 
@@ -111,7 +117,8 @@ class Arena:
         self.bug = ""
         #: Whether a scenario may take minutes.
         self.thorough = False
-        self.config = self.configure("events", [OBJECTS])
+        self.checks = [OBJECTS]
+        self.config = self.configure("events", self.checks)
         self.plan = folder / f"{engine}-plan.jsonl"
         self.session = Session(engine, url)
         # read when trueup is imported, which the first process forked from does

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.app import App, Record, read
+from tests.chaos.app import TABLE, App, Record, read
 from tests.chaos.plain import ERRORS, Session, as_text, journal_table
 from tests.chaos.scripted import Scripted
 
@@ -25,7 +25,6 @@ BLAMED = {"conflict", "premise_gone", "missing", "undo_conflict"}
 BLOCKED = "N6, needlessly refused"
 #: States that nothing in this application leads to.
 UNTHINKABLE = {"already_good", "blocked"}
-ENDED = {"applied", "undone"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Ledger:
     @property
     def complete(self) -> bool:
         """Whether nothing is left to do."""
-        return self.state in ENDED and len(self.ops) == self.planned
+        return self.state == "undone" or (self.state == "applied" and len(self.ops) == self.planned)
 
 
 def read_plan(path: Path) -> tuple[str, dict[int, Planned]]:
@@ -88,7 +87,7 @@ def read_journal(session: Session, digest: str) -> Ledger:
             f"SELECT no, phase, states, link FROM {table('chunk')} WHERE run_id = ? ORDER BY no", run
         )
     ]
-    for (number,) in session.rows(f"SELECT k FROM {table('image')}"):
+    for (number,) in session.rows(f"SELECT k FROM {table('image')} WHERE tbl = ?", TABLE):
         text = [as_text(session.engine, name) for name in ("b0", "a0")]
         for seq, key, before, after in session.rows(
             f"SELECT seq, k0, {text[0]}, {text[1]} FROM {table(f'img_{number}')} WHERE run_id = ?", run
@@ -109,9 +108,14 @@ class Oracle:
         """Every promise that does not hold, one line each."""
         if not self._session.wait_until_alone():
             return ["a session of the killed tool is still there after half a minute"]
-        self.ledger = read_journal(self._session, self._digest)
+        self.read_ledger()
         found = [*self._ledger_faults(), *self._row_faults(read(self._session))]
         return found + self._app.failures
+
+    def read_ledger(self) -> Ledger:
+        """The journal as it is now."""
+        self.ledger = read_journal(self._session, self._digest)
+        return self.ledger
 
     @property
     def rows(self) -> dict[int, int]:
@@ -132,7 +136,7 @@ class Oracle:
             found.append(f"N6: the run says {ledger.planned} operations, the plan {len(self._plan)}")
         if unknown := set(ledger.ops) - set(self._plan):
             found.append(f"N6: operations {sorted(unknown)[:5]} are in no plan")
-        if ledger.state in ENDED and len(ledger.ops) != len(self._plan):
+        if ledger.state == "applied" and len(ledger.ops) != len(self._plan):
             found.append(f"N6: the run is {ledger.state} with {len(ledger.ops)} of {len(self._plan)} operations")
         if ledger.state == "undone" and "applied" in ledger.ops.values():
             found.append("N6: the run is undone, and operations are still applied")

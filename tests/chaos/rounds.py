@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos.app import App, Profile, load
-from tests.chaos.arena import HANGING, Arena
+from tests.chaos.arena import HANGING, Arena, Tally
 from tests.chaos.oracle import BLOCKED, Oracle
 from tests.chaos.plain import ERRORS
 from tests.chaos.planted import BUGS
@@ -71,6 +71,23 @@ class Score:
     def sound(self) -> bool:
         """Whether every promise held, and was put to the test."""
         return not (self.violations or self.crashes or self.blind())
+
+    def tell(self, tally: Tally) -> None:
+        """Add what was seen to a tally."""
+        tally.violations += [*self.violations, *(f"{self.engine}: {text}" for text in self.crashes)]
+        tally.stall = max(tally.stall, self.stall)
+        tally.seen += Counter(
+            {
+                "kills": self.kills.total(),
+                "kills in apply": self.inside["apply"],
+                "kills in undo": self.inside["undo"],
+                "commits checked": self.commits,
+                "conflicts": self.conflicts,
+                "undo conflicts": self.states["undo_conflict"],
+                "undone rows": self.states["undone"],
+                "rounds": self.rounds,
+            }
+        )
 
     def line(self) -> str:
         """One line for a reader."""
@@ -240,13 +257,19 @@ class Outage(Round):
 
 
 def campaign(
-    arena: Arena, kills: int, seed: int, *, profile: Profile = USUAL, tell: Callable[[Score], None] = lambda _: None
+    arena: Arena,
+    kills: int,
+    seed: int,
+    *,
+    profile: Profile = USUAL,
+    tell: Callable[[Score], None] = lambda _: None,
+    bug: str = "",
 ) -> Score:
     """Rounds until `kills` processes were killed, or a round shows a violation; `tell` hears of every round."""
     score, began = Score(arena.engine), time.monotonic()
     while score.kills.total() < kills and not score.violations:
         tell(score)
-        Round(arena, seed + score.rounds, score, kills=kills, profile=profile).play()
+        Round(arena, seed + score.rounds, score, kills=kills, profile=profile, bug=bug).play()
     score.seconds = time.monotonic() - began
     return score
 

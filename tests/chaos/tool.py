@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import psycopg  # noqa: F401  # what each process would import anew
@@ -16,11 +18,13 @@ import pymysql  # noqa: F401
 import sqlalchemy.dialects.mysql
 import sqlalchemy.dialects.postgresql
 import sqlalchemy.dialects.sqlite  # noqa: F401
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from tests.chaos import planted
-from trueup import discovery, failpoints, pace, run, runner
+from trueup import discovery, failpoints, pace, planning, run, runner
 from trueup.config import load_config
-from trueup.errors import TrueupError
+from trueup.errors import PlanError, TrueupError
 from trueup.results import Silent
 
 for package in ("checks", "dialects"):
@@ -55,6 +59,8 @@ class Order:
     breaker: bool = False
     #: Seconds by which this machine's clock seems wrong.
     clock: float = 0.0
+    #: Hours that a plan made now may be used.
+    hours: float = 24
 
 
 class Told(Silent):
@@ -101,18 +107,51 @@ def watch(order: Order, pipe: Connection) -> None:
 
 
 def work(order: Order, pipe: Connection) -> None:
-    """Carry an order out; the last message is ("done", state, facts) or ("error", text) or ("crash", text)."""
+    """Carry an order out; the last message is ("done", state, facts) or ("error", text) or ("crash", text).
+
+    Before it comes ("errors", what the database refused, by kind).
+    """
+    refused = count_errors()
     try:
         slow_down(order)
         shift_clock(order.clock)
         if order.bug:
             planted.plant(order.bug)
         watch(order, pipe)
-        pipe.send(("done", *VERBS[order.verb](order, Told(pipe))))
+        last: tuple[str, ...] = ("done", *VERBS[order.verb](order, Told(pipe)))
     except TrueupError as error:
-        pipe.send(("error", f"{type(error).__name__}: {error}"))
+        last = ("error", f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001  # whatever escapes is a fault for the report
-        pipe.send(("crash", f"{type(error).__name__}: {error}"[:500]))
+        last = ("crash", f"{type(error).__name__}: {error}"[:500])
+    pipe.send(("errors", refused))
+    pipe.send(last)
+
+
+#: What drivers say when a transaction was not lucky: SQLSTATE, InnoDB's number, SQLite's code.
+UNLUCKY = {
+    "40P01": "deadlocks",
+    1213: "deadlocks",
+    "55P03": "lock timeouts",
+    1205: "lock timeouts",
+    sqlite3.SQLITE_BUSY: "lock timeouts",
+}
+
+
+def count_errors() -> Counter[str]:
+    """Counts, from now on, what the database refuses this process: deadlocks, lock timeouts, lost sessions."""
+    refused: Counter[str] = Counter()
+
+    def seen(context: Any) -> None:
+        error = context.original_exception
+        codes = (getattr(error, "sqlstate", None), getattr(error, "sqlite_errorcode", None), *error.args[:1])
+        for code in codes:
+            if isinstance(code, str | int) and code in UNLUCKY:
+                refused[UNLUCKY[code]] += 1
+        if context.is_disconnect:
+            refused["lost sessions"] += 1
+
+    event.listen(Engine, "handle_error", seen)
+    return refused
 
 
 def shift_clock(seconds: float) -> None:
@@ -124,6 +163,7 @@ def shift_clock(seconds: float) -> None:
 
 def _plan(order: Order, _: Told) -> tuple[str, str]:
     config = load_config(order.config)
+    planning.HOURS = order.hours  # type: ignore[assignment]  # hours that are over at once
     return "planned", str(run.make_plan(config, order.plan, because="chaos", accept_rate=_all(config)).summary.count)
 
 
@@ -151,6 +191,23 @@ def _recover(order: Order, told: Told) -> tuple[str, str]:
     return ",".join(report.state for report in reports), "; ".join(report.reason for report in reports)
 
 
+def _flips(order: Order, _: Told) -> tuple[str, str]:
+    """How often a plan with one byte flipped, or cut off after one byte, was taken as it is, and how often tried."""
+    path, whole, tried, taken = Path(order.plan), Path(order.plan).read_bytes(), 0, []
+    for at in range(len(whole)):
+        bit = 1 << (at * 7 + order.hit) % 8
+        for spoilt in (whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :], whole[:at]):
+            path.write_bytes(spoilt)
+            tried += 1
+            try:
+                run.read_plan(order.plan)
+            except PlanError:
+                continue
+            taken.append(at)
+    path.write_bytes(whole)
+    return str(tried), f"bytes {taken[:20]}" if taken else ""
+
+
 def _verify(order: Order, _: Told) -> tuple[str, str]:
     seen = run.verify(load_config(order.config), "last")
     return "sound" if seen.sound else "unsound", "; ".join(seen.problems)
@@ -163,4 +220,5 @@ VERBS: dict[str, Callable[[Order, Told], tuple[str, str]]] = {
     "undo": _undo,
     "recover": _recover,
     "verify": _verify,
+    "flips": _flips,
 }

@@ -10,17 +10,21 @@ from tests.engines import ENGINES
 
 
 class Scenario:
-    """A file of this folder: `play(arena, seed, tally)`; `SEEN` names what each play must have seen.
+    """A file of this folder: `play(arena, seed, tally)`, and what a play that proves anything must have seen.
 
-    Optional: `ENGINES` (else all), `OWN_SERVER` (it kills the server), `COUNTED` (seen in the long run, not each time).
+    `ENGINES` where it is not for all of them.
     """
 
     def __init__(self, name: str, module: ModuleType) -> None:
         self.name = name
         self.play = module.play
         self.engines: tuple[str, ...] = getattr(module, "ENGINES", ENGINES)
-        self.seen: tuple[str, ...] = module.SEEN
-        self.own_server: bool = getattr(module, "OWN_SERVER", False)
+        self._module = module
+
+    def seen(self, engine: str) -> tuple[str, ...]:
+        """What a play on this engine must have seen: `SEEN`, and `SEEN_ON` of the engine."""
+        also: dict[str, tuple[str, ...]] = getattr(self._module, "SEEN_ON", {})
+        return (*self._module.SEEN, *also.get(engine, ()))
 
 
 def scenarios() -> dict[str, Scenario]:
