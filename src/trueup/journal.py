@@ -11,7 +11,10 @@ import json
 import os
 import secrets
 import socket
+from array import array
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import (
@@ -45,6 +48,8 @@ from trueup.store import Table
 from trueup.stores.sql import SqlStore
 
 FORMAT = 1
+#: Facts of a run that never change.
+BOUND = ("run_id", "plan_digest", "planned", "environment", "tool", "format", "header")
 HUGE = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 
 #: From each state, where a run may go and why.
@@ -170,7 +175,7 @@ class Journal:
 
     # -- making ---------------------------------------------------------------------------------------------------
     def exists(self, connection: Connection) -> bool:
-        """Whether this database has a journal, whole: where DDL commits by itself, a crash can leave it without a name."""
+        """Whether this database has a journal, and it has its name: a crash can come in between."""
         if not inspect(connection).has_table(self.run.name, schema=self._schema):
             return False
         return bool(connection.execute(select(func.count()).select_from(self.meta)).scalar())
@@ -179,7 +184,7 @@ class Journal:
         """Make the journal's tables where they are missing; safe to call twice, or by two at once."""
         if self.exists(connection):
             connection.rollback()
-            return
+            return None
         try:
             if self._schema:
                 from sqlalchemy.schema import CreateSchema
@@ -233,13 +238,14 @@ class Journal:
         return None if found is None else self.image_table(found, shape)
 
     def image_table(self, number: int, shape: Mapping[str, Any]) -> SqlTable:
-        """`img_<number>`: run, seq, three digests, the key (`k0` ...), the columns before (`b0`) and after (`a0`)."""
+        """`img_<number>`: run, seq, four digests, the key (`k0` ...), the columns before (`b0`) and after (`a0`)."""
         columns: list[Any] = [
             Column("run_id", String(12), primary_key=True),
             Column("seq", BigInteger, primary_key=True, autoincrement=False),
             Column("before_digest", String(64)),
             Column("after_digest", String(64)),
             Column("rest_digest", String(64)),
+            Column("key_digest", String(64)),
         ]
         for letter in "kba":
             columns += [Column(f"{letter}{i}", RawType(ddl)) for i, (_, ddl) in enumerate(shape[letter])]
@@ -315,10 +321,10 @@ class Journal:
                 "paused": 0,
                 "reason": "",
                 "chunks": 0,
-                "tip": GENESIS,
                 "owner": "",
                 **values,
             }
+            row["tip"] = self.genesis(connection, row)
             try:
                 connection.execute(insert(self.run).values(**row))
                 failpoint("entering")
@@ -420,9 +426,17 @@ class Journal:
         )
         return connection.execute(statement).all()
 
+    def genesis(self, connection: Connection, run: Mapping[str, Any]) -> str:
+        """The start of a run's chain: over the facts of the run that never change, and the database's name."""
+        return link(GENESIS, canonical([self.db_uuid(connection), *(run[name] for name in BOUND)]))
+
     def broken_link(self, connection: Connection, run: Mapping[str, Any]) -> str:
         """Where the chain of a run does not hold, or an empty string when it does."""
-        run_id, tip, known = run["run_id"], GENESIS, bytearray(run["planned"] + 1)
+        if connection.execute(select(self.meta.c.format)).scalar() != FORMAT or run["state"] not in STATES:
+            return "the journal has a format or a state that this version of trueup does not know"
+        run_id, tip, known = run["run_id"], self.genesis(connection, run), bytearray(run["planned"] + 1)
+        written = array("L", [0]) * (run["planned"] + 1)
+        bounds = list(accumulate(json.loads(run["header"])["by_group"]))
         statement = select(self.chunk).where(self.chunk.c.run_id == run_id).order_by(self.chunk.c.no)
         number = 0
         for number, row in enumerate(connection.execute(statement), 1):
@@ -433,17 +447,22 @@ class Journal:
                     return f"chunk {row.no} of the journal is not as it was written"
                 for first, last, state in states:
                     known[first : last + 1] = bytes([1 + OP_STATES.index(state)]) * (last - first + 1)
-            except (ValueError, TypeError):
+                    if row.phase == "apply":
+                        written[first : last + 1] = array("L", [number]) * (last - first + 1)
+                if (row.first, row.last) != (states[0][0], states[-1][1]):
+                    return f"chunk {row.no} of the journal is not as it was written"
+            except (ValueError, TypeError, IndexError):
                 return f"chunk {row.no} of the journal cannot be read"
         if tip != run["tip"] or number != run["chunks"]:
             return "chunks at the end of the journal are missing"
         result = connection.execute(
-            select(self.op.c.seq, self.op.c.state).where(self.op.c.run_id == run_id),
+            select(self.op.c.seq, self.op.c.state, self.op.c.chunk, self.op.c.grp).where(self.op.c.run_id == run_id),
             execution_options={"stream_results": True},
         )
         for batch in result.partitions(10_000):
-            for seq, state in batch:
-                if state not in OP_STATES or not 0 < seq < len(known) or known[seq] != 1 + OP_STATES.index(state):
+            for seq, state, chunk, group in batch:
+                sound = state in OP_STATES and 0 < seq < len(known) and known[seq] == 1 + OP_STATES.index(state)
+                if not sound or chunk != written[seq] or group != bisect_left(bounds, seq):
                     return f"operation {seq} of the journal is not as it was written"
                 known[seq] = 0
         return "operations of the journal are missing" if any(known) else ""

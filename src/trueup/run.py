@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from trueup import discovery
-from trueup.changes import Group, Plan
+from trueup.changes import Group, Plan, PlanSummary
 from trueup.check import Check
 from trueup.config import Config, build_check
 from trueup.console import console
@@ -290,7 +290,7 @@ def carry_out(store: SqlStore, plan: PlanFile, path: str, given: Given, progress
                 "planned": summary.count,
                 "environment": header.environment,
                 "because": given.because,
-                "header": header_text(header, given, summary.letter),
+                "header": header_text(header, given, summary),
             },
         )
         if journal.find(connection, run_id)["state"] == "applied":
@@ -317,7 +317,7 @@ def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, Any]:
     return found
 
 
-def header_text(header: Plan, given: Given, letter: str) -> str:
+def header_text(header: Plan, given: Given, summary: PlanSummary) -> str:
     """What undo, verify and notices need of a plan, kept in the run."""
     groups = [
         {
@@ -331,9 +331,18 @@ def header_text(header: Plan, given: Given, letter: str) -> str:
         }
         for g in header.groups
     ]
-    told = {"root_cause": given.root_cause, "approved_by": given.approved_by, "letter": letter}
+    told = {"root_cause": given.root_cause, "approved_by": given.approved_by, "letter": summary.letter}
     document = {"groups": groups, "checks": header.checks, "schema": dict(header.schema), "told": told}
-    return json.dumps(document, sort_keys=True)
+    return json.dumps({**document, "by_group": list(summary.by_group)}, sort_keys=True)
+
+
+def header_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What `header_text` kept of a plan. Raises `StoreError`."""
+    try:
+        found: Mapping[str, Any] = json.loads(row["header"])
+    except ValueError:
+        raise StoreError(f"run {row['run_id']}: its header in the journal is not as it was written") from None
+    return found
 
 
 def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
@@ -386,7 +395,7 @@ def undo(
         with store.connect() as connection:
             row = journal.find(connection, run_id)
             planned = report(journal, connection, row["run_id"])
-            header = json.loads(row["header"])
+            header = header_of(row)
             groups = parse_groups(header)
             write = confirmed(row["environment"], confirm, planned.undoable, row["plan_digest"])
             if write and row["state"] == "undone":
@@ -406,7 +415,7 @@ def undo(
 def take_back(store: SqlStore, row: Mapping[str, Any], undoable: int, progress: Progress) -> RunReport:
     """Undo a run (its row of the journal) that has passed every look."""
     journal = Journal(store)
-    header = json.loads(row["header"])
+    header = header_of(row)
     groups = parse_groups(header)
     progress.task("undoing", undoable)
     runner = Runner(
@@ -430,7 +439,7 @@ def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progr
         journal = Journal(store)
         with store.connect() as connection:
             row = journal.find(connection, run_id)
-            header = json.loads(row["header"])
+            header = header_of(row)
             database = SqlDatabase(store, connection)
             bound = targets(journal, database, parse_groups(header), header["checks"], make=False)
             progress.task("verifying", sum(journal.counts(connection, row["run_id"]).values()))
@@ -460,7 +469,7 @@ def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
     """One run as its journal shows it."""
     row = journal.find(connection, run_id)
     counts = journal.counts(connection, row["run_id"])
-    groups = parse_groups(json.loads(row["header"]))
+    groups = parse_groups(header_of(row))
     listed = tuple(
         OpRecord(op.seq, groups[op.grp].table, op.pk or "", op.state, op.reason or "")
         for op in journal.listed(connection, row["run_id"], LEFT_ALONE, LISTED)
@@ -483,7 +492,7 @@ def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
         counts.get("applied", 0),
         paused=bool(row["paused"]),
         tool=row["tool"],
-        told=json.loads(row["header"]).get("told", {}),
+        told=header_of(row).get("told", {}),
     )
 
 

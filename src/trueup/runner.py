@@ -122,6 +122,8 @@ class Runner:
                     ops = self._still_open(ops)
                     if not ops:
                         return {}
+                elif self.store.dialect.exhausted(error):
+                    raise  # no operation is to blame: the run goes on when there is room again
                 elif self.store.dialect.retryable(error):
                     self.pace.halve()
                     time.sleep(backoff(number))
@@ -245,6 +247,8 @@ class Runner:
                     ops = self._still_applied(ops)
                     if not ops:
                         return
+                elif self.store.dialect.exhausted(error):
+                    raise  # no operation is to blame: the run goes on when there is room again
                 elif self.store.dialect.retryable(error):
                     self.pace.halve()
                     time.sleep(backoff(number))

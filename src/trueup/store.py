@@ -328,6 +328,10 @@ class Dialect(ABC):
     def retryable(self, error: BaseException) -> bool:
         """Whether the transaction failed for a passing reason: deadlock, lock or statement timeout."""
 
+    def exhausted(self, error: BaseException) -> bool:
+        """Whether the store is at fault and no row: a full disk, an I/O error, a server that became read-only."""
+        return False
+
     @abstractmethod
     def describe(self, error: BaseException) -> str:
         """The error's code and constraint name; never its detail, which may carry values."""

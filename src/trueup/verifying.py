@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, case, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, case, func, or_, select
 
 from trueup.check import Check, Repair, Row
 from trueup.journal import Journal
@@ -41,7 +41,7 @@ def compare(
         if seen["missing"]:
             problems.append(f"{name}: {seen['missing']} before-images are missing from the journal")
         if seen["altered"]:
-            problems.append(f"{name}: {seen['altered']} before-images are not the bytes that were copied")
+            problems.append(f"{name}: {seen['altered']} images are not the bytes that were copied")
         found += seen
     connection.rollback()
     rows, intact, restored = found["applied"] + found["undone"], found["intact"], found["restored"]
@@ -71,7 +71,16 @@ def images_of(
         else and_(key.is_not(None), live.digest(target.touched) == image.c.after_digest)
     )
     back = and_(key.is_not(None), live.digest(target.touched) == image.c.before_digest)
-    old = journal.store.dialect.digest([(live.column(name), image.c[f"b{i}"]) for i, name in enumerate(target.touched)])
+    copied = {"b": (image.c.before_digest, target.touched), "k": (image.c.key_digest, target.table.key)}
+    if target.group.action == "update":
+        copied["a"] = (image.c.after_digest, target.touched)
+    altered = or_(
+        *(
+            journal.store.dialect.digest([(live.column(name), image.c[f"{letter}{i}"]) for i, name in enumerate(names)])
+            != digest
+            for letter, (digest, names) in copied.items()
+        )
+    )
     of_op = and_(image.c.run_id == run_id, image.c.seq == op.c.seq, image.c.seq.between(low, high))
     statement = (
         select(
@@ -80,7 +89,7 @@ def images_of(
             tally(op.c.state == "undone"),
             tally(and_(op.c.state == "undone", back)),
             tally(image.c.seq.is_(None)),
-            tally(and_(image.c.seq.is_not(None), old != image.c.before_digest)),
+            tally(and_(image.c.seq.is_not(None), altered)),
         )
         .select_from(op.outerjoin(image, of_op).outerjoin(live.relation, target.same_key()))
         .where(mine, op.c.state.in_(IMAGED), op.c.seq.between(low, high))

@@ -95,6 +95,7 @@ class Chunk:
                 s.before,
                 s.after,
                 row.digest(target.rest) if target.rest else literal(""),
+                row.digest(target.table.key),
                 *(row.relation.c[name] for name in [*target.table.key, *target.touched]),
                 *(after if target.group.action == "update" else []),
             )

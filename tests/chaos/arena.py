@@ -160,7 +160,10 @@ class Arena:
     def do(self, verb: str, plan: Path | None = None, config: Path | None = None, **how: Any) -> Outcome:
         """Run a verb to its end, or to the kill that was ordered."""
         with self.tool(verb, plan, config, **how) as hand:
-            return hand.outcome()
+            told = hand.outcome()
+        if told.word == "crash" and self.bug:
+            raise RuntimeError(f"the planted bug {self.bug!r} does not run: {told}")
+        return told
 
     def forget(self) -> None:
         """Take trueup's journal away, as if it had never been here."""

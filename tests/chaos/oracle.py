@@ -43,6 +43,7 @@ class Ledger:
     planned: int = 0
     chunks: int = 0
     tip: str = ""
+    facts: str = ""
     ops: dict[int, str] = field(default_factory=dict)
     links: list[tuple[int, str, str, str]] = field(default_factory=list)
     images: dict[int, tuple[int, str | None, str | None]] = field(default_factory=dict)
@@ -70,15 +71,17 @@ def read_journal(session: Session, digest: str) -> Ledger:
 
     try:
         runs = session.rows(
-            f"SELECT run_id, state, planned, chunks, tip FROM {table('run')} WHERE plan_digest = ?", digest
+            "SELECT run_id, state, planned, chunks, tip, db_uuid, run_id, plan_digest, planned, environment, tool,"
+            f" r.format, header FROM {table('run')} r CROSS JOIN {table('meta')} WHERE plan_digest = ?",
+            digest,
         )
     except ERRORS:  # a kill before the journal was made
         session.rollback()
         return Ledger()
     if not runs:
         return Ledger()
-    run, *facts = runs[0]
-    ledger = Ledger(*facts)
+    run, state, planned, chunks, tip, *facts = runs[0]
+    ledger = Ledger(state, planned, chunks, tip, json.dumps(facts, separators=(",", ":")))
     for seq, state, reason in session.rows(f"SELECT seq, state, reason FROM {table('op')} WHERE run_id = ?", run):
         ledger.ops[int(seq)], ledger.reasons[int(seq)] = state, reason or ""
     ledger.links = [
@@ -148,7 +151,7 @@ class Oracle:
         return found + self._chain_faults()
 
     def _chain_faults(self) -> list[str]:
-        tip = "0" * 64
+        tip = hashlib.sha256(f"{'0' * 64}\n{self.ledger.facts}".encode()).hexdigest()
         told: dict[int, str] = {}
         for place, (number, phase, states, link) in enumerate(self.ledger.links, 1):
             spans = json.loads(states)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sqlite3
 import time
@@ -21,7 +22,8 @@ import sqlalchemy.dialects.sqlite  # noqa: F401
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from tests.chaos import planted
+from tests.chaos.bugs import plant
+from tests.chaos.disk import Recorder
 from trueup import discovery, failpoints, pace, planning, run, runner
 from trueup.config import load_config
 from trueup.errors import PlanError, TrueupError
@@ -61,6 +63,8 @@ class Order:
     clock: float = 0.0
     #: Hours that a plan made now may be used.
     hours: float = 24
+    #: A file for what SQLite did to its files, and each commit.
+    record: str = ""
 
 
 class Told(Silent):
@@ -86,11 +90,14 @@ def slow_down(order: Order) -> None:
     pace.Pace.rest = lambda self, seconds: time.sleep(order.rest)  # type: ignore[method-assign]  # the point of it
 
 
-def watch(order: Order, pipe: Connection) -> None:
+def watch(order: Order, pipe: Connection) -> Recorder | None:
     """Act when the ordered point is passed for the ordered time."""
     passed: Counter[str] = Counter()
+    recorder = Recorder(Path(order.record).parent / "disk") if order.record else None
 
     def at(name: str) -> None:
+        if recorder and name == "committed":
+            recorder.mark(name)
         if order.point not in (name, "any"):
             return
         passed[order.point] += 1
@@ -102,8 +109,9 @@ def watch(order: Order, pipe: Connection) -> None:
         else:
             os.kill(os.getpid(), signal.SIGKILL if order.act == "kill" else signal.SIGSTOP)
 
-    if order.point:
+    if order.point or recorder:
         failpoints.action = at
+    return recorder
 
 
 def work(order: Order, pipe: Connection) -> None:
@@ -116,9 +124,11 @@ def work(order: Order, pipe: Connection) -> None:
         slow_down(order)
         shift_clock(order.clock)
         if order.bug:
-            planted.plant(order.bug)
-        watch(order, pipe)
+            plant(order.bug)
+        recorder = watch(order, pipe)
         last: tuple[str, ...] = ("done", *VERBS[order.verb](order, Told(pipe)))
+        if recorder:
+            Path(order.record).write_bytes(pickle.dumps(recorder.events))
     except TrueupError as error:
         last = ("error", f"{type(error).__name__}: {error}")
     except Exception as error:  # noqa: BLE001  # whatever escapes is a fault for the report

@@ -275,6 +275,10 @@ class InnoDB(Dialect):
         """Deadlocks, lock waits and statements that ran too long."""
         return session.code_of(error) in session.RETRYABLE
 
+    def exhausted(self, error: BaseException) -> bool:
+        """No disk space, no memory, I/O errors, a server that became read-only."""
+        return session.code_of(error) in session.EXHAUSTED
+
     def describe(self, error: BaseException) -> str:
         """Our words, the server's number and the constraint's name."""
         return session.describe(error)

@@ -184,6 +184,8 @@ def watchdog(connection: Connection, seconds: float) -> Iterator[None]:
 #: Deadlock, lock wait, NOWAIT, statement timeouts, killed by the watchdog, changed since read, and a conflict that
 #: Galera or Group Replication found at commit.
 RETRYABLE = frozenset({1205, 1213, 3572, 1969, 3024, 1317, 1020, 3101})
+#: Out of disk space, memory, file handles, or writing is switched off: no row is at fault.
+EXHAUSTED = frozenset({3, 5, 28, 1021, 1026, 1030, 1037, 1038, 1041, 1114, 1135, 1290, 1792, 1836, 3170})
 #: The session or its server is gone.
 DISCONNECTED = frozenset({0, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
 

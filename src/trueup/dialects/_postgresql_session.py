@@ -65,6 +65,8 @@ _DRIVERS = ("psycopg", "psycopg2")
 _COLLATIONS = ("und-x-icu", "pg_c_utf8", "C.utf8", "C.UTF-8")
 
 _PASSING = {"40P01", "40001", "55P03", "57014"}
+# resources, system and internal errors, read-only transactions
+_EXHAUSTED = ("53", "58", "XX", "25006")
 _GONE = ("08", "57P")
 _IDLE = {"25P03", "25P04", "57P05"}
 # classes whose messages name objects and settings, and never the value of a row
@@ -239,6 +241,11 @@ def _state(error: BaseException) -> str:
 def retryable(error: BaseException) -> bool:
     """Whether the error passes by itself."""
     return _state(error) in _PASSING or "moved to another partition" in str(_original(error))
+
+
+def exhausted(error: BaseException) -> bool:
+    """Whether the server has run out of something, or out of order."""
+    return _state(error).startswith(_EXHAUSTED)
 
 
 def disconnected(error: BaseException) -> bool:

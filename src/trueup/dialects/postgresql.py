@@ -330,6 +330,10 @@ class Postgresql(Dialect):
         """Deadlock, serialisation, lock timeout, statement timeout, a row that moved to another partition."""
         return session.retryable(error)
 
+    def exhausted(self, error: BaseException) -> bool:
+        """Insufficient resources, a system error, an internal error, a read-only transaction."""
+        return session.exhausted(error)
+
     def describe(self, error: BaseException) -> str:
         """SQLSTATE, its name, and constraint, table or column; the message only where it cannot carry values."""
         return session.describe(error)

@@ -49,6 +49,16 @@ _TYPES = {
 }
 _ARGUMENTS = 90  # SQLite takes 127 arguments, some builds 100
 _PLAIN_KEY = re.compile(r"[ !#-\[\]-~]*")
+_EXHAUSTED = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_PROTOCOL,
+}
 _SWITCHES = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
 
 
@@ -339,6 +349,11 @@ class Sqlite(Dialect):
         """BUSY and LOCKED."""
         code = getattr(_original(error), "sqlite_errorcode", None)
         return isinstance(code, int) and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+    def exhausted(self, error: BaseException) -> bool:
+        """FULL, IOERR, READONLY, NOMEM, CORRUPT, CANTOPEN, NOTADB, PROTOCOL."""
+        code = getattr(_original(error), "sqlite_errorcode", None)
+        return isinstance(code, int) and code & 0xFF in _EXHAUSTED
 
     def describe(self, error: BaseException) -> str:
         """SQLite's own sentence, which names columns and never values, and the name of its code."""

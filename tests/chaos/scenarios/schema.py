@@ -42,7 +42,7 @@ def play(arena: Arena, seed: int, tally: Tally) -> None:
             where = f"{arena.engine}, seed {seed}, {name} {when} apply"
             start = load(arena.session, rng, ROWS, BROKEN)
             arena.session.run(f"ALTER TABLE {TABLE} ADD COLUMN spare INTEGER")
-            arena.do("plan", bug="")
+            arena.do("plan")
             oracle = Oracle(arena.session, arena.plan, start, Scripted(arena.session))
             with arena.tool("apply", point="committed" if when == "during" else "", hit=2, act="hold") as hand:
                 if when == "during":

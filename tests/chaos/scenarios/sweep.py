@@ -96,6 +96,7 @@ class Journey:
             self.finish(verb, told)
             return False
         self.tally.seen[f"kills in {verb}"] += 1
+        self.tally.seen["kills"] += 1
         return True
 
     def step(self, verb: str, point: str = "", hit: int = 1) -> Outcome:

@@ -1,15 +1,15 @@
-"""Bugs put into trueup on purpose: a harness that does not see them proves nothing."""
+"""Bugs of one transaction: what commits together, what is compared, what is written."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, FromClause, Insert, String, bindparam, insert, literal, select, update
 
+from tests.chaos.bugs.planting import Bug, swap
 from trueup.planfile import Op
 from trueup.runner import Runner
 from trueup.stores.sql import with_quiet_close
@@ -60,6 +60,7 @@ def no_compare() -> None:
             stage.c.before,
             stage.c.after,
             literal(""),
+            row.digest(target.table.key),
             *(row.relation.c[name] for name in [*target.table.key, *target.touched]),
             *(self.dialect.cast(new[name], row.column(name)) for name in target.group.columns),
         ).select_from(stage.join(row.relation, self.staged(stage.c)))
@@ -107,36 +108,6 @@ def blind_undo() -> None:
         return {seq: (now, others, now, before) for seq, (now, others, _, before) in plain(self, *rest).items()}
 
     swap(UndoChunk, "current", current)
-
-
-@dataclass(frozen=True, slots=True)
-class Bug:
-    """A bug: how it is planted, the verb in which it shows, and whether it takes a kill to see it."""
-
-    plant: Callable[[], None]
-    verb: str
-    killed: bool
-
-
-BUGS = {
-    "journal_after": Bug(journal_after, "apply", killed=True),
-    "journal_before": Bug(journal_before, "apply", killed=True),
-    "no_compare": Bug(no_compare, "apply", killed=False),
-    "whole_row": Bug(whole_row, "apply", killed=False),
-    "blind_undo": Bug(blind_undo, "undo", killed=False),
-    "undo_journal_after": Bug(undo_journal_after, "undo", killed=True),
-}
-
-
-def plant(name: str) -> None:
-    """Put a bug into this process."""
-    BUGS[name].plant()
-
-
-def swap(owner: type, name: str, other: Callable[..., Any]) -> None:
-    """Replace a method that is there; a bug planted beside the code would never be found."""
-    assert callable(getattr(owner, name))
-    setattr(owner, name, other)
 
 
 def halved_apply(*, data_first: bool) -> Callable[..., dict[int, str]]:
@@ -193,3 +164,13 @@ def two_transactions(phase: str, *, seal_first: bool) -> None:
         return states
 
     swap(Runner, "_transaction", transaction)
+
+
+BUGS = {
+    "journal_after": Bug(journal_after, "kills", verb="apply", killed=True),
+    "journal_before": Bug(journal_before, "kills", verb="apply", killed=True, rounds=15),
+    "undo_journal_after": Bug(undo_journal_after, "kills", verb="undo", killed=True, rounds=15),
+    "no_compare": Bug(no_compare, "kills", verb="apply"),
+    "whole_row": Bug(whole_row, "kills", verb="apply"),
+    "blind_undo": Bug(blind_undo, "kills", verb="undo"),
+}

@@ -1,0 +1,61 @@
+"""Bugs that hurt what was not to be touched: children, other databases, rows that a role may not see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from tests.chaos.bugs.planting import Bug, replace_in, swap
+from trueup import planning, repairs, run, verifying, writer
+from trueup.dialects import _postgresql_session
+from trueup.repairs import always
+from trueup.writer import Chunk
+
+
+def upsert() -> None:
+    """Rows are written by REPLACE, which deletes them first."""
+    plain = Chunk.write
+
+    def write(self: Chunk, connection: Connection, span: Any, expected: int) -> None:
+        target = self.target
+        if target.group.action == "delete":
+            plain(self, connection, span, expected)
+            return
+        live, table = target.row.relation, target.table
+        after = {name: target.image.c[f"a{number}"] for number, name in enumerate(target.group.columns)}
+        names = [column.name for column in table.stored()]
+        rows = (
+            select(*(after.get(name, live.c[name]) for name in names))
+            .select_from(target.image.join(live, target.same_key()))
+            .where(target.in_chunk())
+        )
+        statement = insert(table.sql).prefix_with("OR REPLACE").from_select([table.sql.c[name] for name in names], rows)
+        connection.execute(statement, dict(span))
+
+    swap(Chunk, "write", write)
+
+
+def cascades_unseen() -> None:
+    """Rows are moved out whatever refers to them."""
+    for module in (repairs, writer, verifying):
+        replace_in(module, "referred_to", lambda _: always(False))
+
+
+def no_identity() -> None:
+    """A plan that does not say for which database it is is good for any."""
+    for module in (planning, run):
+        replace_in(module, "identity", lambda *_: {})
+
+
+def silent_row_security() -> None:
+    """Rows that the role may not see are silently left out."""
+    _postgresql_session._PINS["row_security"] = "on"
+
+
+BUGS = {
+    "upsert": Bug(upsert, "family", ("sqlite",), rounds=1),
+    "cascades_unseen": Bug(cascades_unseen, "family", rounds=1),
+    "no_identity": Bug(no_identity, "identity", rounds=1),
+    "silent_row_security": Bug(silent_row_security, "secured", ("postgresql",), rounds=1),
+}

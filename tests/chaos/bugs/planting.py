@@ -1,0 +1,36 @@
+"""What a planted bug is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.engines import ENGINES
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """How it is planted; the scenario that has to catch it, within so many `rounds`, on each of its `engines`.
+
+    For `kills`: the verb in which it shows, and whether it takes a kill to see it.
+    """
+
+    plant: Callable[[], None]
+    scenario: str
+    engines: tuple[str, ...] = ENGINES
+    rounds: int = 10
+    verb: str = "undo"
+    killed: bool = False
+
+
+def swap(owner: type, name: str, other: Callable[..., Any]) -> None:
+    """Replace a method that is there; a bug planted beside the code would never be found."""
+    assert callable(getattr(owner, name))
+    setattr(owner, name, other)
+
+
+def replace_in(module: object, name: str, other: Any) -> None:
+    """Replace a name that a module has."""
+    assert name in vars(module), f"{module} has no {name}"
+    setattr(module, name, other)
