@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from trueup import collecting
@@ -115,10 +116,11 @@ class Scanner:
         self.store, self.thresholds = store, thresholds
         self.samples, self.values, self.sink, self.progress = samples, values, sink, progress
 
-    def run(self, checks: Sequence[Check]) -> list[CheckResult]:
-        """Results in the order of `checks`."""
+    def run(self, checks: Sequence[Check], session: Connection | None = None) -> list[CheckResult]:
+        """Results in the order of `checks`; `session` is one to read with that the caller has open already."""
         results: dict[str, CheckResult] = {}
-        with self.store.connect() as connection, self.store.connect() as second:
+        first = self.store.connect() if session is None else nullcontext(session)
+        with first as connection, self.store.connect() as second:
             database = SqlDatabase(self.store, connection)
             looking = SqlDatabase(self.store, second, beside=database)
             ready: dict[str, list[Tally]] = {}

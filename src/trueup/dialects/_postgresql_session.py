@@ -29,8 +29,14 @@ _PINS = {
     "xmloption": "content",
     "standard_conforming_strings": "on",
 }
-# a cursor is read to its end: without this it is planned for its first rows
-_READING = {"statement_timeout": "0", "default_transaction_read_only": "on", "cursor_tuple_fraction": "1"}
+_READING = {
+    "statement_timeout": "0",
+    "default_transaction_read_only": "on",
+    # a cursor is read to its end: without this it is planned for its first rows
+    "cursor_tuple_fraction": "1",
+    # compiling the long expressions of a scan takes longer than running them
+    "jit": "off",
+}
 _WRITING = {
     "lock_timeout": "500ms",
     "statement_timeout": "5s",
@@ -118,8 +124,8 @@ def _driver(asked: str) -> str:
 
 
 def _set(cursor: Any, settings: Mapping[str, str]) -> None:
-    for name, value in settings.items():
-        cursor.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+    calls = ", ".join(["pg_catalog.set_config(%s, %s, false)"] * len(settings))
+    cursor.execute(f"SELECT {calls}", [part for setting in settings.items() for part in setting])
 
 
 def _one(cursor: Any, statement: str) -> Any:
