@@ -53,15 +53,10 @@ def test_a_secret_in_the_query_is_never_written(tmp_path: Path) -> None:
 def test_only_what_differs_from_the_defaults_is_written(tmp_path: Path) -> None:
     check = WrongJsonType(table="events", column="metadata", expected=("object",), store="app", name="m")
     text, _ = back("sqlite:///shop.db", [check], tmp_path / "t.yaml")
-    assert text.startswith(
+    # checks come last: people add theirs at the end of the file
+    assert text.endswith(
         """\
-# What trueup checks here. `trueup scan` finds what breaks a check, and never changes anything.
-
-# In `production` every change asks for a typed confirmation; say so there.
-environment: development
-
-stores:
-  app: sqlite:///shop.db
+strategy: {B: 1, C: 51, D: 501}
 
 # Proposed from the catalogue and the data: delete what is not meant to hold, add what is.
 checks:
