@@ -277,3 +277,19 @@ def _twin(database: Database) -> Database:
     other = Database(database.engine, f"{base}/{twin}")
     execute(other, TABLE)
     return other
+
+
+def test_a_repair_that_the_catalogue_rules_out_is_not_offered(database: Database, plan: str) -> None:
+    execute(
+        database,
+        [
+            "CREATE TABLE artist (id INTEGER PRIMARY KEY)",
+            "CREATE TABLE album (id INTEGER PRIMARY KEY, artist_id INTEGER NOT NULL)",
+            "CREATE TABLE song (id INTEGER PRIMARY KEY, album_id INTEGER, FOREIGN KEY (album_id) REFERENCES album (id))",
+            "INSERT INTO artist VALUES (1)",
+            "INSERT INTO album VALUES (1, 1), (2, 9)",
+            "INSERT INTO song VALUES (1, 2)",
+        ],
+    )
+    check = Orphan(table="album", column="artist_id", references="artist.id", name="a", repair=("quarantine",))
+    assert left(config_of(database, check), plan) == "no repair fits (tried: quarantine); other rows refer to them"

@@ -22,6 +22,7 @@ from trueup.findings import Key
 from trueup.journal import Journal, schema_digest
 from trueup.looking import Look, Seen
 from trueup.planfile import Writer
+from trueup.repairs import always
 from trueup.results import Progress
 from trueup.scanning import keys_of
 from trueup.store import Table
@@ -64,9 +65,13 @@ class Draft:
         return f"no repair fits (tried: {tried}){kept}{self.offer()}"
 
     def offer(self) -> str:
-        """The repairs that this plan did not try, as an option to add; empty when there are none."""
-        check, tried = self.check, {group.repair for group in self.groups}
-        rest = [f"{one.name} ({one.effect})" for one in check.repairs() if one.name not in tried]
+        """The repairs that this plan did not try and that can fit, as an option to add; empty when there are none."""
+        check, tried, row = self.check, {group.repair for group in self.groups}, self.look.row
+        rest = [
+            f"{one.name} ({one.effect})"
+            for one in check.repairs()
+            if one.name not in tried and not one.fits(row).compare(always(False))
+        ]
         return f"; there is also --repair {shlex.quote(check.title)}={' or '.join(rest)}" if rest else ""
 
 
