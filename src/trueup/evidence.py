@@ -119,8 +119,11 @@ def demands(config: Config, plan: Plan, summary: PlanSummary, given: Given) -> l
         return found
     mine = [one for one in known(config) if one.database == told_identity(plan.identity)]
     checks = sorted({group.check for group in plan.groups})
+    counts = dict.fromkeys(checks, 0)
+    for group, count in zip(plan.groups, summary.by_group, strict=True):
+        counts[group.check] += count
     tables = {group.table for group in plan.groups}
-    *looked, backed, rehearsed = demands_of(config, mine, tables, checks, summary.count, summary.digest)
+    *looked, backed, rehearsed = demands_of(config, mine, tables, counts, summary.digest)
     found += looked
     if summary.letter == "D":
         found.append(Demand("the root cause", bool(given.root_cause.strip()), "--root-cause 'TEXT'"))
@@ -133,18 +136,20 @@ def demands_of(
     config: Config,
     mine: Sequence[Evidence],
     tables: AbstractSet[str],
-    checks: Sequence[str],
-    count: int,
+    counts: Mapping[str, int],
     plan_digest: str,
 ) -> list[Demand]:
-    """What records can prove of `count` changes to `tables`: each investigation, the export, backup and rehearsal."""
+    """What records can prove of changes to `tables`, of so many rows by check: looked at, exported, backed, rehearsed.
+
+    An investigation or an export of fewer rows than are to be changed is of another day.
+    """
     found = []
-    for check in checks:
-        seen = any(one.kind == "investigation" and check in one.checks for one in mine)
+    checks, total = set(counts), sum(counts.values())
+    for check, rows in counts.items():
+        seen = any(one.kind == "investigation" and check in one.checks and one.count >= rows for one in mine)
         found.append(Demand(f"the investigation of {check}", seen, f"trueup explain {check}", "diagnose"))
     exported = any(
-        one.kind == "export" and set(checks) <= set(one.checks) and one.count >= count and unchanged(one)
-        for one in mine
+        one.kind == "export" and checks <= set(one.checks) and one.count >= total and unchanged(one) for one in mine
     )
     found.append(Demand("the exported rows", exported, "trueup scan --export broken.jsonl", "diagnose"))
     hours = config.backup_hours

@@ -338,7 +338,7 @@ def pattern_sentence(found: Explanation) -> str:
         elif term.name.startswith("hour of the day of "):
             parts.append(f"fall between {term.value}:00 and {term.value}:59 of a day")
         else:
-            parts.append(f"have {term.name} = {term.value!r}")
+            parts.append(f"have no {term.name}" if term.value == "NULL" else f"have {term.name} = {term.value!r}")
     return (
         f"{pattern.broken:,} of {found.broken:,} {' and '.join(parts)}, where {share(pattern.broken, pattern.rows)} of "
         f"{pattern.rows:,} rows are broken; elsewhere the rate is "

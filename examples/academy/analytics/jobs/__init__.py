@@ -1,0 +1,1 @@
+"""The intelligence jobs: set-based, and right on a table that still holds damaged rows."""

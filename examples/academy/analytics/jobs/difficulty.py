@@ -1,0 +1,101 @@
+"""How difficult each quiz and question is, from how its answers went."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.contrib.contenttypes.models import ContentType
+from django.db import connection, transaction
+from django.utils import timezone
+
+from analytics.jobs.answers import answers
+from analytics.jobs.progress import bar
+from analytics.models import ContentDifficultyProfile, Question, Quiz
+
+MODELS = {"quiz": (Quiz, "quiz_id"), "question": (Question, "question_id")}
+BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """One quiz or question: answers whose outcome is known, the share that was right, and the mean time in seconds."""
+
+    object_id: int
+    attempts: int
+    success: float
+    seconds: float | None
+
+    @property
+    def score(self) -> float:
+        """0 to 1000; few attempts pull it to the middle, 400."""
+        # no time is 15 seconds; a time of 0 is a time
+        spent = 15.0 if self.seconds is None else self.seconds
+        raw = 400 + (100 - self.success) * 5 + ((min(spent, 60) - 10) * 5) * 0.3
+        confidence = min(self.attempts / 30, 1)
+        return max(0.0, min(1000.0, raw * confidence + 400 * (1 - confidence)))
+
+
+def measured(kind: str, *, min_attempts: int, days: int) -> list[Difficulty]:
+    """One statement for all contents of a kind."""
+    model, column = MODELS[kind]
+    table = connection.ops.quote_name(model._meta.db_table)
+    statement = f"""
+        SELECT w.{column}, COUNT(*), SUM(w.correct), AVG(w.ms) FROM ({answers()}) w
+        JOIN {table} c ON c.id = w.{column}
+        WHERE w.correct IS NOT NULL GROUP BY w.{column} HAVING COUNT(*) >= %s ORDER BY w.{column}
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [timezone.now() - timedelta(days=days), min_attempts])
+        return [
+            Difficulty(int(key), int(count), 100 * int(right) / int(count), None if ms is None else float(ms) / 1000)
+            for key, count, right, ms in cursor.fetchall()
+        ]
+
+
+def store(kind: str, found: list[Difficulty]) -> Iterator[Difficulty]:
+    """Write profiles and the copies on the contents, in batches; yields each as it is done."""
+    model, _ = MODELS[kind]
+    content = ContentType.objects.get_for_model(model)
+    for start in range(0, len(found), BATCH):
+        batch = found[start : start + BATCH]
+        profiles = [
+            ContentDifficultyProfile(
+                content_type=content, object_id=one.object_id, computed_difficulty_score=one.score,
+                avg_time_spent_seconds=one.seconds, success_rate=one.success, attempt_count=one.attempts,
+            )
+            for one in batch
+        ]  # fmt: skip
+        fields = ["computed_difficulty_score", "avg_time_spent_seconds", "success_rate", "attempt_count"]
+        with transaction.atomic():
+            _upsert(content, profiles, fields)
+            if kind == "quiz":
+                copies = [
+                    Quiz(
+                        id=d.object_id, computed_difficulty_score=d.score,
+                        overall_success_rate=d.success, attempt_count=d.attempts,
+                    )
+                    for d in batch
+                ]  # fmt: skip
+                Quiz.objects.bulk_update(copies, ["computed_difficulty_score", "overall_success_rate", "attempt_count"])
+            else:
+                asked = [
+                    Question(id=d.object_id, computed_difficulty_score=d.score, success_rate=d.success) for d in batch
+                ]
+                Question.objects.bulk_update(asked, ["computed_difficulty_score", "success_rate"])
+        yield from batch
+
+
+def _upsert(content: ContentType, profiles: list[ContentDifficultyProfile], fields: list[str]) -> None:
+    ids = [one.object_id for one in profiles]
+    rows = ContentDifficultyProfile.objects.filter(content_type=content, object_id__in=ids)
+    known = dict(rows.values_list("object_id", "id"))
+    for one in profiles:
+        one.id = known.get(one.object_id)
+    ContentDifficultyProfile.objects.bulk_create([one for one in profiles if one.id is None])
+    ContentDifficultyProfile.objects.bulk_update([one for one in profiles if one.id is not None], fields)
+
+
+def compute(kind: str, *, min_attempts: int, days: int) -> list[Difficulty]:
+    """Measure and store one kind of content, with a bar."""
+    found = measured(kind, min_attempts=min_attempts, days=days)
+    return list(bar(store(kind, found), len(found), kind))
