@@ -85,25 +85,27 @@ def ticks(trueup: Trueup) -> dict[str, bool]:
 
 
 def test_the_checklist_ticks_only_what_is_proven(trueup: Trueup, folder: Path) -> None:
+    trueup("explain", "metadata")
     applied(trueup)
+    # looking again, when all is mended, takes nothing away from what was seen before
+    trueup("explain", "metadata")
     seen = ticks(trueup)
+    assert seen["the investigation of metadata"]
     assert seen["15 changes were carried out to the end"]
     assert seen["metadata finds nothing now"]
     assert seen["the cause is stated"]
     open_boxes = {text for text, done in seen.items() if not done}
     assert open_boxes == {
-        "the investigation of metadata", "the exported rows", "a verified backup younger than 24 hours",
+        "the exported rows", "a verified backup younger than 24 hours",
         "a rehearsal of this plan", "the root cause is stated", "it was approved",
         "every row was read again, and the journal is whole", "metadata is guarded",
     }  # fmt: skip
     trueup("verify", "last")
-    trueup("explain", "metadata")
     trueup("guard", "metadata", "--apply")
     trueup("backup")
     now = ticks(trueup)
     assert open_boxes - {text for text, done in now.items() if not done} == {
-        "the investigation of metadata", "a verified backup younger than 24 hours",
-        "every row was read again, and the journal is whole", "metadata is guarded",
+        "a verified backup younger than 24 hours", "every row was read again, and the journal is whole", "metadata is guarded",
     }  # fmt: skip
     with closing(sqlite3.connect("shop.db")) as connection:
         connection.execute("DROP TRIGGER " + _guard(connection))
