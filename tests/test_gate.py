@@ -82,7 +82,7 @@ def test_an_export_of_fewer_rows_than_the_plan_has_does_not_count(database: Data
     export(config, tmp_path)
     execute(database, ["UPDATE events SET metadata = '7' WHERE id = 50"])
     path, _, word = planned(config, tmp_path)
-    with pytest.raises(Refused, match="needs the investigation of metadata .*; the exported rows"):
+    with pytest.raises(Refused, match=r"needs the investigation of metadata .*; the exported rows"):
         apply(config, path, confirm=word, because="the importer")
 
 

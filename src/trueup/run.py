@@ -27,6 +27,7 @@ from trueup.options import nearest
 from trueup.pace import TRIES, backoff
 from trueup.planfile import PlanFile
 from trueup.planning import Planner, identity
+from trueup.remarks import recall
 from trueup.results import (
     CheckResult,
     OpRecord,
@@ -492,7 +493,7 @@ def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
         counts.get("applied", 0),
         paused=bool(row["paused"]),
         tool=row["tool"],
-        told=header_of(row).get("told", {}),
+        told={**header_of(row).get("told", {}), **recall(journal.store, connection, row["run_id"])},
     )
 
 

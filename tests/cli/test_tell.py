@@ -105,7 +105,8 @@ def test_the_checklist_ticks_only_what_is_proven(trueup: Trueup, folder: Path) -
     trueup("backup")
     now = ticks(trueup)
     assert open_boxes - {text for text, done in now.items() if not done} == {
-        "a verified backup younger than 24 hours", "every row was read again, and the journal is whole", "metadata is guarded",
+        "a verified backup younger than 24 hours", "metadata is guarded",
+        "every row was read again, and the journal is whole",
     }  # fmt: skip
     with closing(sqlite3.connect("shop.db")) as connection:
         connection.execute("DROP TRIGGER " + _guard(connection))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 from trueup import run
 from trueup.config import Config, Maintenance
 from trueup.errors import StoreError, UsageError
-from trueup.journal import Journal
+from trueup.remarks import remember
 from trueup.results import Progress, RunReport, Silent
 
 #: Seconds that a command for maintenance may take.
@@ -49,9 +48,10 @@ def apply(
     with _maintained(config.maintenance if maintenance else None, rested, progress):
         report = run.apply(config, path, confirm=confirm, **given, progress=progress)
     commands += [_run(command, "after", progress) for command in config.verify]
-    told = {**report.told, "commands": commands, "maintenance": rested}
-    _keep(config, report, told)
-    return replace(report, told=told)
+    around = {"commands": commands, "maintenance": rested}
+    with run.opened(config, report.store) as store, store.connect(write=True) as connection:
+        remember(store, connection, report.run_id, around)
+    return replace(report, told={**report.told, **around})
 
 
 def _run(command: str, when: str, progress: Progress) -> dict[str, Any]:
@@ -128,12 +128,3 @@ def _switch(wanted: Maintenance, way: str, progress: Progress) -> None:
         raise StoreError(f"maintenance could not be put {way}: {command!r}: {type(error).__name__}") from None
     if done.returncode:
         raise StoreError(f"maintenance could not be put {way}: {command!r} exited with {done.returncode}")
-
-
-def _keep(config: Config, report: RunReport, told: Mapping[str, Any]) -> None:
-    with run.opened(config, report.store) as store:
-        journal = Journal(store)
-        with store.connect(write=True) as connection:
-            header = json.loads(journal.find(connection, report.run_id)["header"])
-            connection.rollback()
-            journal.mark(connection, report.run_id, header=json.dumps({**header, "told": dict(told)}, sort_keys=True))
