@@ -23,7 +23,8 @@ _NESTED = {"NestedMutable", "NestedMutableDict", "NestedMutableList", "TrackedDi
 _READY: dict[str, Tracked] = {"MutableJson": "top", "NestedMutableJson": "nested"}
 _COLUMN = {"Column", "mapped_column", "MappedColumn"}
 _WRAPS = {"deferred", "column_property", "Field", "with_variant", "Annotated", "partial"}
-_RELATION = {"relationship", "Relationship", "dynamic_loader", "backref"}
+_RELATION = {"relationship", "Relationship", "relation", "dynamic_loader", "backref"}
+_DJANGO = {"ForeignKey", "OneToOneField", "ManyToManyField"}
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,17 @@ class Columns:
 
     def is_django(self, cls: Class) -> bool:
         """Whether the class is a model of Django."""
-        return any(
-            name in ("django.db.models.Model", "models.Model", "django.contrib.auth.models.AbstractUser")
+        if any(
+            name in ("django.db.models.Model", "models.Model")
             or (name.startswith("django.contrib.") and "Abstract" in name)
             for name in self.project.outside(cls)
+        ):
+            return True
+        # a base of another distribution: the fields tell
+        return any(
+            source.startswith("models.") and "Field(" in source
+            for one in self.project.mro(cls)
+            for source in one.facts.values.values()
         )
 
     def own(self, cls: Class) -> dict[str, Column]:
@@ -376,7 +384,7 @@ class Columns:
         for one in self.project.mro(cls):
             source, note = one.facts.values.get(name, ""), one.facts.notes.get(name, "")
             value = _expression(source) if source else None
-            called = isinstance(value, ast.Call) and last(value) in _RELATION
+            called = isinstance(value, ast.Call) and last(value) in _RELATION | _DJANGO
             if called or ("Mapped[" in note and not source):
                 target, many = self._target(value if isinstance(value, ast.Call) else None, note)
                 if target:
@@ -398,6 +406,7 @@ class Columns:
                     target = part.value
                 elif dotted(part) and last(part) != "None":
                     target = dotted(part)
+        many = many or last(call) == "ManyToManyField"
         if call is not None and call.args and not target:
             first = call.args[0]
             if isinstance(first, ast.Lambda):

@@ -15,7 +15,7 @@ from trueup.errors import UsageError
 from trueup.findings import Finding, Severity, Source
 from trueup.lint.columns import Columns
 from trueup.lint.flow.analysis import Analysis, Lost
-from trueup.lint.project import File, Project
+from trueup.lint.project import Class, File, Project
 
 #: A file without any of these has no model, and nothing in it makes a name mean a column.
 MODELS = re.compile(
@@ -29,6 +29,8 @@ class Index:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        #: Function (path, line) to the model that it queries, as far as it was asked for.
+        self.queries: dict[tuple[str, int], str | None] = {}
 
     @cached_property
     def columns(self) -> Columns:
@@ -37,6 +39,22 @@ class Index:
             if MODELS.search(file.module.data):
                 _ = file.facts
         return Columns(self.project)
+
+    @cached_property
+    def has_models(self) -> bool:
+        """Whether a class of the project is mapped to a table."""
+        columns = self.columns
+        return any(columns.is_model(cls) for cls in self.project.all_classes())
+
+    def inheritors(self, cls: Class) -> bool:
+        """Whether a class of the project inherits from `cls`; files that name it are read for that."""
+        name = cls.name
+        for file in self.project.files.values():
+            if name.encode() in file.module.data:
+                for other in file.classes.values():
+                    if other is not cls and any(base.rpartition(".")[2].partition("[")[0] == name for base in other.facts.bases):
+                        return True
+        return False
 
     @cached_property
     def lost(self) -> dict[str, list[Lost]]:

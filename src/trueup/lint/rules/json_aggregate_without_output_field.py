@@ -1,0 +1,91 @@
+"""Aggregates over a key of a JSON field that do not say what type the key has."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import ClassVar, Literal
+
+from trueup.findings import Finding, Severity
+from trueup.lint.project import File
+from trueup.lint.rule import Index, Rule
+from trueup.lint.source import keyword, last
+
+_AGGREGATES = {"Avg", "Sum", "Min", "Max", "StdDev", "Variance"}
+
+
+class JsonAggregateWithoutOutputField(Rule):
+    """A Django aggregate over a key of a JSONField without `output_field`.
+
+    Django believes that the result is JSON again and decodes it. The database has already computed a number, so the
+    query fails with `TypeError: the JSON object must be str, bytes or bytearray, not float`. It fails on perfectly
+    clean rows, which is why cleaning up the data does not cure it.
+
+    **Bad**
+
+    ```python
+    from django.db import models
+    from django.db.models import Avg
+
+    class Event(models.Model):
+        metadata = models.JSONField(null=True)
+
+    def average_time():
+        return Event.objects.aggregate(Avg("metadata__time_spent_ms"))
+    ```
+
+    **Good**
+
+    ```python
+    from django.db import models
+    from django.db.models import Avg, FloatField
+    from django.db.models.fields.json import KT
+    from django.db.models.functions import Cast
+
+    class Event(models.Model):
+        metadata = models.JSONField(null=True)
+
+    def average_time():
+        return Event.objects.aggregate(Avg(Cast(KT("metadata__time_spent_ms"), FloatField())))
+
+    def longest_time():
+        return Event.objects.aggregate(longest=models.Max("metadata__time_spent_ms", output_field=FloatField()))
+    ```
+    """
+
+    name: ClassVar[str] = "json-aggregate-without-output-field"
+    severity: ClassVar[Severity] = "high"
+    needles: ClassVar[tuple[bytes, ...]] = tuple(f"{name}(".encode() for name in sorted(_AGGREGATES))
+    scope: ClassVar[Literal["file", "project"]] = "project"
+
+    def check(self, file: File, index: Index) -> Iterable[Finding]:
+        """Aggregates over a path through a JSON field of a model of the project."""
+        calls = [node for node in file.module.nodes if isinstance(node, ast.Call) and last(node) in _AGGREGATES]
+        if not calls or "django" not in file.module.data.decode("utf-8", "replace"):
+            return
+        fields = {
+            name for name, columns in index.columns.by_name.items() if any(column.orm == "django" for column in columns)
+        }
+        for node in calls:
+            path = _path(node.args[0]) if node.args else ""
+            if _goes_inside(path, fields) and keyword(node, "output_field") is None:
+                yield self.finding(
+                    file,
+                    node,
+                    f"{last(node)} over the JSON key {path!r} fails on a number: Django decodes the result as JSON",
+                    f"{last(node)}({path!r}, output_field=FloatField()), or Cast(KT({path!r}), FloatField())",
+                )
+
+
+def _path(node: ast.expr) -> str:
+    if isinstance(node, ast.Call) and last(node) in ("F", "KeyTransform"):
+        if keyword(node, "output_field") is not None:
+            return ""
+        texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+        return "__".join(reversed(texts))
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _goes_inside(path: str, fields: set[str]) -> bool:
+    parts = path.split("__")
+    return any(part in fields for part in parts[:-1])

@@ -1,0 +1,144 @@
+"""NOT IN over something that holds NULL."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from typing import ClassVar, Literal
+
+from trueup.findings import Finding, Severity
+from trueup.lint.project import Class, File
+from trueup.lint.rule import Index, Rule
+from trueup.lint.source import dotted, last
+
+_SQL = re.compile(r"\bNOT\s+IN\s*\((?=[^()]*\bNULL\b)[^()]*?(?:^|[(,])\s*NULL\s*[,)]", re.IGNORECASE)
+_IN = {"in_"}
+_NOT_IN = {"notin_", "not_in"}
+
+
+class NotInNull(Rule):
+    """`NOT IN` over a list or a subquery that holds NULL: it is never true.
+
+    SQL cannot say that a value differs from NULL, so `x NOT IN ('a', NULL)` is unknown for every row and the query
+    returns nothing. A clean-up that looks for broken rows in this way reports a healthy table.
+
+    **Bad**
+
+    ```python
+    QUERY = "SELECT id FROM events WHERE JSON_TYPE(metadata) NOT IN ('OBJECT', NULL)"
+    ```
+
+    **Bad**
+
+    ```python
+    from sqlalchemy import Column, ForeignKey, Integer, select
+    from sqlalchemy.orm import declarative_base
+
+    Base = declarative_base()
+
+    class User(Base):
+        __tablename__ = "users"
+        id = Column(Integer, primary_key=True)
+        invited_by = Column(Integer, ForeignKey("users.id"))
+
+    def who_invited_nobody():
+        return select(User).where(User.id.not_in(select(User.invited_by)))
+    ```
+
+    **Good**
+
+    ```python
+    from sqlalchemy import Column, ForeignKey, Integer, select
+    from sqlalchemy.orm import declarative_base
+
+    Base = declarative_base()
+    QUERY = "SELECT id FROM events WHERE metadata IS NOT NULL AND JSON_TYPE(metadata) <> 'OBJECT'"
+
+    class User(Base):
+        __tablename__ = "users"
+        id = Column(Integer, primary_key=True)
+        invited_by = Column(Integer, ForeignKey("users.id"))
+
+    def who_invited_nobody():
+        return select(User).where(User.id.not_in(select(User.invited_by).where(User.invited_by.is_not(None))))
+    ```
+    """
+
+    name: ClassVar[str] = "not-in-null"
+    severity: ClassVar[Severity] = "high"
+    needles: ClassVar[tuple[bytes, ...]] = (b"notin_", b"not_in", b"in_(", b"NOT IN", b"not in (", b"Not In")
+    scope: ClassVar[Literal["file", "project"]] = "project"
+
+    def check(self, file: File, index: Index) -> Iterable[Finding]:
+        """NULL in the lists of SQL text and of SQLAlchemy, and subqueries of columns that may be NULL."""
+        hint = "take NULL out, and say IS NOT NULL beside it, or use NOT EXISTS"
+        documented = _docstrings(file)
+        for node in file.module.nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in documented:
+                if _SQL.search(node.value):
+                    yield self.finding(file, node, "NOT IN over a list that holds NULL is never true", hint)
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                negated = node.func.attr in _NOT_IN or (
+                    node.func.attr in _IN and isinstance(parent := file.module.parents.get(node), ast.UnaryOp) and isinstance(parent.op, ast.Invert)
+                )
+                if negated and _has_none(node.args[0]):
+                    yield self.finding(file, node, "NOT IN over a list that holds None is never true", hint)
+                elif negated and (column := _nullable(node.args[0], file, index)):
+                    yield self.finding(
+                        file,
+                        node,
+                        f"NOT IN over {column}, which may be NULL: one NULL among its values and no row is found",
+                        f".where({column}.is_not(None)) in the subquery, or use NOT EXISTS",
+                    )
+
+
+def _docstrings(file: File) -> set[ast.AST]:
+    return {
+        node.body[0].value
+        for node in file.module.nodes
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+
+
+def _has_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.List | ast.Tuple | ast.Set) and any(
+        isinstance(item, ast.Constant) and item.value is None for item in node.elts
+    )
+
+
+def _nullable(node: ast.expr, file: File, index: Index) -> str:
+    """The column that a subquery selects, if it may be NULL and nothing in the subquery excludes that."""
+    text = ast.unparse(node)
+    if re.search(r"is_not\(None|isnot\(None|!= None|coalesce|is_not_null", text):
+        return ""
+    for call in _calls(node):
+        if last(call) in ("select", "query") and len(call.args) == 1 and isinstance(call.args[0], ast.Attribute):
+            column = call.args[0]
+            cls = index.project.resolve(file, dotted(column.value)) if dotted(column.value) else None
+            if isinstance(cls, Class) and _may_be_null(cls, column.attr, index):
+                return dotted(column)
+    return ""
+
+
+def _calls(node: ast.expr) -> Iterator[ast.Call]:
+    while isinstance(node, ast.Call | ast.Attribute):
+        if isinstance(node, ast.Call):
+            yield node
+            node = node.func
+        else:
+            node = node.value
+
+
+def _may_be_null(cls: Class, attr: str, index: Index) -> bool:
+    for one in index.project.mro(cls):
+        source, note = one.facts.values.get(attr, ""), one.facts.notes.get(attr, "")
+        if "nullable=False" in source or "primary_key=True" in source:
+            return False
+        if note:
+            return "Mapped[" in note and ("Optional" in note or "None" in note or "nullable=True" in source)
+        if "Column(" in source:
+            return True
+    return False
