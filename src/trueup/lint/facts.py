@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
-from trueup.lint.source import Function, Module, dotted, own_nodes
+from trueup.lint.source import Function, Module, dotted
 
 
 @dataclass
@@ -56,7 +56,12 @@ class Facts:
 
     def plain(self) -> dict[str, Any]:
         """As JSON."""
-        return asdict(self)
+        classes = {
+            name: {**vars(one), "methods": {key: vars(method) for key, method in one.methods.items()}}
+            for name, one in self.classes.items()
+        }
+        functions = {name: vars(one) for name, one in self.functions.items()}
+        return {**vars(self), "classes": classes, "functions": functions}
 
     @classmethod
     def from_plain(cls, data: dict[str, Any]) -> Facts:
@@ -85,7 +90,7 @@ def _body(module: Module, body: list[ast.stmt], facts: Facts) -> None:
                 _class(module, node, facts, "")
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 facts.functions[node.name] = _function(module, node)
-                for inner in own_nodes(node):
+                for inner in module.survey.own[node]:
                     if isinstance(inner, ast.ClassDef):
                         _class(module, inner, facts, "")
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if not isinstance(value, ast.Constant):
@@ -114,11 +119,10 @@ def _bodies(node: ast.If | ast.Try | ast.With) -> list[list[ast.stmt]]:
 def _function(module: Module, node: Function) -> FunctionFacts:
     returned: list[str] = []
     calls: set[str] = set()
-    for inner in ast.walk(node):
+    for inner in module.survey.own[node]:
         if isinstance(inner, ast.Call):
             calls.add(inner.func.attr if isinstance(inner.func, ast.Attribute) else dotted(inner.func))
-    for inner in own_nodes(node):
-        if isinstance(inner, ast.Return) and inner.value is not None and len(returned) < 4:
+        elif isinstance(inner, ast.Return) and inner.value is not None and len(returned) < 4:
             returned.append(module.segment(inner.value))
     return FunctionFacts(
         name=node.name,
@@ -168,7 +172,7 @@ def _made(module: Module, init: Function) -> dict[str, str]:
     every = [*init.args.posonlyargs, *init.args.args, *init.args.kwonlyargs]
     notes = {arg.arg: module.segment(arg.annotation) for arg in every if arg.annotation}
     found: dict[str, str] = {}
-    for node in own_nodes(init):
+    for node in module.survey.own[init]:
         match node:
             case ast.AnnAssign(target=ast.Attribute(value=ast.Name(id="self"), attr=name), annotation=note):
                 found[name] = module.segment(note)

@@ -9,9 +9,20 @@ from functools import cached_property
 
 from trueup.lint.project import Class, File, Func
 from trueup.lint.rule import Index
-from trueup.lint.source import Function, dotted, last, own_nodes
+from trueup.lint.source import Function, dotted, last
 
-_ONE = {"get", "first", "one", "one_or_none", "create", "get_object_or_404", "get_or_404", "first_or_404", "last", "latest"}
+_ONE = {
+    "get",
+    "first",
+    "one",
+    "one_or_none",
+    "create",
+    "get_object_or_404",
+    "get_or_404",
+    "first_or_404",
+    "last",
+    "latest",
+}
 _NOT_ROWS = {"count", "exists", "values", "values_list", "aggregate", "update", "delete", "bulk_create", "bulk_update"}
 
 
@@ -27,7 +38,7 @@ class Local:
     @cached_property
     def nodes(self) -> list[ast.AST]:
         """The nodes of the function, without those of functions inside it."""
-        return list(own_nodes(self.node))
+        return self.file.module.survey.own.get(self.node, [])
 
     @cached_property
     def assigned(self) -> dict[str, list[ast.expr]]:
@@ -125,7 +136,7 @@ class Local:
         meaning = self.index.project.resolve(self.file, dotted(node)) if dotted(node) else None
         return meaning if isinstance(meaning, Class) and self.index.columns.is_model(meaning) else None
 
-    def rows(self, node: ast.expr | None, depth: int = 0) -> Class | None:
+    def rows(self, node: ast.expr | None, depth: int = 0) -> Class | None:  # noqa: C901 - one case a kind of query
         """The model whose objects an expression gives when it is looped over: a query, a manager, a relation."""
         if depth > 8 or node is None:
             return None
@@ -188,9 +199,18 @@ class Local:
         return None
 
 
-def scopes(index: Index, file: File) -> Iterator[Local]:
+def scopes(index: Index, file: File) -> list[Local]:
     """Each function of a file, and the file itself."""
-    yield Local(index, file, file.module.tree)
-    for node, owner in file.module.functions():
-        cls = next((one for one in file.classes.values() if owner is not None and one.facts.line == owner.lineno), None)
-        yield Local(index, file, node, cls)
+    survey = file.module.survey
+    kept = index.scopes.get(file.module.path)
+    if kept is None or kept[0].node is not file.module.tree:
+        classes = {cls.facts.line: cls for cls in file.classes.values()}
+        kept = [Local(index, file, file.module.tree)]
+        kept += [
+            Local(index, file, node, classes.get(owner.lineno) if owner is not None else None)
+            for node, owner in file.module.functions()
+            if node in survey.own
+        ]
+        index.scopes.clear()  # one file at a time: the trees of thousands do not fit into memory
+        index.scopes[file.module.path] = kept
+    return kept

@@ -78,7 +78,7 @@ class File:
     @cached_property
     def defined(self) -> dict[int, Function]:
         """Functions and methods of the tree by their line."""
-        return {node.lineno: node for node in self.module.nodes if isinstance(node, Function)}
+        return {node.lineno: node for node, _ in self.module.functions()}
 
 
 #: What a name stands for; text is the dotted name of something outside the project.
@@ -245,13 +245,7 @@ class Project:
     def function(self, func: Func) -> Function | None:
         """The tree of a function."""
         try:
-            return next(
-                (
-                    node
-                    for line, node in func.file.defined.items()
-                    if line == func.facts.line and node.name == func.facts.name
-                ),
-                None,
-            )
+            node = func.file.defined.get(func.facts.line)
         except Unreadable:
             return None
+        return node if node is not None and node.name == func.facts.name else None

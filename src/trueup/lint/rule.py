@@ -8,20 +8,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from textwrap import dedent
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from trueup import discovery
 from trueup.errors import UsageError
 from trueup.findings import Finding, Severity, Source
 from trueup.lint.columns import Columns
 from trueup.lint.flow.analysis import Analysis, Lost
-from trueup.lint.project import Class, File, Project
+from trueup.lint.project import File, Project
+
+if TYPE_CHECKING:
+    from trueup.lint.local import Local
 
 #: A file without any of these has no model, and nothing in it makes a name mean a column.
 MODELS = re.compile(
-    rb"Column\(|Mapped\[|mapped_column|JSONField|SQLModel|relationship\(|models\.Model|\.Model\)|__tablename__"
-    rb"|TypeDecorator|as_mutable|associate_with|BaseModel|declarative|Table\(|JSONB?\b"
+    rb"Column\(|Mapped\[|mapped_column|JSONField|SQLModel|relationship\(|models\.[A-Z]|\.Model\)|__tablename__"
+    rb"|associate_with|BaseModel|map_imperatively|mapper\(|[( ]Table\("
 )
+_HEAD = re.compile(rb"^[ \t]*class \w+\(([^)]*)\)", re.MULTILINE)
+_WORD = re.compile(rb"\w+")
+_MADE = re.compile(rb"(?<!class )\b(_*[A-Z]\w*)\(")
 
 
 class Index:
@@ -29,6 +35,7 @@ class Index:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        self.scopes: dict[str, list[Local]] = {}
         #: Function (path, line) to the model that it queries, as far as it was asked for.
         self.queries: dict[tuple[str, int], str | None] = {}
 
@@ -46,15 +53,20 @@ class Index:
         columns = self.columns
         return any(columns.is_model(cls) for cls in self.project.all_classes())
 
-    def inheritors(self, cls: Class) -> bool:
-        """Whether a class of the project inherits from `cls`; files that name it are read for that."""
-        name = cls.name
-        for file in self.project.files.values():
-            if name.encode() in file.module.data:
-                for other in file.classes.values():
-                    if other is not cls and any(base.rpartition(".")[2].partition("[")[0] == name for base in other.facts.bases):
-                        return True
-        return False
+    @cached_property
+    def bases(self) -> frozenset[bytes]:
+        """The last words of all that classes of the project inherit from."""
+        return frozenset(
+            word
+            for file in self.project.files.values()
+            for head in _HEAD.findall(file.module.data)
+            for word in _WORD.findall(head)
+        )
+
+    @cached_property
+    def made(self) -> frozenset[bytes]:
+        """The names, beginning with a capital, that are called somewhere in the project."""
+        return frozenset(name for file in self.project.files.values() for name in _MADE.findall(file.module.data))
 
     @cached_property
     def lost(self) -> dict[str, list[Lost]]:

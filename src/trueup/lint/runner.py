@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -68,7 +69,13 @@ def lint(todo: Job) -> Report:
     question = _question(todo, modules, chosen)
     known = cache.answer(question) if todo.use_cache else None
     if known is None:
-        known = _look(todo, modules, chosen, cache)
+        collects = gc.isenabled()
+        gc.disable()  # trees are many small objects that live to the end: collecting them finds nothing, at length
+        try:
+            known = _look(todo, modules, chosen, cache)
+        finally:
+            if collects:
+                gc.enable()
         if todo.use_cache:
             cache.keep(question, known)
     return _report(todo, known)

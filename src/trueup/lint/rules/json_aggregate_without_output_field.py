@@ -60,8 +60,8 @@ class JsonAggregateWithoutOutputField(Rule):
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Aggregates over a path through a JSON field of a model of the project."""
-        calls = [node for node in file.module.nodes if isinstance(node, ast.Call) and last(node) in _AGGREGATES]
-        if not calls or "django" not in file.module.data.decode("utf-8", "replace"):
+        calls = [node for node in file.module.of(ast.Call) if last(node) in _AGGREGATES]
+        if not calls or b"django" not in file.module.data:
             return
         fields = {
             name for name, columns in index.columns.by_name.items() if any(column.orm == "django" for column in columns)

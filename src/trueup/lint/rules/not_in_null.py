@@ -13,7 +13,7 @@ from trueup.lint.rule import Index, Rule
 from trueup.lint.source import dotted, last
 
 _SQL = re.compile(r"\bNOT\s+IN\s*\((?=[^()]*\bNULL\b)[^()]*?(?:^|[(,])\s*NULL\s*[,)]", re.IGNORECASE)
-_IN = {"in_"}
+_SQL_NEEDLE = re.compile(rb"NOT\s+IN", re.IGNORECASE)
 _NOT_IN = {"notin_", "not_in"}
 
 
@@ -73,18 +73,16 @@ class NotInNull(Rule):
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """NULL in the lists of SQL text and of SQLAlchemy, and subqueries of columns that may be NULL."""
         hint = "take NULL out, and say IS NOT NULL beside it, or use NOT EXISTS"
-        documented = _docstrings(file)
-        for node in file.module.nodes:
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in documented:
-                if _SQL.search(node.value):
-                    yield self.finding(file, node, "NOT IN over a list that holds NULL is never true", hint)
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
-                negated = node.func.attr in _NOT_IN or (
-                    node.func.attr in _IN and isinstance(parent := file.module.parents.get(node), ast.UnaryOp) and isinstance(parent.op, ast.Invert)
-                )
-                if negated and _has_none(node.args[0]):
+        if _SQL_NEEDLE.search(file.module.data):
+            documented = _docstrings(file)
+            for text in file.module.of(ast.Constant):
+                if isinstance(text.value, str) and _SQL.search(text.value) and text not in documented:
+                    yield self.finding(file, text, "NOT IN over a list that holds NULL is never true", hint)
+        for node in file.module.of(ast.Call):
+            if isinstance(node.func, ast.Attribute) and node.args and _negated(node, node.func.attr, file):
+                if _has_none(node.args[0]):
                     yield self.finding(file, node, "NOT IN over a list that holds None is never true", hint)
-                elif negated and (column := _nullable(node.args[0], file, index)):
+                elif column := _nullable(node.args[0], file, index):
                     yield self.finding(
                         file,
                         node,
@@ -93,10 +91,18 @@ class NotInNull(Rule):
                     )
 
 
+def _negated(node: ast.Call, name: str, file: File) -> bool:
+    """`x.not_in(...)`, `~x.in_(...)`."""
+    if name in _NOT_IN:
+        return True
+    parent = file.module.parents.get(node)
+    return name == "in_" and isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Invert)
+
+
 def _docstrings(file: File) -> set[ast.AST]:
     return {
         node.body[0].value
-        for node in file.module.nodes
+        for node in file.module.survey.own
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
         and node.body
         and isinstance(node.body[0], ast.Expr)

@@ -13,11 +13,13 @@ from trueup.lint.rule import Index, Rule
 from trueup.lint.source import Function, dotted, last
 
 _WORDS = re.compile(
-    r"\bTODO\b|\bFIXME\b|\bXXX\b|placeholder|\bstub\b|\bdummy\b|would (?:be|do|have|come|go|call|fetch|query|compute|"
-    r"calculate|use|need|require|return|normally|typically|actually|involve|check|send|look|implement|integrate|get)|"
-    r"for now\b|not (?:yet )?implemented|to be implemented|in (?:a )?(?:real|production|actual)\b|"
-    r"implement (?:this|me|later|properly)|simplified (?:version|implementation)|hard-?coded|mock(?:ed)? (?:data|value|response)|"
-    r"temporary (?:value|implementation)|coming soon",
+    r"\bTODO\b|\bFIXME\b|\bXXX\b|placeholder|\bstub\b|\bdummy\b|for now\b|not (?:yet )?implemented|"
+    r"to be implemented|"
+    r"(?:this|we|it|you|code)\W+would\b|^\W*would\b|would (?:normally|typically|actually|usually|come from)|"
+    r"would be (?:calculated|computed|fetched|replaced|implemented|loaded|retrieved|done|determined|queried|set)|"
+    r"in (?:a )?(?:real|production|actual)\b|implement (?:this|me|later|properly)|"
+    r"simplified (?:version|implementation)|"
+    r"hard-?coded|mock(?:ed)? (?:data|value|response)|temporary (?:value|implementation)|coming soon",
     re.IGNORECASE,
 )
 _MEANT = re.compile(
@@ -25,7 +27,9 @@ _MEANT = re.compile(
     r"not support|unsupported|does not|doesn't|cannot|can't|only|override|overridden|derived|inherit|interface|backend",
     re.IGNORECASE,
 )
-_ABSTRACT_NAME = re.compile(r"^_?(?:Base|Abstract|I[A-Z][a-z])|(?:Base|Mixin|Interface|Protocol|ABC|Abstract|Contract)$")
+_ABSTRACT_NAME = re.compile(
+    r"^_?(?:Base|Abstract|I[A-Z][a-z])|(?:Base|Mixin|Interface|Protocol|ABC|Abstract|Contract)$"
+)
 _SPARED = ("abstractmethod", "overload", "abstractproperty", "abstractclassmethod", "singledispatch")
 
 
@@ -78,7 +82,7 @@ class Placeholder(Rule):
         if re.search(r"(^|[/\\])(tests?|testing|conftest\.py|test_[^/\\]*|migrations)([/\\]|$)", file.module.path):
             return
         for node, owner in file.module.functions():
-            if any(last(one) in _SPARED for one in node.decorator_list) or _typing_only(node, file):
+            if not _short(node) or any(last(one) in _SPARED for one in node.decorator_list) or _typing_only(node, file):
                 continue
             message = self._verdict(node, owner, file, index)
             if message:
@@ -86,28 +90,60 @@ class Placeholder(Rule):
 
     def _verdict(self, node: Function, owner: ast.ClassDef | None, file: File, index: Index) -> str:
         body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
-        excuse = _excuse(node, file)
         if not body or all(_nothing(statement) for statement in body):
-            if excuse and not _abstract(owner, file, index):
+            excuse = _excuse(node, file)
+            if excuse and not _abstract(owner, index):
                 return f"{node.name}() does nothing, under {excuse!r}"
             return ""
-        if len(body) == 1 and isinstance(body[0], ast.Raise) and _not_implemented(body[0]):
-            text = ast.get_docstring(node) or ""
-            if _MEANT.search(text + ast.unparse(body[0])) or _abstract(owner, file, index):
-                return ""
-            where = f"{owner.name} can be made, but {node.name}()" if owner else f"{node.name}()"
-            return f"{where} only raises NotImplementedError"
-        returns = [inner for inner in _returns(node) if inner.value is not None]
-        if len(body) == 1 and len(returns) == 1 and isinstance(body[0], ast.Return) and _constant(body[0].value):
-            if excuse and not _abstract(owner, file, index):
-                return f"{node.name}() returns {ast.unparse(body[0].value or ast.Constant(None))} whatever it is given, under {excuse!r}"
-            return ""
+        if len(body) == 1 and isinstance(body[0], ast.Raise):
+            return self._raises(node, body[0], owner, file, index)
         final = body[-1]
-        if isinstance(final, ast.Return) and _constant(final.value) and len(returns) == 1:
-            above = _comment(file, final.lineno - 1) or _comment(file, final.lineno)
-            if above and not any(isinstance(inner, ast.Call | ast.Assign) for inner in body[:-1]):
-                return f"{node.name}() returns {ast.unparse(final.value or ast.Constant(None))} whatever it is given, under {above!r}"
+        if not isinstance(final, ast.Return) or not _constant(final.value):
+            return ""
+        told = f"{node.name}() returns {ast.unparse(final.value or ast.Constant(None))} whatever it is given"
+        if len(body) == 1:
+            excuse = _excuse(node, file)
+            return f"{told}, under {excuse!r}" if excuse and not _abstract(owner, index) else ""
+        above = _comment(file, final.lineno - 1) or _comment(file, final.lineno)
+        inner = [one for one in file.module.survey.own[node] if one not in (node, final)]
+        if above and not any(isinstance(one, ast.Call | ast.Assign | ast.Return | ast.For) for one in inner):
+            return f"{told}, under {above!r}"
         return ""
+
+    def _raises(self, node: Function, raised: ast.Raise, owner: ast.ClassDef | None, file: File, index: Index) -> str:
+        """A body that only raises: a promise of a class that nobody inherits from, unless it is a refusal."""
+        if not _not_implemented(raised) or node.decorator_list or node.name.startswith("__"):
+            return ""
+        text = ast.get_docstring(node) or ""
+        if _MEANT.search(text + ast.unparse(raised)) or "NoReturn" in ast.unparse(node.returns or ast.Constant("")):
+            return ""
+        if owner is None:
+            return f"{node.name}() only raises NotImplementedError"
+        if _abstract(owner, index) or not _made_somewhere(owner, file, index, node.name):
+            return ""
+        return f"{owner.name} can be made, but {node.name}() only raises NotImplementedError"
+
+
+def _short(node: Function) -> bool:
+    """Whether a body may be that of a placeholder: cheap, and true for few."""
+    final = node.body[-1]
+    return isinstance(final, ast.Pass | ast.Raise | ast.Return) or (
+        isinstance(final, ast.Expr) and isinstance(final.value, ast.Constant)
+    )
+
+
+def _made_somewhere(owner: ast.ClassDef, file: File, index: Index, method: str) -> bool:
+    """Whether objects of a class are made; one with bases may refuse what its base can do."""
+    if not owner.bases or all(dotted(base) == "object" for base in owner.bases):
+        return True
+    cls = next((one for one in file.classes.values() if one.facts.line == owner.lineno), None)
+    for base in index.project.mro(cls)[1:] if cls is not None else ():
+        if method in base.facts.methods:
+            inherited = index.project.method(base, method)
+            tree = index.project.function(inherited) if inherited is not None else None
+            if tree is not None and not isinstance(tree.body[-1], ast.Raise | ast.Pass | ast.Expr):
+                return False
+    return owner.name.encode() in index.made
 
 
 def _nothing(node: ast.stmt) -> bool:
@@ -129,10 +165,6 @@ def _constant(node: ast.expr | None) -> bool:
     return False
 
 
-def _returns(node: Function) -> list[ast.Return]:
-    return [inner for inner in ast.walk(node) if isinstance(inner, ast.Return)]
-
-
 def _not_implemented(node: ast.Raise) -> bool:
     made = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
     return dotted(made) == "NotImplementedError"
@@ -142,7 +174,9 @@ def _excuse(node: Function, file: File) -> str:
     """The comment or docstring in a function that says it is not the real thing."""
     text = ast.get_docstring(node) or ""
     for line in text.splitlines():
-        if re.search(r"\bTODO\b|\bFIXME\b|placeholder|\bstub\b|not (?:yet )?implemented|in production", line, re.IGNORECASE):
+        if re.search(
+            r"\bTODO\b|\bFIXME\b|placeholder|\bstub\b|not (?:yet )?implemented|in production", line, re.IGNORECASE
+        ):
             return line.strip()[:80]
     for number in range(node.lineno, (node.end_lineno or node.lineno) + 1):
         found = _comment(file, number)
@@ -166,22 +200,24 @@ def _typing_only(node: Function, file: File) -> bool:
     return isinstance(parent, ast.If) and "TYPE_CHECKING" in ast.unparse(parent.test)
 
 
-def _abstract(owner: ast.ClassDef | None, file: File, index: Index) -> bool:
+def _abstract(owner: ast.ClassDef | None, index: Index) -> bool:
     """Whether a class is there to be inherited from: it says so, or a class of the project does so."""
     if owner is None:
         return False
     if _ABSTRACT_NAME.search(owner.name) or any(keyword_.arg == "metaclass" for keyword_ in owner.keywords):
         return True
-    if any(last(base) in ("ABC", "Protocol", "Generic", "NamedTuple", "TypedDict", "Interface") for base in owner.bases):
+    if any(
+        last(base) in ("ABC", "Protocol", "Generic", "NamedTuple", "TypedDict", "Interface") for base in owner.bases
+    ):
         return True
-    if any(last(decorator) in _SPARED for item in owner.body if isinstance(item, Function) for decorator in item.decorator_list):
+    if any(
+        last(decorator) in _SPARED
+        for item in owner.body
+        if isinstance(item, Function)
+        for decorator in item.decorator_list
+    ):
         return True
     text = ast.get_docstring(owner) or ""
     if re.search(r"abstract|base class|interface|subclass|mixin", text, re.IGNORECASE):
         return True
-    return _inherited(owner, file, index)
-
-
-def _inherited(owner: ast.ClassDef, file: File, index: Index) -> bool:
-    cls = next((one for one in file.classes.values() if one.facts.line == owner.lineno), None)
-    return cls is not None and index.inheritors(cls)
+    return owner.name.encode() in index.bases

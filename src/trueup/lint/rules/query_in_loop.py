@@ -15,11 +15,23 @@ from trueup.lint.source import dotted, last, own_nodes
 
 _RUNS = {
     *("get", "first", "last", "count", "exists", "aggregate", "earliest", "latest", "all", "filter", "exclude"),
-    *("one", "one_or_none", "scalar", "scalars", "scalar_one", "scalar_one_or_none", "filter_by", "values_list", "values"),
+    *(
+        "one",
+        "one_or_none",
+        "scalar",
+        "scalars",
+        "scalar_one",
+        "scalar_one_or_none",
+        "filter_by",
+        "values_list",
+        "values",
+    ),
     *("get_or_404", "first_or_404", "aget", "afirst", "acount", "aexists"),
 }
 _SESSION = re.compile(r"(^|[._])(session|db|dbsession|s|sess)$")
-_EAGER = re.compile(r"select_related|prefetch_related|joinedload|selectinload|subqueryload|contains_eager|immediateload")
+_EAGER = re.compile(
+    r"select_related|prefetch_related|joinedload|selectinload|subqueryload|contains_eager|immediateload"
+)
 #: Loops that do not go through rows: over chunks, pages and attempts.
 _NOT_ROWS = re.compile(r"chunk|batch|page|attempt|retr|offset|start|step|shard|model|table|^_$", re.IGNORECASE)
 _DEPTH = 3
@@ -129,14 +141,17 @@ def _loops(scope: Local) -> Iterator[tuple[set[str], ast.expr, list[ast.AST]]]:
     """Each loop: the names it binds, what it goes through, and the nodes that run once a turn."""
     for node in scope.nodes:
         if isinstance(node, ast.For | ast.AsyncFor):
-            body = [inner for statement in node.body for inner in (statement, *own_nodes(statement))]
             if _leaves_at_once(node.body):
                 continue
+            body = [inner for statement in node.body for inner in (statement, *own_nodes(statement))]
             names = _bound(node.target) | _derived(body, _bound(node.target))
             yield names, node.iter, body
         elif isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             first = node.generators[0]
-            parts: list[ast.AST] = [*([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]), *first.ifs]
+            parts: list[ast.AST] = [
+                *([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]),
+                *first.ifs,
+            ]
             parts += [generator.iter for generator in node.generators[1:]]
             yield _bound(first.target), first.iter, [inner for part in parts for inner in ast.walk(part)]
 
@@ -200,7 +215,11 @@ def _queried(node: ast.Call, scope: Local) -> str:
             return cls.name if cls is not None else ""
         return ""
     receiver = node.func.value
-    if name in ("get", "get_one", "query", "scalars", "scalar", "execute", "exec") and node.args and _SESSION.search(dotted(receiver) or "-"):
+    if (
+        name in ("get", "get_one", "query", "scalars", "scalar", "execute", "exec")
+        and node.args
+        and _SESSION.search(dotted(receiver) or "-")
+    ):
         cls = scope.mapped(node.args[0]) or scope.rows(node.args[0])
         writes = isinstance(node.args[0], ast.Call) and last(_head(node.args[0])) in ("insert", "update", "delete")
         return cls.name if cls is not None and not writes else ""
@@ -277,7 +296,9 @@ def _lazy(node: ast.Attribute, source: ast.expr, scope: Local) -> str:
     parent = scope.file.module.parents.get(node)
     if not isinstance(parent, ast.Attribute) or parent.attr in ("id", "pk", "append", "add"):
         return ""
-    declared = next((one.facts.values[node.attr] for one in scope.index.project.mro(cls) if node.attr in one.facts.values), "")
+    declared = next(
+        (one.facts.values[node.attr] for one in scope.index.project.mro(cls) if node.attr in one.facts.values), ""
+    )
     if re.search(r"lazy=['\"](joined|selectin|subquery|immediate|dynamic|write_only|raise)", declared):
         return ""
     return f'"{node.attr}" of each {cls.name} is loaded by a query of its own'

@@ -68,26 +68,25 @@ class SharedMutableDefault(Rule):
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Defaults of columns, and of parameters that are changed or kept."""
-        for node in file.module.nodes:
-            if isinstance(node, ast.Call):
-                default = keyword(node, "default")
-                if default is not None and _mutable(default) and _is_column(node):
+        for node in file.module.of(ast.Call):
+            default = keyword(node, "default")
+            if default is not None and _mutable(default) and _is_column(node):
+                yield self.finding(
+                    file,
+                    default,
+                    f"every row that is created without a value shares this one {_word(default)}",
+                    f"default={_word(default)}",
+                )
+        for function, _ in file.module.functions():
+            for name, value in _defaults(function):
+                if _mutable(value) and _kept(function, name):
                     yield self.finding(
                         file,
-                        default,
-                        f"every row that is created without a value shares this one {_word(default)}",
-                        f"default={_word(default)}",
+                        value,
+                        f"all calls of {function.name}() without {name!r} share this one {_word(value)}, "
+                        "which it changes or keeps",
+                        f"{name}=None, and make a new one inside",
                     )
-            elif isinstance(node, Function):
-                for name, default in _defaults(node):
-                    if _mutable(default) and _kept(node, name):
-                        yield self.finding(
-                            file,
-                            default,
-                            f"all calls of {node.name}() without {name!r} share this one {_word(default)}, "
-                            "which it changes or keeps",
-                            f"{name}=None, and make a new one inside",
-                        )
 
 
 def _is_column(node: ast.Call) -> bool:
@@ -95,7 +94,11 @@ def _is_column(node: ast.Call) -> bool:
     if name in _COLUMNS:
         return True
     # SQLModel and pydantic copy what `Field` is given; Django does not
-    return name.endswith("Field") and name != "Field" and dotted(node.func).startswith(("models.", "JSONField", "ArrayField"))
+    return (
+        name.endswith("Field")
+        and name != "Field"
+        and dotted(node.func).startswith(("models.", "JSONField", "ArrayField"))
+    )
 
 
 def _mutable(node: ast.expr) -> bool:
@@ -112,7 +115,9 @@ def _word(node: ast.expr) -> str:
 
 def _defaults(node: Function) -> Iterator[tuple[str, ast.expr]]:
     positional = [*node.args.posonlyargs, *node.args.args]
-    yield from zip((arg.arg for arg in positional[len(positional) - len(node.args.defaults) :]), node.args.defaults, strict=True)
+    yield from zip(
+        (arg.arg for arg in positional[len(positional) - len(node.args.defaults) :]), node.args.defaults, strict=True
+    )
     for arg, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         if default is not None:
             yield arg.arg, default
@@ -124,7 +129,9 @@ def _kept(function: Function, name: str) -> bool:
         match node:
             case ast.Assign(targets=[ast.Name(id=other)]) if other == name:
                 return False
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=other), attr=attr)) if other == name and attr in MUTATORS:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=other), attr=attr)) if (
+                other == name and attr in MUTATORS
+            ):
                 return True
             case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=other))]) if other == name:
                 return True

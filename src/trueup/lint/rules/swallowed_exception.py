@@ -76,20 +76,21 @@ class SwallowedException(Rule):
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Handlers that are broad, and silent or nearly so."""
-        spared = {
-            inner
-            for node in file.module.nodes
-            if isinstance(node, Function) and node.name in _LAST_BREATH
-            for inner in ast.walk(node)
-        }
-        for node in file.module.nodes:
-            if isinstance(node, ast.Try | ast.TryStar):
-                for handler in node.handlers:
-                    if _broad(handler) and handler not in spared and not _imports(node):
-                        message = _verdict(handler)
-                        if message:
-                            hint = "catch what is expected here, or log with logger.exception() and let it pass"
-                            yield self.finding(file, handler, message, hint)
+        tries: list[ast.Try | ast.TryStar] = [*file.module.of(ast.Try), *file.module.of(ast.TryStar)]
+        for node in tries:
+            for handler in node.handlers:
+                if _broad(handler) and not _imports(node):
+                    message = _verdict(handler)
+                    if message and not _last_breath(handler, file):
+                        hint = "catch what is expected here, or log with logger.exception() and let it pass"
+                        yield self.finding(file, handler, message, hint)
+
+
+def _last_breath(node: ast.AST, file: File) -> bool:
+    around: ast.AST | None = node
+    while around is not None and not isinstance(around, Function):
+        around = file.module.parents.get(around)
+    return around is not None and around.name in _LAST_BREATH
 
 
 def _broad(handler: ast.ExceptHandler) -> bool:
@@ -132,7 +133,11 @@ def _has_traceback(call: ast.Call) -> bool:
         value = keyword(call, name)
         if value is not None and not (isinstance(value, ast.Constant) and not value.value):
             return True
-    return any(last(inner) in ("format_exc", "exc_info", "format_exception", "print_exc") for inner in ast.walk(call) if isinstance(inner, ast.Call))
+    return any(
+        last(inner) in ("format_exc", "exc_info", "format_exception", "print_exc")
+        for inner in ast.walk(call)
+        if isinstance(inner, ast.Call)
+    )
 
 
 def _empty(node: ast.expr) -> bool:
@@ -141,7 +146,7 @@ def _empty(node: ast.expr) -> bool:
             return value is None or value is False or value in ("", 0)
         case ast.Dict(keys=items) | ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
             # `None, None` is as empty as nothing
-            return all(item is not None and isinstance(item, ast.expr) and _empty(item) for item in items)
+            return all(isinstance(item, ast.expr) and _empty(item) for item in items)
         case ast.Call(func=ast.Name(id=name), args=[]):
             return name in _EMPTY_CALLS
         case ast.Call(func=ast.Attribute(attr="none")):

@@ -18,7 +18,19 @@ _MAKES = (
 )
 _TEXT = re.compile(r"^(/tmp|/var/tmp|/private/tmp)(/|$)")
 #: What makes a path of the parts it is given.
-_PASSES = {"join", "Path", "PurePath", "str", "abspath", "realpath", "fspath", "resolve", "joinpath", "as_posix", "format"}
+_PASSES = {
+    "join",
+    "Path",
+    "PurePath",
+    "str",
+    "abspath",
+    "realpath",
+    "fspath",
+    "resolve",
+    "joinpath",
+    "as_posix",
+    "format",
+}
 
 
 class TemporaryPathStored(Rule):

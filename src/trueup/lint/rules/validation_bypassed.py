@@ -78,10 +78,12 @@ class ValidationBypassed(Rule):
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Bulk writes on models with rules."""
         for scope in scopes(index, file):
-            if any(isinstance(node, ast.Call) and last(node) in _CHECKS for node in scope.nodes):
-                continue  # the function checks by itself
-            for node in scope.nodes:
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            calls = [
+                node for node in scope.nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+            ]
+            if not any(last(node) in _CHECKS for node in calls):  # else the function checks by itself
+                for node in calls:
+                    assert isinstance(node.func, ast.Attribute)
                     yield from self._call(node, node.func, scope)
 
     def _call(self, node: ast.Call, func: ast.Attribute, scope: Local) -> Iterable[Finding]:
@@ -92,7 +94,11 @@ class ValidationBypassed(Rule):
             if cls is None or not columns.is_django(cls) or _own_manager(cls, name):
                 return
             ruled, where = _django_rules(cls, scope.index)
-            fields = {item.arg for item in node.keywords if item.arg} if name.endswith("update") and "bulk" not in name else None
+            fields = (
+                {item.arg for item in node.keywords if item.arg}
+                if name.endswith("update") and "bulk" not in name
+                else None
+            )
             touched = sorted(fields & ruled) if fields is not None else []
             if where and (fields is None or touched):
                 what = f" on {', '.join(touched)}" if touched else ""
@@ -122,12 +128,12 @@ def _own_manager(cls: Class, name: str) -> bool:
             for one in cls.file.facts.classes.values():
                 if one.name == other and name in one.methods:
                     return True
-            if source.partition("(")[0].rpartition(".")[2] not in ("Manager",):
-                return _imported_manager(cls, other, name)
+            if source.partition("(")[0].rpartition(".")[2] != "Manager":
+                return _imported_manager(cls, other)
     return False
 
 
-def _imported_manager(cls: Class, manager: str, name: str) -> bool:
+def _imported_manager(cls: Class, manager: str) -> bool:
     # a manager of another file may well have it; it is given the benefit of the doubt
     return manager in cls.file.facts.imports
 
@@ -147,7 +153,11 @@ def _django_rules(cls: Class, index: Index) -> tuple[set[str], str]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and dotted(node.value) == "self":
                 fields.add(node.attr)
-            helper = index.project.method(cls, last(node)) if isinstance(node, ast.Call) and dotted(node.func).startswith("self.") else None
+            helper = (
+                index.project.method(cls, last(node))
+                if isinstance(node, ast.Call) and dotted(node.func).startswith("self.")
+                else None
+            )
             inner = index.project.function(helper) if helper is not None else None
             for part in ast.walk(inner) if inner is not None else ():
                 if isinstance(part, ast.Attribute) and dotted(part.value) == "self":
@@ -158,8 +168,13 @@ def _django_rules(cls: Class, index: Index) -> tuple[set[str], str]:
 def _judges(tree: ast.AST, method: Func) -> bool:
     """Whether a method refuses values, or calls what does."""
     if set(method.facts.calls) & (_CHECKS - {method.facts.name}):
-        return any(not isinstance(call.func, ast.Attribute) or not _is_super(call.func.value) or call.func.attr != method.facts.name
-                   for call in ast.walk(tree) if isinstance(call, ast.Call) and last(call) in _CHECKS)
+        return any(
+            not isinstance(call.func, ast.Attribute)
+            or not _is_super(call.func.value)
+            or call.func.attr != method.facts.name
+            for call in ast.walk(tree)
+            if isinstance(call, ast.Call) and last(call) in _CHECKS
+        )
     return any(isinstance(node, ast.Raise) for node in ast.walk(tree))
 
 
