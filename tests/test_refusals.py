@@ -285,7 +285,8 @@ def test_a_repair_that_the_catalogue_rules_out_is_not_offered(database: Database
         [
             "CREATE TABLE artist (id INTEGER PRIMARY KEY)",
             "CREATE TABLE album (id INTEGER PRIMARY KEY, artist_id INTEGER NOT NULL)",
-            "CREATE TABLE song (id INTEGER PRIMARY KEY, album_id INTEGER, FOREIGN KEY (album_id) REFERENCES album (id))",
+            """CREATE TABLE song (id INTEGER PRIMARY KEY, album_id INTEGER,
+               FOREIGN KEY (album_id) REFERENCES album (id))""",
             "INSERT INTO artist VALUES (1)",
             "INSERT INTO album VALUES (1, 1), (2, 9)",
             "INSERT INTO song VALUES (1, 2)",
