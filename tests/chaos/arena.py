@@ -137,7 +137,7 @@ class Arena:
         """Write a configuration of these checks; `url` to reach the database by another way."""
         path = self.folder / f"{self.engine}-{name}.yaml"
         text = {"environment": "chaos", "stores": {"app": url or self.url}, "checks": list(checks)}
-        path.write_text(json.dumps(text))
+        path.write_text(json.dumps(text, ensure_ascii=False))  # YAML joins no surrogates
         return path
 
     @contextmanager

@@ -83,7 +83,10 @@ class Session:
 
     def _execute(self, sql: str, parameters: tuple[Any, ...]) -> Any:
         cursor = self._connection.cursor()
-        cursor.execute(sql.replace("?", self._mark), parameters)
+        if parameters:
+            cursor.execute(sql.replace("?", self._mark), parameters)
+        else:
+            cursor.execute(sql)  # taken as it is, `?` and `%` too
         return cursor
 
     def begin(self) -> None:

@@ -28,6 +28,7 @@ from trueup import discovery, failpoints, pace, planning, run, runner
 from trueup.config import load_config
 from trueup.errors import PlanError, TrueupError
 from trueup.results import Silent
+from trueup.runbook.guard import guard
 
 for package in ("checks", "dialects"):
     for name in discovery.names(package):
@@ -218,6 +219,11 @@ def _flips(order: Order, _: Told) -> tuple[str, str]:
     return str(tried), f"bytes {taken[:20]}" if taken else ""
 
 
+def _guard(order: Order, _: Told) -> tuple[str, str]:
+    report = guard(load_config(order.config), "objects", act="remove" if order.verb == "unguard" else "apply")
+    return report.act, ""
+
+
 def _verify(order: Order, _: Told) -> tuple[str, str]:
     seen = run.verify(load_config(order.config), "last")
     return "sound" if seen.sound else "unsound", "; ".join(seen.problems)
@@ -231,4 +237,6 @@ VERBS: dict[str, Callable[[Order, Told], tuple[str, str]]] = {
     "recover": _recover,
     "verify": _verify,
     "flips": _flips,
+    "guard": _guard,
+    "unguard": _guard,
 }

@@ -10,6 +10,7 @@ from tests.chaos.bugs.planting import Bug, replace_in, swap
 from trueup import planning, repairs, run, verifying, writer
 from trueup.dialects import _postgresql_session
 from trueup.repairs import always
+from trueup.runbook import guard as _guard
 from trueup.writer import Chunk
 
 
@@ -53,7 +54,13 @@ def silent_row_security() -> None:
     _postgresql_session._PINS["row_security"] = "on"
 
 
+def guard_before_repair() -> None:
+    """A guard is put up while broken rows remain."""
+    replace_in(_guard, "broken_rows", lambda *_: 0)
+
+
 BUGS = {
+    "guard_before_repair": Bug(guard_before_repair, "guarded", rounds=1),
     "upsert": Bug(upsert, "family", ("sqlite",), rounds=1),
     "cascades_unseen": Bug(cascades_unseen, "family", rounds=1),
     "no_identity": Bug(no_identity, "identity", rounds=1),

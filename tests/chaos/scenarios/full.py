@@ -19,7 +19,7 @@ from tests.chaos.scripted import Scripted
 ENGINES = ("sqlite",) if sys.platform == "linux" and os.geteuid() == 0 else ()
 #: Why it is for no engine: only root may mount a small disk.
 SEEN = ("full disks",)
-SIZE = 1 << 20
+SIZE = 4 << 20
 ROWS, BROKEN = 400, 300
 TRIES = 8
 

@@ -18,4 +18,5 @@ def play(arena: Arena, seed: int, tally: Tally) -> None:
     # commits that were under way when the server died
     tally.seen["ambiguous commits"] += score.ambiguous
     score.kills.clear()
+    score.stall = 0.0  # the application waited for the server, not for trueup
     score.tell(tally)

@@ -13,7 +13,7 @@ from tests.chaos.plain import ERRORS, Session
 
 SEEN = ("lock timeouts", "commits checked")
 SEEN_ON = dict.fromkeys(("postgresql", "mysql", "mariadb"), ("deadlocks",))
-PROFILE = Profile(rows=100, broken=70, heat=2)
+PROFILE = Profile(rows=200, broken=150, heat=2)
 #: Storms until each was seen.
 STORMS = 6
 #: Starts of one verb before it counts as endless.
@@ -45,7 +45,7 @@ def weather(arena: Arena, seed: int, tally: Tally) -> None:
     try:
         for verb, state in (("apply", "applied"), ("undo", "undone")):
             for number in range(STARTS):
-                with arena.tool(verb, chunks=(4, 12, 24), rest=0.001, tries=3) as hand:
+                with arena.tool(verb, chunks=(10, 40, 80), rest=0.001, tries=3) as hand:
                     ended = hand.outcome()
                     tally.seen += hand.refused
                 if number == STARTS // 2:
@@ -94,6 +94,8 @@ class Storm:
     def _run(self, number: int, job: object) -> None:
         rng = random.Random(number)
         session = Session(self.arena.engine, self.arena.url)
+        if self.arena.engine == "postgresql":  # it looks for deadlocks after a second; by then trueup has given way
+            session.run("SET deadlock_timeout = '20ms'")
         try:
             while not self._ending.is_set():
                 with self._lock[number]:
@@ -106,7 +108,10 @@ class Storm:
         rows = sorted(rng.sample(self.hot, 8), reverse=True)
         try:
             session.begin()
-            written = [row for row in rows if session.run(f"UPDATE {TABLE} SET bal = bal + 1 WHERE id = ?", row)]
+            written = []
+            for row in rows:
+                written += [row] * session.run(f"UPDATE {TABLE} SET bal = bal + 1 WHERE id = ?", row)
+                time.sleep(0.003)
             session.commit()
         except ERRORS as error:
             codes = {getattr(error, "sqlstate", None), *error.args[:1]}
