@@ -34,10 +34,10 @@ format: venv ## format the code, and mend what ruff can mend
 bench: venv ## the benchmarks, side by side with what one would use instead (ARGS=...)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-chaos: venv ## kill -9 at random points, by the hundred (ARGS=...)
+chaos: venv ## the fault suite: each scenario once, or for an hour with ARGS="--minutes 60"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-chaos-selftest: venv ## bugs planted into trueup, which make chaos must see (ARGS=...)
+chaos-selftest: venv ## 25 bugs planted into trueup, which make chaos must catch (ARGS=...)
 	@$(BIN)/python -m tests.chaos --planted $(ARGS)
 
 clean: ## remove what make made

@@ -1,5 +1,6 @@
-"""Kills trueup at random points next to a live application, and proves from outside that nothing was lost.
+"""Breaks trueup next to a live application in every way there is, and proves from outside that nothing was lost.
 
-`app` is the application, `oracle` the proof; both use plain drivers and share no code with trueup. `tool` is what
-gets killed, `planted` breaks it on purpose, `rounds` plays one against the other.
+`scenarios` holds one file a way; `app` is the application, `scripted` one that writes by order, `oracle` the proof: they
+use plain drivers and share no code with trueup. `tool` is what gets killed, in the `arena`. `bugs` are planted into
+trueup to see whether all this would notice.
 """

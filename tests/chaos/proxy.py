@@ -19,7 +19,7 @@ CUTS = ("ack", "lost", "racing", "middle")
 class Proxy:
     """Forwards to a server's port; of COMMITs it cuts the share `often`, and now and then in between."""
 
-    def __init__(self, port: int, seed: int, often: float = 0.08) -> None:
+    def __init__(self, port: int, seed: int, often: float = 0.12) -> None:
         self._target, self._often = port, often
         self._rng = random.Random(seed)
         self._guard = threading.Lock()

@@ -1,35 +1,15 @@
 """Every scenario of the fault suite, once, on every engine it is for, on servers as durable as in production."""
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 
 import pytest
 
-from tests.binaries import Unavailable
-from tests.chaos.__main__ import arena
 from tests.chaos.arena import Arena, Tally
 from tests.chaos.scenarios import scenarios
 
 # seconds where nothing else runs
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def arenas() -> Iterator[Callable[[str], Arena]]:
-    """One durable server an engine, for all scenarios."""
-    known: dict[str, Arena] = {}
-    with ExitStack() as stack:
-
-        def get(engine: str) -> Arena:
-            if engine not in known:
-                try:
-                    known[engine] = stack.enter_context(arena(engine))
-                except Unavailable as error:
-                    pytest.skip(f"{engine}: {error}")
-            return known[engine]
-
-        yield get
 
 
 @pytest.mark.parametrize("name", scenarios())
