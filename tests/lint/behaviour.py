@@ -237,10 +237,10 @@ def source(body: str, name: str = "act") -> str:
     return f"def {name}(session, user: User):\n{lines}"
 
 
-def happened(body: str) -> str:
-    """Run one case: 'saved' or 'lost'."""
+def happened(body: str, whole: str = "") -> str:
+    """Run one case, or a `whole` file with its model: 'saved' or 'lost'."""
     space: dict[str, Any] = {}
-    exec(compile(MODEL + source(body), "case", "exec"), space)
+    exec(compile(whole or MODEL + source(body), "case", "exec"), space)
     engine = space["create_engine"]("sqlite://")
     space["Base"].metadata.create_all(engine)
     user_class, order = space["User"], space["Order"]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from trueup.cli.common import Command
 from trueup.errors import UsageError
+
+if TYPE_CHECKING:
+    from trueup.lint.results import Report
 
 FORMATS = ("text", "json", "sarif", "github", "junit")
 
@@ -30,6 +34,15 @@ FORMATS = ("text", "json", "sarif", "github", "junit")
 @click.option("--output", default="-", metavar="FILE", help="Write the report to a file.")
 @click.option("--baseline", metavar="FILE", help="Leave out the findings that this file lists.")
 @click.option("--write-baseline", metavar="FILE", help="List all findings in a file, so that only new ones count.")
+@click.option("--fix", is_flag=True, help="Mend lost JSON changes, then report what is left.")
+@click.option(
+    "--fix-with",
+    type=click.Choice(["flag_modified", "mutable"]),
+    default="flag_modified",
+    show_default=True,
+    help="Flag each change, or make the column Mutable where all changes are at its top level.",
+)
+@click.option("--diff", is_flag=True, help="With --fix: show what would be changed, and change nothing.")
 @click.option("--no-cache", is_flag=True, help="Look at every file anew, and leave nothing behind.")
 @click.option("--explain", metavar="RULE", help="Print the page of a rule.")
 @click.option("--rules", "list_rules", is_flag=True, help="List the rules.")
@@ -42,6 +55,9 @@ def lint(
     output: str,
     baseline: str | None,
     write_baseline: str | None,
+    fix: bool,
+    fix_with: str,
+    diff: bool,
     no_cache: bool,
     explain: str | None,
     list_rules: bool,
@@ -60,9 +76,15 @@ def lint(
     from trueup.lint.runner import lint as look
     from trueup.lint.suppress import write_baseline as write
 
-    found = look(
-        job(paths, select=select, ignore=ignore, use_cache=not no_cache, baseline=None if write_baseline else baseline)
+    todo = job(
+        paths, select=select, ignore=ignore, use_cache=not no_cache, baseline=None if write_baseline else baseline
     )
+    found = look(todo)
+    if fix or diff:
+        if _mend(found, fix_with, write=not diff) and not diff:
+            found = look(todo)
+        if diff:
+            return found.exit_code
     if write_baseline is not None:
         write(Path(write_baseline), found.findings, dict(found.lines))
         click.echo(f"{len(found.findings)} findings written to {write_baseline}")
@@ -71,12 +93,26 @@ def lint(
     return found.exit_code
 
 
-def _rendered(form: str, found: object) -> str:
+def _mend(found: Report, how: str, *, write: bool) -> int:
+    """Mend what can be mended, or show it; returns how many findings that are."""
+    from trueup.lint.fix import fixes, mutable
+
+    changed = (mutable if how == "mutable" else fixes)(found.findings)
+    for one in changed:
+        if write:
+            Path(one.path).write_bytes(one.after)
+        else:
+            click.echo(one.diff(), nl=False)
+    count = sum(one.mended for one in changed)
+    if write:
+        click.echo(f"mended {count} findings in {len(changed)} files", err=True)
+    return count
+
+
+def _rendered(form: str, found: Report) -> str:
     from trueup import discovery
     from trueup.lint.formats import Format
-    from trueup.lint.results import Report
 
-    assert isinstance(found, Report)
     return discovery.load("lint.formats", form, Format)().render(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from trueup.lint.flow.calls import Calls
-from trueup.lint.flow.state import State
+from trueup.lint.flow.state import Slot, State
 from trueup.lint.flow.values import (
     NOTHING,
     ClassRef,
@@ -295,8 +295,9 @@ class Evaluate(Calls):
     def changed(self, values: Values, node: ast.AST, state: State, how: str) -> None:
         """Each of `values` was changed in place; a column that holds one is no longer what was loaded."""
         tokens = sorted((value.token for value in values if isinstance(value, Data)), key=repr)
-        state.change(tokens, lambda slot: self.report(slot, node, how, state))
+        nested = any(token[0] == "in" for token in tokens)
+        state.change(tokens, lambda slot: self.report(slot, node, how, state, nested=nested))
 
-    def report(self, slot: tuple[Token, str], node: ast.AST, how: str, state: State) -> Token:
+    def report(self, slot: Slot, node: ast.AST, how: str, state: State, *, nested: bool) -> Token:
         """Write down a change at the place that is to be mended; returns the place."""
         raise NotImplementedError(type(self))

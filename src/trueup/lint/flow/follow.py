@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from trueup.lint.columns import Column, Columns
 from trueup.lint.flow.evaluate import Evaluate
-from trueup.lint.flow.state import State
+from trueup.lint.flow.state import Slot, State
 from trueup.lint.flow.values import NOTHING, Data, Inst, Local, Token, Tup, Values, join, only
 from trueup.lint.project import Class, File, Project
 from trueup.lint.source import Function
@@ -44,6 +44,7 @@ class Change:
     field: str
     source: str
     how: str
+    nested: bool
     helper: str
 
 
@@ -287,7 +288,7 @@ class Follow(Evaluate):
         state.names = mine
         return only(Tup((frame.values,))) if frame.yields else frame.values
 
-    def report(self, slot: tuple[Token, str], node: ast.AST, how: str, state: State) -> Token:
+    def report(self, slot: Slot, node: ast.AST, how: str, state: State, *, nested: bool) -> Token:
         """Write down a change in the innermost function that has the object: it, or the call that leads there."""
         depth = self.depth_of(slot[0], state)
         frame = self.frames[depth]
@@ -307,14 +308,26 @@ class Follow(Evaluate):
                 function=frame.node,
                 column=self.held[slot],
                 field=slot[1],
-                source=self.sources.get(slot, ""),
+                source=self.called_here(slot, depth, state),
                 how=how,
+                nested=nested,
                 helper=getattr(helper, "name", "") if helper is not None else "",
             ),
         )
         if self.guessed.get(slot, True):
             self.certain.add(place[:3])
         return place
+
+    def called_here(self, slot: Slot, depth: int, state: State) -> str:
+        """How the function at `depth` calls the object of a column; empty when it has no lasting name for it."""
+        source = self.sources.get((slot, self.frames[depth].node), "")
+        if source and "(" not in source:
+            return source
+        names = state.names if depth == len(self.frames) - 1 else self.frames[depth].names
+        found = [
+            name for name, values in names.items() if any(isinstance(v, Inst) and v.token == slot[0] for v in values)
+        ]
+        return found[0] if found else ""
 
     def depth_of(self, token: Token, state: State) -> int:
         """The innermost frame that has the object: the one which could have flagged it."""

@@ -53,7 +53,8 @@ class Objects:
         #: Columns whose object is known by its name only, and whether that is enough.
         self.guessed: dict[Slot, bool] = {}
         self.held: dict[Slot, Column] = {}
-        self.sources: dict[Slot, str] = {}
+        #: How a function (its tree) calls the object of a column.
+        self.sources: dict[tuple[Slot, ast.AST], str] = {}
         self._annotations: dict[tuple[str, str], tuple[str, tuple[Class, ...]] | None] = {}
 
     @property
@@ -348,7 +349,8 @@ class Objects:
     def read(self, column: Column, slot: Slot, state: State, *, sure: bool, source: str) -> Values:
         """The value that a column holds now."""
         self.held[slot] = column
-        self.sources.setdefault(slot, source)
+        if source:
+            self.sources.setdefault((slot, self.frames[-1].node), source)
         if not sure:
             self.guessed[slot] = False
         return frozenset(Data(now) for _, now in state.read(slot, column.tracked))

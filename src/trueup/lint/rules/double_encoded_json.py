@@ -83,7 +83,7 @@ class DoubleEncodedJson(Rule):
                     yield self.finding(
                         file,
                         node,
-                        f'"{cls.name}.{attr}" is a JSON column: text from json.dumps becomes a JSON string, not an object',
+                        f'"{cls.name}.{attr}" holds JSON: text from json.dumps becomes a string in it, not an object',
                         "give the column the object itself",
                     )
 

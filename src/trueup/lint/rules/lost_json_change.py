@@ -137,4 +137,6 @@ def evidence(lost: Lost) -> dict[str, object]:
         "object": change.source,
         "change": change.how,
         "helper": change.helper,
+        "nested": change.nested,
+        "declared": f"{change.column.cls.file.module.path}:{change.column.cls.facts.lines.get(change.field, 0)}",
     }
