@@ -36,7 +36,9 @@ def main() -> int:
     parser.add_argument(
         "--bug", action="append", choices=list(bugs()), help="with --planted: this one (again for more)"
     )
-    parser.add_argument("--write", action="store_true", help="enter the figures in docs/reliability.md")
+    parser.add_argument(
+        "--write", action="store_true", help="enter the figures in docs/reliability.md, as --minutes does"
+    )
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     with ExitStack() as stack:
@@ -94,7 +96,7 @@ def go_round(
     told = {engine: conclude(tallies[engine], wanted[engine]) for engine in arenas}
     good = all(told.values())
     print(f"{'sound' if good else 'NOT SOUND'}: {number} rounds from seed {seed}, {spent / 60:.1f} minutes", flush=True)
-    if write:
+    if write or minutes:
         enter("figures", figures(tallies, seed, number, spent))
     return good
 

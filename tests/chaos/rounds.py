@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -252,20 +251,3 @@ class Outage(Round):
 
     def _alone(self, verb: str, app: App) -> tuple[tuple[Any, ...] | None, float]:
         return self._attempt(verb, kill=True)
-
-
-def campaign(
-    arena: Arena,
-    kills: int,
-    seed: int,
-    *,
-    profile: Profile = USUAL,
-    tell: Callable[[Score], None] = lambda _: None,
-) -> Score:
-    """Rounds until `kills` processes were killed, or a round shows a violation; `tell` hears of every round."""
-    score, began = Score(arena.engine), time.monotonic()
-    while score.kills.total() < kills and not score.violations:
-        tell(score)
-        Round(arena, seed + score.rounds, score, kills=kills, profile=profile).play()
-    score.seconds = time.monotonic() - began
-    return score
