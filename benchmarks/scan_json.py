@@ -4,18 +4,24 @@ All return the keys and kinds of the broken rows, except the floor, which only c
 usual `GROUP BY` of types, which returns no keys. Trusting the first byte means that what begins as an object is taken
 for one: right for MariaDB's and PostgreSQL's JSON columns, wrong for SQLite's text. trueup reads each broken row a
 second time and brings groups, evidence and the default repair along.
+
+Other tools: Great Expectations and Soda Core are given the condition of the best statement, for neither knows JSON in a
+database; they return counts and some sample rows. Those that check data frames read the table first, which is counted.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from typing import Any
 
+import orjson
 import pymysql
 
 import trueup
 from benchmarks._measure import Answer, Contestant, alternate, lines, ratio, verdict
+from benchmarks._peers import peers
 from benchmarks._place import Place
 from trueup.checks.wrong_json_type import WrongJsonType
 
@@ -52,8 +58,19 @@ USUAL = {
 USUAL["mariadb"] = USUAL["mysql"]
 
 
-def fetched(place: Place, name: str) -> int:
-    """Every value to Python, `json.loads` of each: what a script does. Returns the number of broken rows."""
+#: Given the condition by hand, or the value of every row.
+BY_CONDITION, BY_VALUE = ("gx", "soda"), ("django_orm",)
+IN_MEMORY = ("pandera_pandas", "pointblank_pandas", "gx_pandas")
+IN_MEMORY_ROWS = 20_000
+
+
+def condition(engine: str) -> str:
+    """What the best statement asks of a row."""
+    return BEST[engine].partition(" WHERE ")[2]
+
+
+def fetched(place: Place, name: str, loads: Callable[[str], Any] = json.loads) -> int:
+    """Every value to Python, `loads` of each: what a script does. Returns the number of broken rows."""
     broken = 0
     with closing(place.connect(name)) as connection:
         if place.engine == "postgresql":
@@ -67,7 +84,7 @@ def fetched(place: Place, name: str) -> int:
             cursor.execute("SELECT id, metadata FROM events")
             rows = cursor
         for _, text in rows:
-            if text is not None and not isinstance(json.loads(text), dict):
+            if text is not None and not isinstance(loads(text), dict):
                 broken += 1
     return broken
 
@@ -81,6 +98,12 @@ def found(place: Place, name: str) -> int:
 
 
 def measure(place: Place) -> Iterator[Answer]:
+    yield in_database(place)
+    yield in_memory(place)
+
+
+def in_database(place: Place) -> Answer:
+    """The whole table."""
     events = place.events(place.rows, place.rows // 1000)
     name, expected = events.name, set(events.planted)
 
@@ -94,8 +117,11 @@ def measure(place: Place) -> Iterator[Answer]:
 
         return work
 
-    def fetch() -> None:
-        assert fetched(place, name) == len(expected)
+    def fetch(loads: Callable[[str], Any]) -> Contestant:
+        def work() -> None:
+            assert fetched(place, name, loads) == len(expected)
+
+        return work
 
     def scan() -> None:
         count = found(place, name)
@@ -110,19 +136,51 @@ def measure(place: Place) -> Iterator[Answer]:
     if place.engine in TRUSTING:
         contestants["by hand, trusting the first byte"] = by_hand(TRUSTING[place.engine])
     seconds = alternate(contestants, place.rounds)
-    few = alternate({"trueup scan": scan, "fetch all, json.loads": fetch}, min(3, place.rounds), warm=False)
+    slow: dict[str, Contestant] = {
+        "trueup scan": scan,
+        "fetch all, orjson": fetch(orjson.loads),
+        "fetch all, json.loads": fetch(json.loads),
+    }
+    with peers(place, name, (*BY_CONDITION, *BY_VALUE), {"metadata": condition(place.engine)}) as asked:
+        slow |= asked.contestants({"metadata": len(expected)})
+        few = alternate(slow, min(2, place.rounds), warm=False)
+        notes, remarks = asked.notes(), asked.remarks()
+        given = [peer.name for peer in asked.ready.values() if peer.tool in BY_CONDITION]
     result = list(lines(seconds, {"x floor": "floor: count(*) by a cheap predicate", "x best": "by hand, best"}))
-    result += [line for line in lines(few, {"x trueup": "trueup scan"}) if line.name != "trueup scan"]
-    best, times = ratio(seconds, "trueup scan", "by hand, best"), ratio(few, "fetch all, json.loads", "trueup scan")
-    yield Answer(
+    result += [line for line in lines(few, {"x trueup": "trueup scan"}, notes) if line.name != "trueup scan"]
+    times = {peer: ratio(few, peer, "trueup scan") for peer in few if peer != "trueup scan"}
+    verdicts = [verdict("scan against the best statement by hand", ratio(seconds, "trueup scan", "by hand, best"), 1.1)]
+    for what, names in (("given that statement", given), ("that reads the values", set(times) - set(given))):
+        if names:
+            quickest = min(times[peer] for peer in names)
+            verdicts.append(verdict(f"the quickest tool {what}, against scan", quickest, 5, at_least=True))
+    return Answer(
         "scan_json",
         place.engine,
         place.version,
         f"One JSON check on {events.rows:,} events, {len(expected):,} broken in six kinds: all and only they found",
         tuple(result),
         place.rounds,
-        (
-            verdict("scan against the best statement by hand", best, 1.1),
-            verdict("fetching against scan", times, 20, at_least=True),
-        ),
+        (*verdicts, *remarks),
+    )
+
+
+def in_memory(place: Place) -> Answer:
+    """A small table, for tools that hold it in memory."""
+    events = place.events(IN_MEMORY_ROWS, IN_MEMORY_ROWS // 100)
+    contestants: dict[str, Contestant] = {"trueup scan": lambda: found(place, events.name)}
+    with peers(place, events.name, IN_MEMORY, {}) as asked:
+        contestants |= asked.contestants({"metadata": len(events.planted)})
+        seconds = alternate(contestants, min(2, place.rounds))
+        notes, remarks = asked.notes(), asked.remarks()
+    place.drop(events.name)
+    times = [ratio(seconds, name, "trueup scan") for name in asked.ready]
+    return Answer(
+        "scan_json",
+        place.engine,
+        place.version,
+        f"The same check on {events.rows:,} events, against tools that read the table into memory",
+        lines(seconds, {"x trueup": "trueup scan"}, notes),
+        min(2, place.rounds),
+        (*([verdict("the quickest of them against scan", min(times), 5, at_least=True)] if times else []), *remarks),
     )

@@ -2,6 +2,7 @@
 
 By hand, fused: one statement that returns the key and a mask of every broken row, JSON read as seldom as the engine
 allows, cheap tests first. The ten statements by hand return the keys of one check each, by the quickest exact test.
+Other tools use the checks they have for missing values and ranges, and are given the conditions of the rest by hand.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 import trueup
 from benchmarks._data import DEFECTS
 from benchmarks._measure import Answer, alternate, lines, ratio, verdict
+from benchmarks._peers import peers
 from benchmarks._place import Place
 from trueup.check import Check
 from trueup.checks.missing import Missing
@@ -131,8 +133,18 @@ def measure(place: Place) -> Iterator[Answer]:
 
     hand, ours = "by hand, one fused statement", "trueup, ten checks in one scan"
     seconds = alternate({hand: one, ours: together, "by hand, ten statements": ten}, place.rounds)
-    few = alternate({ours: together, "trueup, ten scans": apart}, min(3, place.rounds), warm=False)
-    alone = [line for line in lines(few, {"x trueup": ours}) if line.name != ours]
+    with peers(place, name, ("gx", "soda"), tests(place.engine)) as asked:
+        slow = {ours: together, "trueup, ten scans": apart, **asked.contestants(expected)}
+        few = alternate(slow, min(2, place.rounds), warm=False)
+        alone = [line for line in lines(few, {"x trueup": ours}, asked.notes()) if line.name != ours]
+        remarks = asked.remarks()
+    aims = [
+        verdict("ten checks against the statement fused by hand", ratio(seconds, ours, hand), 1.15),
+        verdict("ten statements against ten checks", ratio(seconds, "by hand, ten statements", ours), 2, at_least=True),
+    ]
+    if asked.ready:
+        quickest = min(ratio(few, peer, ours) for peer in asked.ready)
+        aims.append(verdict("the quickest other tool against ten checks", quickest, 5, at_least=True))
     yield Answer(
         "ten_checks",
         place.engine,
@@ -140,5 +152,5 @@ def measure(place: Place) -> Iterator[Answer]:
         f"Ten checks on {events.rows:,} events, {total:,} findings: each check found what was planted",
         (*lines(seconds, {"x fused by hand": hand, "x ten by hand": "by hand, ten statements"}), *alone),
         place.rounds,
-        (verdict("ten checks against the statement fused by hand", ratio(seconds, ours, hand), 1.15),),
+        (*aims, *remarks),
     )
