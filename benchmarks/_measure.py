@@ -92,7 +92,7 @@ def duration(seconds: float) -> str:
 
 def show(answer: Answer) -> None:
     """Print an answer as a table."""
-    headings = list(answer.lines[0].ratios) if answer.lines else []
+    headings = list(dict.fromkeys(name for line in answer.lines for name in line.ratios))
     timed = any(line.seconds for line in answer.lines)
     rows = [["", *(["median"] if timed else []), *headings, ""]]
     rows += [

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 from mysql.connector.constants import CharacterSet
+from soda.scan import Scan
 
 from benchmarks.peers._urls import parts
-from soda.scan import Scan
 
 VERSION = importlib.metadata.version("soda-core")
 
@@ -29,7 +29,9 @@ def start(job: dict[str, Any]) -> Callable[[], dict[str, int]]:
     if job["engine"] == "postgresql":
         source |= {"type": "postgres", "schema": "public"}
     configuration = yaml.safe_dump({"data_source app": source})
-    checks = yaml.safe_dump({"checks for events": [_check(*item, job) for item in job["checks"].items()]})
+    checks = yaml.safe_dump(
+        {"checks for events": [_check(name, condition, job) for name, condition in job["checks"].items()]}
+    )
 
     def check() -> dict[str, int]:
         scan = Scan()
