@@ -1,6 +1,6 @@
 # Works with make 3.81 and any Python from 3.11 on. `make help` lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench chaos chaos-selftest lock clean venv
+.PHONY: help demo test check lint format bench peers chaos chaos-selftest lock lock-peers clean venv
 MAKEFLAGS += --no-print-directory
 
 VENV := .venv
@@ -33,6 +33,14 @@ format: venv ## format the code, and mend what ruff can mend
 
 bench: venv ## the benchmarks, side by side with what one would use instead (ARGS=...)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+peers: $(VENV)/peers/.requirements ## the tools that make bench measures beside trueup, in an environment of their own
+
+$(VENV)/peers/.requirements: requirements/peers.txt | $(VENV)/.python
+	@echo "installing what requirements/peers.txt lists"
+	@$(BIN)/python -m venv --clear $(VENV)/peers
+	@$(call quietly,$(VENV)/peers/bin/python -m pip install --require-hashes -r requirements/peers.txt)
+	@touch $@
 
 chaos: venv ## the fault suite: each scenario once, or for an hour with ARGS="--minutes 60"
 	@$(BIN)/python -m tests.chaos $(ARGS)
@@ -71,11 +79,16 @@ $(VENV)/.package: pyproject.toml $(VENV)/.requirements
 
 LOCK := $(VENV)/lock
 # No address of an index, no folder of wheels: where packages come from is the business of the machine.
-COMPILE := CUSTOM_COMPILE_COMMAND="make lock" $(LOCK)/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
+COMPILE = CUSTOM_COMPILE_COMMAND="make $@" $(LOCK)/bin/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe \
   --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
-lock: $(VENV)/.python ## pin the newest versions anew (takes minutes)
-	@test -x $(LOCK)/bin/pip-compile || { $(BIN)/python -m venv $(LOCK) && \
-	  $(LOCK)/bin/python -m pip install -q --require-hashes -r requirements/lock.txt; }
+$(LOCK)/.requirements: requirements/lock.txt | $(VENV)/.python
+	@$(BIN)/python -m venv --clear $(LOCK) && $(LOCK)/bin/python -m pip install -q --require-hashes -r requirements/lock.txt
+	@touch $@
+
+lock: $(LOCK)/.requirements ## pin the newest versions anew (takes minutes)
 	@$(COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in
 	@$(COMPILE) --upgrade --output-file requirements/lock.txt requirements/lock.in
+
+lock-peers: $(LOCK)/.requirements ## pin the newest versions of what make peers installs (takes minutes)
+	@$(COMPILE) --upgrade --output-file requirements/peers.txt requirements/peers.in

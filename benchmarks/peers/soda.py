@@ -29,16 +29,15 @@ def start(job: dict[str, Any]) -> Callable[[], dict[str, int]]:
     if job["engine"] == "postgresql":
         source |= {"type": "postgres", "schema": "public"}
     configuration = yaml.safe_dump({"data_source app": source})
-    checks = yaml.safe_dump(
-        {"checks for events": [_check(name, condition, job) for name, condition in job["checks"].items()]}
-    )
+    checks = [_check(name, condition, job) for name, condition in job["checks"].items()]
+    text = yaml.safe_dump({"checks for events": checks})
 
     def check() -> dict[str, int]:
         scan = Scan()
         scan.disable_telemetry()
         scan.set_data_source_name("app")
         scan.add_configuration_yaml_str(configuration)
-        scan.add_sodacl_yaml_str(checks)
+        scan.add_sodacl_yaml_str(text)
         scan.execute()
         scan.assert_no_error_logs()
         return {one.name: int(one.check_value) for one in scan._checks}

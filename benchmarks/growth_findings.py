@@ -1,0 +1,18 @@
+"""Growth by findings: time and peak memory of each verb from no broken row to a million of them in 2 million rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from benchmarks._growth import grow
+from benchmarks._measure import Answer
+from benchmarks._place import Place
+
+
+def measure(place: Place) -> Iterator[Answer]:
+    rows, broken = 2_000_000, [0, 10_000, 100_000, 1_000_000]
+    if place.engine in ("mysql", "mariadb"):
+        broken.remove(1_000_000)
+    if place.quick:
+        rows, broken = 20_000, [0, 500, 2_000]
+    yield from grow(place, "growth_findings", f"as findings grow, in {rows:,} rows", [(rows, n) for n in broken], 1)
