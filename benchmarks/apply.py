@@ -34,7 +34,7 @@ def compare(place: Place, count: int) -> Answer:
     events = place.events(max(place.rows, count * 4), count)
     bed = Bed(place, events)
     dump = Dump(place, events.name, "events")
-    rounds = place.rounds if count < 10_000 else min(3, place.rounds) if count < 1_000_000 else 1
+    rounds = place.rounds if count < 10_000 else max(1, place.rounds // 2) if count < 1_000_000 else 1
     work: dict[str, Callable[[], None]] = {
         HAND: lambda: bed.by_hand(500),
         "by hand, chunks of 1000": lambda: bed.by_hand(1000),

@@ -175,7 +175,7 @@ def in_memory(place: Place) -> Answer:
     contestants: dict[str, Contestant] = {"trueup scan": lambda: found(place, events.name)}
     with peers(place, events.name, IN_MEMORY, {}) as asked:
         contestants |= asked.contestants({"metadata": len(events.planted)})
-        seconds = alternate(contestants, min(2, place.rounds))
+        seconds = alternate(contestants, 1)
         notes, remarks = asked.notes(), asked.remarks()
     place.drop(events.name)
     times = [ratio(seconds, name, "trueup scan") for name in asked.ready]
@@ -185,6 +185,6 @@ def in_memory(place: Place) -> Answer:
         place.version,
         f"The same check on {events.rows:,} events, against tools that read the table into memory",
         lines(seconds, {"x trueup": "trueup scan"}, notes),
-        min(2, place.rounds),
+        1,
         (*([verdict("the quickest of them against scan", min(times), 5, at_least=True)] if times else []), *remarks),
     )
