@@ -69,7 +69,7 @@ def measure(place: Place) -> Iterator[Answer]:
         place.engine,
         place.version,
         f"{len(events.lost):,} orphans among {events.rows:,} events of 200,000 users: all and only they found",
-        (*lines(seconds, {"x join": hands[0], "x exists": hands[1]}), *others),
+        (*lines(seconds, {"x join": hands[0], "x exists": hands[1], "x trueup": "trueup scan"}), *others),
         place.rounds,
         (verdict("scan against the better statement by hand", best, 1.1), *remarks),
     )

@@ -150,7 +150,10 @@ def measure(place: Place) -> Iterator[Answer]:
         place.engine,
         place.version,
         f"Ten checks on {events.rows:,} events, {total:,} findings: each check found what was planted",
-        (*lines(seconds, {"x fused by hand": hand, "x ten by hand": "by hand, ten statements"}), *alone),
+        (
+            *lines(seconds, {"x fused by hand": hand, "x ten by hand": "by hand, ten statements", "x trueup": ours}),
+            *alone,
+        ),
         place.rounds,
         (*aims, *remarks),
     )
