@@ -6,8 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
-from benchmarks._measure import Answer, alternate, lines
+from benchmarks._measure import Answer, alternate, lines, verdict
 from benchmarks._place import Place
 
 PROGRAM = Path(sys.executable).with_name("trueup")
@@ -32,6 +33,8 @@ def measure(place: Place) -> Iterator[Answer]:
         contestants["python -c 'import sqlalchemy'"] = lambda: run(sys.executable, "-c", "import sqlalchemy")
     seconds = alternate(contestants, 3 if place.quick else max(11, place.rounds))
     place.drop(name)
+    told = "trueup --help"
+    aims = (verdict("--help, ms", 1000 * median(seconds[told]), 150),) if told in seconds else ()
     yield Answer(
         "startup",
         place.engine,
@@ -39,4 +42,5 @@ def measure(place: Place) -> Iterator[Answer]:
         "Start-up of the command line",
         lines(seconds, {"x python": "python -c pass"}),
         3 if place.quick else max(11, place.rounds),
+        aims,
     )
