@@ -152,7 +152,7 @@ def test_a_generic_helper_flags_the_attribute_it_is_given() -> None:
 def test_a_column_is_made_mutable_where_all_changes_are_at_its_top() -> None:
     files = {
         "models.py": MODELS,
-        "app.py": "from models import User\n\ndef go(user: User):\n    user.settings['a'] = 1\n    user.tags.append(2)\n",
+        "app.py": "from models import User\ndef go(user: User):\n    user.settings['a'] = 1\n    user.tags.append(2)\n",
     }
     data = {path: text.encode() for path, text in files.items()}
     (one,) = mutable(lint(files, RULE), data)

@@ -23,6 +23,7 @@ FORMATS = ("text", "json", "sarif", "github", "junit")
     trueup lint src/
     trueup lint --explain lost-json-change
     trueup lint src/ --format sarif --output lint.sarif
+    trueup lint --compare v1.4 HEAD
     trueup lint src/ --write-baseline lint-baseline.json
     """,
 )
@@ -43,6 +44,9 @@ FORMATS = ("text", "json", "sarif", "github", "junit")
     help="Flag each change, or make the column Mutable where all changes are at its top level.",
 )
 @click.option("--diff", is_flag=True, help="With --fix: show what would be changed, and change nothing.")
+@click.option(
+    "--compare", is_flag=True, help="PATH... are revisions: what protected the JSON fields then, and what does now."
+)
 @click.option("--no-cache", is_flag=True, help="Look at every file anew, and leave nothing behind.")
 @click.option("--explain", metavar="RULE", help="Print the page of a rule.")
 @click.option("--rules", "list_rules", is_flag=True, help="List the rules.")
@@ -58,6 +62,7 @@ def lint(
     fix: bool,
     fix_with: str,
     diff: bool,
+    compare: bool,
     no_cache: bool,
     explain: str | None,
     list_rules: bool,
@@ -70,6 +75,8 @@ def lint(
     if explain is not None or list_rules:
         _tell(explain)
         return 0
+    if compare:
+        return _compare(paths, select, ignore, output, as_json=as_json or form == "json")
     if not paths:
         raise UsageError("say which files or folders to look at, such as 'trueup lint src/'")
     from trueup.lint.runner import job
@@ -90,6 +97,23 @@ def lint(
         click.echo(f"{len(found.findings)} findings written to {write_baseline}")
         return 0
     _write(output, _rendered("json" if as_json else form, found))
+    return found.exit_code
+
+
+def _compare(
+    revisions: tuple[str, ...], select: tuple[str, ...], ignore: tuple[str, ...], output: str, *, as_json: bool
+) -> int:
+    """Compare two revisions of the repository here, or one with the working tree."""
+    if len(revisions) not in (1, 2):
+        raise UsageError("--compare takes one revision or two, such as 'trueup lint --compare v1.4 HEAD'")
+    from trueup.lint import compared
+    from trueup.lint.compare import compare
+    from trueup.lint.runner import job
+
+    todo = job(["."], select=select, ignore=ignore)
+    second = revisions[1] if len(revisions) == 2 else None
+    found = compare(Path.cwd(), revisions[0], second, todo.rules, todo.settings)
+    _write(output, compared.as_json(found) if as_json else compared.text(found))
     return found.exit_code
 
 
