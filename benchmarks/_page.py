@@ -1,7 +1,7 @@
 """`python -m benchmarks._page FOLDER`: the results of a run as tables, into `docs/performance.md` below its marker.
 
-A question is a section: what its module says of itself, a table an answer, and the aims. The newest answer of each
-engine counts. What stands above the marker is written by hand.
+First the aims, and what was reached; then a section a question: what its module says of itself, and a table an answer.
+The newest answer of each engine counts. What stands above the marker is written by hand.
 """
 
 from __future__ import annotations
@@ -44,50 +44,53 @@ Answer = Mapping[str, Any]
 def main() -> None:
     """Rewrite the page below its marker."""
     folder = Path(sys.argv[1])
-    sections = [section(folder / f"{name}.jsonl", name, *about) for name, about in QUESTIONS.items()]
+    found = {name: answers(folder / f"{name}.jsonl", name) for name in QUESTIONS}
     head, marker, _ = PAGE.read_text().partition(MARKER)
     if not marker:
         raise SystemExit(f"{PAGE} has no line {MARKER!r}")
-    PAGE.write_text(head + MARKER + "".join(sections))
+    parts = ["\n".join(aims([table for tables in found.values() for table in tables]))]
+    parts += [section(name, tables) for name, tables in found.items() if tables]
+    PAGE.write_text(head + MARKER + "\n" + "\n".join(parts))
 
 
-def section(path: Path, name: str, heading: str, ratio: str) -> str:
-    """One question; empty where it has no results."""
-    if not path.exists():
-        return ""
-    titles: dict[str, dict[str, Answer]] = {}
-    for text in path.read_text().splitlines():
+def answers(path: Path, name: str) -> list[list[Answer]]:
+    """The tables of one question: of each the newest answer of every engine."""
+    tables: dict[str, dict[str, Answer]] = {}
+    for text in path.read_text().splitlines() if path.exists() else ():
         answer = json.loads(text)
         # the same question on another number of rows belongs into the same table; repairs differ by their number
         title = answer["title"] if name == "apply" else re.sub(r"[\d,]*\d", "", answer["title"])
-        titles.setdefault(title, {})[answer["engine"]] = answer
+        tables.setdefault(title, {})[answer["engine"]] = answer
+    return [[of[engine] for engine in ENGINES if engine in of] for of in tables.values()]
+
+
+def section(name: str, tables: Sequence[Sequence[Answer]]) -> str:
+    """One question."""
+    heading, ratio = QUESTIONS[name]
     about = (importlib.import_module(f"benchmarks.{name}").__doc__ or "").strip()
     parts = [f"\n## {heading}\n\n{about}\n"]
-    for answers in titles.values():
-        inside = [answers[engine] for engine in ENGINES if engine in answers]
-        table = timed(inside, ratio) if ratio else figures(inside)
-        parts.append("\n" + "\n".join(table) + "\n")
+    for table in tables:
+        lines = timed(table, ratio) if ratio else figures(table)
+        parts.append("\n" + "\n".join([*lines, *origin(table)]) + "\n")
     return "".join(parts)
 
 
-def timed(answers: Sequence[Answer], heading: str) -> Iterator[str]:
+def timed(table: Sequence[Answer], heading: str) -> Iterator[str]:
     """A row a contestant, a column an engine."""
-    yield f"{'; '.join(titles(answers))}. In bold: {MEANING[heading]}."
+    yield f"{'; '.join(titles(table))}. In bold: {MEANING[heading]}."
     yield ""
-    names = list(dict.fromkeys(line["name"] for answer in answers for line in answer["lines"]))
-    yield from head([f"{NAMES[answer['engine']]} {answer['version']}" for answer in answers])
+    names = list(dict.fromkeys(line["name"] for answer in table for line in answer["lines"]))
+    yield from head([f"{NAMES[answer['engine']]} {answer['version']}" for answer in table])
     for name in names:
-        lines = [next((line for line in answer["lines"] if line["name"] == name), None) for answer in answers]
+        lines = [next((line for line in answer["lines"] if line["name"] == name), None) for answer in table]
         cells = ["" if line is None else cell(line, heading) for line in lines]
         yield f"| {name} | {' | '.join(cells)} |"
-    yield ""
-    yield from aims(answers)
 
 
-def titles(answers: Sequence[Answer]) -> list[str]:
+def titles(table: Sequence[Answer]) -> list[str]:
     """Each title once, with the engines that it is of where they differ."""
     found: dict[str, list[str]] = {}
-    for answer in answers:
+    for answer in table:
         found.setdefault(answer["title"], []).append(NAMES[answer["engine"]])
     return [title if len(found) == 1 else f"{', '.join(engines)}: {title}" for title, engines in found.items()]
 
@@ -101,40 +104,44 @@ def cell(line: Mapping[str, Any], heading: str) -> str:
     return f"**{known:.2f}** ({duration(line['seconds'])}{note})"
 
 
-def figures(answers: Sequence[Answer]) -> Iterator[str]:
+def figures(table: Sequence[Answer]) -> Iterator[str]:
     """A row a line and engine, a column a figure."""
-    yield f"{answers[0]['title']}."
+    yield f"{table[0]['title']}."
     yield ""
-    names = list(dict.fromkeys(name for answer in answers for line in answer["lines"] for name in line["ratios"]))
+    names = list(dict.fromkeys(name for answer in table for line in answer["lines"] for name in line["ratios"]))
     yield from head([*names, ""])
-    for answer in answers:
+    for answer in table:
         for line in answer["lines"]:
             known = [line["ratios"].get(name) for name in names]
             cells = ["" if value is None else f"{value:.3g}" if value < 100 else f"{value:,.0f}" for value in known]
             yield f"| {NAMES[answer['engine']]}: {line['name']} | {' | '.join([*cells, line['note']])} |"
+
+
+def aims(tables: Sequence[Sequence[Answer]]) -> Iterator[str]:
+    """A table: a row an aim, a column an engine; what was missed is bold."""
+    yield from head([*(NAMES[engine] for engine in ENGINES), "aim"])
+    for table in tables:
+        rows: dict[tuple[str, str], dict[str, str]] = {}
+        for answer in table:
+            for aim in answer["aims"]:
+                if match := AIM.fullmatch(aim):
+                    word, text, figure, limit = match.groups()
+                    about = f"{answer['facts']['count']:,} repairs: " if answer["question"] == "apply" else ""
+                    figure = figure if word == "met" else f"**{figure}**"
+                    rows.setdefault((about + text, limit.removeprefix("aim ")), {})[answer["engine"]] = figure
+        for (text, limit), cells in rows.items():
+            yield f"| {text} | {' | '.join(cells.get(engine, '') for engine in ENGINES)} | {limit} |"
+
+
+def origin(table: Sequence[Answer]) -> Iterator[str]:
+    """Below a table: the tools that were not run, the rounds and the commit."""
     yield ""
-    yield from aims(answers)
-
-
-def aims(answers: Sequence[Answer]) -> Iterator[str]:
-    """A line an aim with the figure of each engine, a line for each tool that was not run, and where it comes from."""
-    found: dict[str, list[str]] = {}
-    others: dict[str, list[str]] = {}
-    for answer in answers:
-        engine = NAMES[answer["engine"]]
+    for answer in table:
         for aim in answer["aims"]:
-            if match := AIM.fullmatch(aim):
-                word, text, figure, limit = match.groups()
-                found.setdefault(f"{text} ({limit})", []).append(f"{engine} {figure} {word.lower()}")
-            else:
-                others.setdefault(" ".join(aim.split()), []).append(engine)
-    for text, reached in found.items():
-        yield f"- {text}: {', '.join(reached)}"
-    for text, engines in others.items():
-        yield f"- {', '.join(engines)}: {text}"
-    rounds = [f"{NAMES[answer['engine']]} {answer['rounds']}" for answer in answers]
-    commits = sorted({answer["commit"] for answer in answers})
-    yield f"- rounds: {', '.join(rounds)}; commit {', '.join(commits)}"
+            if not AIM.fullmatch(aim):
+                yield f"- {NAMES[answer['engine']]}: {' '.join(aim.split())}"
+    rounds = [f"{NAMES[answer['engine']]} {answer['rounds']}" for answer in table]
+    yield f"- rounds: {', '.join(rounds)}; commit {', '.join(sorted({answer['commit'] for answer in table}))}"
 
 
 def head(names: Sequence[str]) -> Iterator[str]:

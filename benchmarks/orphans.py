@@ -1,6 +1,6 @@
-"""Orphans: 2 M events against 200,000 users, trueup against the two ways to write it by hand.
+"""Orphans: events against 200,000 users, trueup against the two ways to write it by hand.
 
-An index stands on the children's side. 2,000 events refer to a user that is not there; as many again refer to nobody
+An index stands on the children's side. One event in 1,000 refers to a user that is not there, one in 10,000 to nobody
 (NULL), which is no orphan. trueup reads each orphan a second time and brings its evidence along. Great Expectations is
 given the join by hand; Soda Core has a check of its own for references.
 """
