@@ -99,7 +99,7 @@ def _body(module: Module, body: list[ast.stmt], facts: Facts) -> None:
                 facts.notes[name] = module.segment(note)
                 if value is not None and not isinstance(value, ast.Constant):
                     facts.values[name] = module.segment(value)
-            case ast.Expr(value=ast.Call(func=ast.Attribute()) as call):
+            case ast.Expr(value=ast.Call(func=ast.Attribute() | ast.Name()) as call):
                 facts.statements.append(module.segment(call))
             case ast.If() | ast.Try() | ast.With():
                 for inner_body in _bodies(node):

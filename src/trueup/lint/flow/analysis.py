@@ -11,11 +11,12 @@ from typing import cast
 
 from trueup.lint.columns import Columns
 from trueup.lint.flow.follow import Change, Follow
-from trueup.lint.flow.state import LOST, MAYBE, OPEN
+from trueup.lint.flow.state import LOST, MAYBE, OPEN, SAVED
 from trueup.lint.flow.values import Token
 from trueup.lint.project import Class, File, Project
 from trueup.lint.source import Function, Unreadable, last
 
+_WRITES = {"commit", "flush", "add", "merge", "save", "execute", "setattr", "begin", "refresh", "bulk_save_objects"}
 #: Functions deeper than this in callers of callers are not looked for.
 _ROUNDS = 2
 
@@ -92,7 +93,9 @@ class Analysis:
             final = self.follow.root(file, node, owner, body)
         except RecursionError:
             return True
-        for (place, _), fate in final.fates.items():
+        for (place, slot), fate in final.fates.items():
+            if place[3] and fate == SAVED and (place, slot) in final.covered:
+                continue  # this caller happened to set the column before: the function does not rely on it
             self.fates[place[:3]][place[3]].add(fate)  # type: ignore[index]
         return True
 
@@ -103,7 +106,7 @@ class Analysis:
             called = {chain: fates for chain, fates in by_chain.items() if chain}
             open_ = {chain for chain, fates in called.items() if fates & {OPEN, LOST}}
             saved = set(called) - open_
-            certain = place in self.follow.certain
+            certain = place in self.follow.certain and not _only_shown(change)
             if saved:
                 # some caller flags it, so it is the other callers that forget to
                 if not own or own & {OPEN, LOST}:
@@ -116,6 +119,32 @@ class Analysis:
                 yield Lost(change, change.node, change.file, certain)
             elif MAYBE in own:
                 yield Lost(change, change.node, change.file, False)
+
+
+def _only_shown(change: Change) -> bool:
+    """Whether a function changes what it loaded only to hand it out: it writes nothing and returns the changed value."""
+    target = change.node
+    while isinstance(target, ast.Subscript | ast.Attribute | ast.Call | ast.AugAssign):
+        target = (
+            target.func
+            if isinstance(target, ast.Call)
+            else target.target
+            if isinstance(target, ast.AugAssign)
+            else target.value
+        )
+        if isinstance(target, ast.Attribute) and target.attr == change.field:
+            return False
+    if not isinstance(target, ast.Name) or not isinstance(change.function, Function):
+        return False
+    shown = False
+    for node in ast.walk(change.function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            shown |= any(isinstance(one, ast.Name) and one.id == target.id for one in ast.walk(node.value))
+        elif (isinstance(node, ast.Call) and last(node) in _WRITES) or (
+            isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        ):
+            return False
+    return shown
 
 
 def _roots(file: File) -> Iterator[tuple[ast.AST, Class | None]]:

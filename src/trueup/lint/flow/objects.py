@@ -323,7 +323,8 @@ class Objects:
         hint = words(value.hint) - {"id", "data", "dict", "form", "schema", "dto", "in", "out", "config"}
         for one in candidates:
             if self._fits(hint, one.cls):
-                return one, True
+                # `message.content` is a row's column here and an answer of some service there
+                return one, attr not in COMMON or self._knows(one.cls)
         if re.search(
             r"form|schema|request|req$|resp|payload|dto|_in$|_out$|config|settings|self|args", value.hint.lower()
         ):
@@ -334,6 +335,14 @@ class Objects:
         if hint & ANY_ROW:
             return column, attr not in self.columns.other_attributes
         return column, telling
+
+    def _knows(self, cls: Class) -> bool:
+        """Whether the file that is followed has to do with a model: defines it, imports it, or uses its module."""
+        facts = self.file.facts
+        names = {cls.name, *(one.name for one in self.project.subclasses(cls))}
+        return (
+            self.file is cls.file or not names.isdisjoint(facts.imports) or cls.file.module.parts[-1] in facts.imports
+        )
 
     def _fits(self, hint: set[str], cls: Class) -> bool:
         """Whether a name may be that of an object of a class, or of one of its subclasses."""

@@ -32,7 +32,8 @@ def either(one: str, other: str) -> str:
 class State:
     """Mutable while a path is followed, copied where paths part.
 
-    `slots` maps a column to the pairs (compared with, current) it may be in; `fates` a change to its fate.
+    `slots` maps a column to the pairs (compared with, current) it may be in; `fates` a change to its fate; `covered` are
+    changes that were safe when they were made, because the column had been set or flagged before.
     """
 
     names: dict[str, Values] = field(default_factory=dict)
@@ -40,6 +41,7 @@ class State:
     slots: dict[Slot, frozenset[tuple[Token, Token]]] = field(default_factory=dict)
     tracked: dict[Slot, str] = field(default_factory=dict)
     fates: dict[tuple[Token, Slot], str] = field(default_factory=dict)
+    covered: frozenset[tuple[Token, Slot]] = frozenset()
     diverged: frozenset[Token] = frozenset()
     copies: frozenset[Token] = frozenset()
     keys: dict[tuple[Token, object], Values] = field(default_factory=dict)
@@ -57,6 +59,7 @@ class State:
             dict(self.slots),
             dict(self.tracked),
             dict(self.fates),
+            self.covered,
             self.diverged,
             self.copies,
             dict(self.keys),
@@ -87,6 +90,7 @@ class State:
         self.tracked |= other.tracked
         for change, fate in other.fates.items():
             self.fates[change] = either(self.fates.get(change, fate), fate)
+        self.covered |= other.covered
         self.diverged |= other.diverged
         self.copies |= other.copies
         self.pending &= other.pending
@@ -126,7 +130,10 @@ class State:
         fates = [fate for token in tokens for fate in self._change(token)]
         for slot in dict.fromkeys(slot for slot, _ in fates):
             # it is safe if it is safe whichever of the tokens it was
-            self.fates[place_of(slot), slot] = OPEN if (slot, OPEN) in fates else SAVED
+            change = (place_of(slot), slot)
+            self.fates[change] = OPEN if (slot, OPEN) in fates else SAVED
+            if self.fates[change] == SAVED and slot[0] not in self.pending:
+                self.covered |= {change}
             self.settle(slot)
 
     def _change(self, token: Token) -> Iterator[tuple[Slot, str]]:

@@ -1,0 +1,186 @@
+"""Where the flow analysis is certain, where it only supposes, and where it keeps silent."""
+
+from textwrap import dedent
+
+import pytest
+
+from tests.lint.linting import lines, lint
+
+LOST, MAYBE = "lost-json-change", "possibly-lost-json-change"
+MODELS = """\
+from sqlalchemy import JSON, Column, Integer
+from sqlalchemy.orm import declarative_base
+
+Base = declarative_base()
+
+
+class Message(Base):
+    __tablename__ = "messages"
+    id = Column(Integer, primary_key=True)
+    content = Column(JSON)
+    delivery_report = Column(JSON)
+"""
+
+
+def found(body: str, rule: str = LOST, **files: str) -> list[int]:
+    """The lines of `app.py` with findings."""
+    every = {"models.py": MODELS, "app.py": dedent(body), **{f"{name}.py": text for name, text in files.items()}}
+    return lines([finding for finding in lint(every, rule) if str(finding.where).startswith("app.py")])
+
+
+def test_a_common_attribute_of_an_object_known_by_its_name_only_is_a_guess() -> None:
+    body = "def f(message):\n    message.content['seen'] = True\n"
+    assert found(body) == []
+    assert found(body, MAYBE) == [2]
+
+
+def test_in_a_file_that_imports_the_model_the_name_is_enough() -> None:
+    assert found("from models import Message\n\ndef f(message):\n    message.content['seen'] = True\n") == [4]
+
+
+def test_an_attribute_that_only_the_model_has_is_enough() -> None:
+    assert found("def f(thing):\n    thing.delivery_report['seen'] = True\n") == [2]
+
+
+@pytest.mark.parametrize(
+    "annotation", ["dict", "Form", "httpx.Response", "Reply", "argparse.Namespace", "list[Reply]", "Reply | None"]
+)
+def test_an_object_of_another_class_is_no_row(annotation: str) -> None:
+    body = f"""\
+    import argparse
+    import httpx
+    from forms import Form
+    from models import Message
+    from pydantic import BaseModel
+
+    class Reply(BaseModel):
+        content: dict
+        delivery_report: dict
+
+    def f(message: {annotation}):
+        message.delivery_report["seen"] = True
+        message.content["seen"] = True
+    """
+    assert found(body) == []
+
+
+def test_what_is_changed_only_to_be_shown_is_a_guess() -> None:
+    body = """\
+    from models import Message
+
+    def shown(message: Message):
+        report = message.delivery_report
+        report["id"] = message.id
+        return report
+    """
+    assert found(body) == []
+    assert found(body, MAYBE) == [5]
+
+
+def test_a_flag_on_one_path_only_is_a_guess() -> None:
+    body = """\
+    from models import Message
+    from sqlalchemy.orm.attributes import flag_modified
+
+    def f(message: Message, loud):
+        message.content["seen"] = True
+        if loud:
+            flag_modified(message, "content")
+    """
+    assert found(body) == []
+    assert found(body, MAYBE) == [5]
+
+
+def test_a_helper_whose_callers_flag_is_silent_and_the_caller_that_forgets_is_found() -> None:
+    body = """\
+    from models import Message
+    from sqlalchemy.orm.attributes import flag_modified
+
+    def seen(message: Message):
+        message.content["seen"] = True
+
+    def good(session):
+        message = session.get(Message, 1)
+        seen(message)
+        flag_modified(message, "content")
+
+    def bad(session):
+        message = session.get(Message, 2)
+        seen(message)
+        session.commit()
+    """
+    assert found(body) == [14]
+
+
+def test_a_helper_that_is_only_called_with_new_objects_is_silent() -> None:
+    body = """\
+    from models import Message
+
+    def fill(message: Message):
+        message.content["seen"] = False
+
+    def make(session):
+        message = Message(content={})
+        fill(message)
+        session.add(message)
+        session.commit()
+    """
+    assert found(body) == []
+
+
+def test_a_rollback_means_what_was_changed_to_be_gone() -> None:
+    body = """\
+    from models import Message
+
+    def f(session, message: Message):
+        message.content["seen"] = True
+        session.rollback()
+    """
+    assert found(body) == []
+
+
+def test_a_model_of_another_file_a_mixin_and_a_base_are_seen_through_imports() -> None:
+    mixin = "from sqlalchemy import JSON, Column\n\nclass Noted:\n    notes_by_user = Column(JSON)\n"
+    model = "from mixin import Noted\nfrom models import Base\n\nclass Page(Noted, Base):\n    __tablename__ = 'p'\n"
+    body = "import page\n\ndef f(session):\n    session.get(page.Page, 1).notes_by_user['a'] = 1\n"
+    assert found(body, mixin=mixin, page=model) == [4]
+
+
+def test_a_django_model_writes_the_whole_field() -> None:
+    django = "from django.db import models\n\nclass Note(models.Model):\n    extra_data = models.JSONField()\n"
+    body = "from note import Note\n\ndef f(note: Note):\n    note.extra_data['a'] = 1\n    note.save()\n"
+    assert found(body, note=django) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "nested", "top"),
+    [
+        ("MutableDict.as_mutable(JSON)", True, False),
+        ("NestedMutableJson", False, False),
+        ("MutableJson", True, False),
+        ("mutable_json_type(dbtype=JSON, nested=True)", False, False),
+        ("mutable_json_type(dbtype=JSON)", True, False),
+        ("JSONList", True, False),
+        ("JSON", True, True),
+    ],
+)
+def test_what_a_type_notices(column: str, nested: bool, top: bool) -> None:
+    body = f"""\
+    from sqlalchemy import JSON, Column
+    from sqlalchemy.ext.mutable import MutableDict, MutableList
+    from sqlalchemy_json import MutableJson, NestedMutableJson, mutable_json_type
+    from models import Base
+
+    JSONList = MutableList.as_mutable(JSON)
+
+    class Page(Base):
+        __tablename__ = "pages"
+        layout = Column({column})
+
+    def f(page: Page):
+        page.layout["a"]["b"] = 1
+
+    def g(page: Page):
+        page.layout["a"] = 1
+    """
+    assert found(body) == [13] * nested + [16] * top
