@@ -36,7 +36,7 @@ def test_a_run_waits_for_a_server_that_comes_back(engine: str, own_server: Calla
     journal = Journal(store)
     with store.connect(write=True) as connection:
         journal.prepare(connection)
-        run = journal.start(connection, {"plan_digest": "0" * 64, "planned": 0})
+        run = journal.start(connection, {"plan_digest": "0" * 64, "planned": 0, "environment": "test", "header": "{}"})
     server.kill()
     waits = Waits(server)
 

@@ -90,7 +90,9 @@ class Sqlite(Dialect):
 
         engine = sa.create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
         opening = "BEGIN IMMEDIATE" if write else "BEGIN"
-        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(opening))
+        # not by the event "begin": once a listener fails on a lock, SQLAlchemy never begins again on that connection, and
+        # each statement commits by itself
+        vars(engine.dialect).update(do_begin=lambda connection: connection.execute(opening), do_commit=_commit)
         return engine
 
     def identity(self, connection: Connection) -> Mapping[str, str]:
@@ -421,6 +423,15 @@ def _knows_json_is_harmless() -> bool:
     with closing(sqlite3.connect(":memory:")) as connection:
         row = connection.execute("SELECT flags FROM pragma_function_list WHERE name = 'json_valid' LIMIT 1").fetchone()
     return row is not None and bool(row[0] & _INNOCUOUS)
+
+
+def _commit(connection: Any) -> None:
+    """COMMIT or roll back: one that fails on a lock leaves a transaction open, which SQLAlchemy takes for ended."""
+    try:
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
 
 
 def _roll_back(connection: sqlite3.Connection, path: Path) -> None:
