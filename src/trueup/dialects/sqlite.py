@@ -90,8 +90,8 @@ class Sqlite(Dialect):
 
         engine = sa.create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
         opening = "BEGIN IMMEDIATE" if write else "BEGIN"
-        # not by the event "begin": once a listener fails on a lock, SQLAlchemy never begins again on that connection, and
-        # each statement commits by itself
+        # not by the event "begin": once a listener fails on a lock, SQLAlchemy never begins again on that connection,
+        # and each statement commits by itself
         vars(engine.dialect).update(do_begin=lambda connection: connection.execute(opening), do_commit=_commit)
         return engine
 
