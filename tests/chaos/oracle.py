@@ -1,6 +1,6 @@
 """Proves from outside that nothing was lost: the table, the plan and the journal against what the writers were told.
 
-No code of trueup is used here, the journal is read with plain SQL. The names N1 to N6 are those of
+No code of trueup is used here, the journal is read with plain SQL. The names N1 to N7 are those of
 `docs/reliability.md`.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.app import TABLE, App, Record, read
+from tests.chaos.belongings import belongings, damage
 from tests.chaos.plain import ERRORS, Session, as_text, journal_table
 from tests.chaos.scripted import Scripted
 
@@ -106,6 +107,16 @@ class Oracle:
         self._session, self._start, self._app = session, start, app
         self._digest, self._plan = read_plan(plan)
         self.ledger = Ledger()
+        self.reshaped()
+
+    def reshaped(self) -> None:
+        """The table as it is now is what its shape should be."""
+        self._belongings = belongings(self._session)
+
+    @classmethod
+    def now(cls, session: Session, plan: Path, app: App | Scripted) -> Oracle:
+        """One for which the table as it is now is the beginning."""
+        return cls(session, plan, read(session), app)
 
     def check(self) -> list[str]:
         """Every promise that does not hold, one line each."""
@@ -113,6 +124,10 @@ class Oracle:
             return ["a session of the killed tool is still there after half a minute"]
         self.read_ledger()
         found = [*self._ledger_faults(), *self._row_faults(read(self._session))]
+        if (now := belongings(self._session)) != self._belongings:
+            found.append(f"N7: what belongs to the table is {now}, was {self._belongings}")
+        if damaged := damage(self._session):
+            found.append(f"N7: the table is damaged: {damaged}")
         return found + self._app.failures
 
     def read_ledger(self) -> Ledger:

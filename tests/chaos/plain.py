@@ -125,13 +125,17 @@ class Session:
 
     def strangers(self) -> int:
         """How many sessions of this database are not the application's or the oracle's."""
+        return len(self.others())
+
+    def others(self) -> set[int]:
+        """The sessions of this database that are not the application's or the oracle's."""
         if self.engine == "sqlite":
-            return 0
+            return set()
         asked = {
             "postgresql": "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
             "AND backend_type = 'client backend'",
         }.get(self.engine, "SELECT id FROM information_schema.processlist WHERE db = DATABASE()")
-        return len({int(number) for (number,) in self.rows(asked)} - self._numbers)
+        return {int(number) for (number,) in self.rows(asked)} - self._numbers
 
     def wait_until_alone(self, seconds: float = 30.0) -> bool:
         """Wait until the server has noticed that a killed client is gone and has ended its transaction."""

@@ -34,40 +34,21 @@ class Score:
     kills: Counter[str] = field(default_factory=Counter)
     inside: Counter[str] = field(default_factory=Counter)
     commits: int = 0
-    refused: int = 0
     ambiguous: int = 0
     states: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
     stall: float = 0.0
-    seconds: float = 0.0
 
     @property
     def conflicts(self) -> int:
         """Operations left alone by apply because the application was first."""
         return self.states["conflict"] + self.states["missing"]
 
-    def blind(self) -> list[str]:
-        """What never happened although the proof needs it."""
-        needed = {
-            "a conflict in apply": self.conflicts,
-            "a conflict in undo": self.states["undo_conflict"],
-            "a row undone": self.states["undone"],
-            "a kill inside an apply": self.inside["apply"],
-            "a kill inside an undo": self.inside["undo"],
-            "a commit of the application": self.commits,
-        }
-        return [what for what, count in needed.items() if not count]
-
     @property
     def crashes(self) -> list[str]:
         """Errors of the tool that are not worded for a reader."""
         return [text for text in self.errors if ": crash " in text]
-
-    @property
-    def sound(self) -> bool:
-        """Whether every promise held, and was put to the test."""
-        return not (self.violations or self.crashes or self.blind())
 
     def tell(self, tally: Tally) -> None:
         """Add what was seen to a tally."""
@@ -84,15 +65,6 @@ class Score:
                 "undone rows": self.states["undone"],
                 "rounds": self.rounds,
             }
-        )
-
-    def line(self) -> str:
-        """One line for a reader."""
-        return (
-            f"{self.engine:10} {self.kills.total():4} kills ({self.inside.total()} inside a run), "
-            f"{self.commits:,} writer commits checked, {self.conflicts} conflicts, "
-            f"{self.states['undo_conflict']} undo conflicts, {len(self.violations)} violations, "
-            f"{self.rounds} rounds, {self.seconds:.0f} s, longest write {self.stall:.2f} s"
         )
 
 
@@ -132,7 +104,6 @@ class Round:
         self._judge(app)
         self.score.rounds += 1
         self.score.commits += app.commits
-        self.score.refused += sum(log.refused for log in app.logs)
         self.score.ambiguous += sum(log.ambiguous for log in app.logs)
         self.score.stall = max(self.score.stall, *(log.stall for log in app.logs))
 

@@ -37,6 +37,12 @@ class Scripted:
         cell.known, cell.writes = value, cell.writes + 1
         log.commits += 1
 
+    def insert(self, row: int, value: str) -> None:
+        """A new row."""
+        self._session.run(f"INSERT INTO {TABLE} (id, metadata, bal) VALUES (?, ?, 0)", row, value)
+        self.logs[0].born[row] = value
+        self.logs[0].commits += 1
+
     def count(self, row: int) -> None:
         """Add one to a row's counter."""
         self._session.run(f"UPDATE {TABLE} SET bal = bal + 1 WHERE id = ?", row)

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 def test_nothing_is_lost(name: str, engine: str, arenas: Callable[[str], Arena]) -> None:
     scenario = scenarios()[name]
     if engine not in scenario.engines:
-        pytest.skip(f"{name} is not for {engine}")
+        pytest.skip(scenario.reason)
     seed, tally = random.SystemRandom().randrange(10**6), Tally(engine)
     scenario.play(arenas(engine), seed, tally)
     assert tally.violations == []

@@ -12,13 +12,14 @@ from tests.engines import ENGINES
 class Scenario:
     """A file of this folder: `play(arena, seed, tally)`, and what a play that proves anything must have seen.
 
-    `ENGINES` where it is not for all of them.
+    `ENGINES` where it is not for all of them, and `REASON` where that is this machine's fault.
     """
 
     def __init__(self, name: str, module: ModuleType) -> None:
         self.name = name
         self.play = module.play
         self.engines: tuple[str, ...] = getattr(module, "ENGINES", ENGINES)
+        self.reason: str = getattr(module, "REASON", "") or f"{name} is not for every engine"
         self._module = module
 
     def seen(self, engine: str) -> tuple[str, ...]:

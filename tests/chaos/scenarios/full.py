@@ -16,8 +16,9 @@ from tests.chaos.oracle import Oracle
 from tests.chaos.plain import Session
 from tests.chaos.scripted import Scripted
 
-ENGINES = ("sqlite",) if sys.platform == "linux" and os.geteuid() == 0 else ()
-#: Why it is for no engine: only root may mount a small disk.
+MOUNTS = sys.platform == "linux" and os.geteuid() == 0
+ENGINES = ("sqlite",) if MOUNTS else ()
+REASON = "" if MOUNTS else "only root can mount a small disk, on Linux"
 SEEN = ("full disks",)
 SIZE = 4 << 20
 ROWS, BROKEN = 400, 300

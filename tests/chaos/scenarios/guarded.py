@@ -34,6 +34,8 @@ def play(arena: Arena, seed: int, tally: Tally) -> None:
         except ERRORS as error:
             arena.session.rollback()
             found.append(f"after {verb} the application cannot write a row: {error!r}"[:300])
+        if verb.endswith("guard"):
+            oracle.reshaped()
         found.extend(oracle.check())
 
     step("guard", "error", "guards refused")

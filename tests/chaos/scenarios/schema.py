@@ -49,6 +49,7 @@ def play(arena: Arena, seed: int, tally: Tally) -> None:
                     hand.until("at")
                 done = len(oracle.read_ledger().ops)
                 change(arena, name)
+                oracle.reshaped()
                 hand.go_on()
                 told = hand.outcome() if when == "during" else arena.do("apply")
             tally.seen["schema changes"] += 1

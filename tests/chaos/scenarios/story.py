@@ -1,0 +1,221 @@
+"""The same random story for a reference model and for the real thing: writes, plans, runs cut short, resumed, undone.
+
+Hypothesis tells the story and, where the two disagree, shortens it to the few steps that matter.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from tests.chaos.app import BORN, TABLE, load, read
+from tests.chaos.arena import Arena, Outcome, Tally, points
+from tests.chaos.model import Model, value_of
+from tests.chaos.oracle import Oracle
+from tests.chaos.plain import Session
+from tests.chaos.scripted import Scripted
+
+SEEN = ("story steps", "story runs")
+ROWS, DAMAGED = 12, 6
+SPARE = "ALTER TABLE {0} ADD COLUMN spare{1} INTEGER"
+#: Where a story may cut a verb off.
+CUTS = ("", "begun", "copied", "written", "committing", "committed", "taken", "settling", "given back", "closing")
+
+
+def play(arena: Arena, number: int, tally: Tally) -> None:
+    """A few stories, or many."""
+
+    class Told(Story):
+        place, counted, start = arena, tally, number
+
+    seed(number)(Told)
+    how = settings(
+        max_examples=12 if arena.thorough else 3,
+        stateful_step_count=40 if arena.thorough else 20,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.shrink) if arena.thorough else (Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+    try:
+        run_state_machine_as_test(Told, settings=how)
+    except AssertionError as error:
+        notes = "; ".join(getattr(error, "__notes__", []))
+        tally.violations.append(f"{arena.engine}, seed {number}: {error}: {notes}"[:3000])
+
+
+class Story(RuleBasedStateMachine):
+    """The rules; each step ends with both sides compared."""
+
+    place: Arena
+    counted: Tally
+    start: int
+
+    @initialize()
+    def begin(self) -> None:
+        """A table with some damage, in the database and in the model."""
+        self.columns = self.number = 0
+        self.place.forget()
+        self.session, self.app = self.place.session, Scripted(self.place.session)
+        self.oracle: Oracle | None = None
+        found = load(self.session, random.Random(self.start), ROWS, DAMAGED)
+        self.model = Model(
+            {row: value_of(record.metadata) for row, record in found.items()},
+            {row: record.bal for row, record in found.items()},
+        )
+        self.plans()
+
+    # -- the application ------------------------------------------------------------------------------------------
+    @rule(row=st.integers(1, ROWS), sound=st.booleans())
+    def rewrites(self, row: int, sound: bool) -> None:
+        """A row gets a new value, broken or not."""
+        self.number += 1  # no value comes twice
+        text = json.dumps({"n": self.number}) if sound else json.dumps([self.number])
+        if row in self.model.rows:
+            self.app.rewrite(row, text)
+        self.model.write(row, value_of(text))
+        self.compare()
+
+    @rule(row=st.integers(1, ROWS))
+    def counts(self, row: int) -> None:
+        """Another column of a row is written."""
+        if row in self.model.rows:
+            self.app.count(row)
+        self.model.count(row)
+        self.compare()
+
+    @rule(row=st.integers(1, ROWS))
+    def deletes(self, row: int) -> None:
+        """A row goes."""
+        if row in self.model.rows:
+            self.app.delete(row)
+        self.model.delete(row)
+        self.compare()
+
+    @rule()
+    def inserts(self) -> None:
+        """A row comes, broken from the start."""
+        self.number += 1
+        row = BORN + self.number
+        self.app.insert(row, '"new"')
+        self.model.insert(row, "new")
+        self.compare()
+
+    # -- trueup ---------------------------------------------------------------------------------------------------
+    @precondition(lambda self: self.model.state in ("", "applied", "undone"))
+    @rule()
+    def plans(self) -> None:
+        """A new plan, of what is broken now."""
+        told = self.place.do("plan")
+        self.model.make_plan()
+        assert told.text == str(len(self.model.plan)), f"{told}, the model plans {len(self.model.plan)}"
+        self.app = Scripted(self.session)
+        self.oracle = Oracle.now(self.session, self.place.plan, self.app)
+        self.compare()
+
+    @precondition(lambda self: self.planned() and self.model.state in ("", "applying", "stopped"))
+    @rule(point=st.sampled_from(CUTS), hit=st.integers(1, 4))
+    def applies(self, point: str, hit: int) -> None:
+        """Apply, killed at a point or not; it may be the start or the continuation."""
+        self.told(self.place.do("apply", point=point, hit=hit), "applied")
+
+    @precondition(lambda self: self.planned() and self.model.state in ("applying", "stopped", "applied", "undoing"))
+    @rule(point=st.sampled_from(CUTS), hit=st.integers(1, 4))
+    def undoes(self, point: str, hit: int) -> None:
+        """Undo, killed at a point or not."""
+        self.told(self.place.do("undo", point=point, hit=hit), "undone")
+
+    @precondition(lambda self: self.model.state in ("applying", "undoing"))
+    @rule(point=st.sampled_from(CUTS), hit=st.integers(1, 4))
+    def recovers(self, point: str, hit: int) -> None:
+        """Whatever is open is carried on, killed at a point or not."""
+        end = "undone" if self.model.state == "undoing" else "applied"
+        self.told(self.place.do("recover", point=point, hit=hit), end)
+
+    @precondition(lambda self: self.planned() and self.model.state in ("", "applying", "stopped"))
+    @rule(verb=st.sampled_from(["apply", "undo"]))
+    def is_taken_over(self, verb: str) -> None:
+        """A second operator starts while the first one is between two chunks; the first one stops by itself."""
+        with self.place.tool("apply", point="committed", act="hold") as first:
+            if (ended := first.until("at")) is None:
+                self.told(self.place.do(verb), "applied" if verb == "apply" else "undone")
+                first.go_on()
+                ended = first.outcome()
+                assert "Fenced" in ended.text, f"the first operator goes on: {ended}"
+        self.told(ended, "")
+
+    @precondition(lambda self: self.planned() and self.model.state in ("", "applying", "stopped"))
+    @precondition(lambda self: self.place.engine != "sqlite")
+    @rule(point=st.sampled_from([point for point in CUTS if point]))
+    def loses_its_session(self, point: str) -> None:
+        """The server ends the session of an operator, who finds out what was committed, and goes on."""
+        with self.place.tool("apply", point=point, act="hold") as hand:
+            ended = hand.until("at")
+            if ended is None:
+                end_sessions(self.place, self.session)
+                hand.go_on()
+                ended = hand.outcome()
+        self.told(ended, "")
+
+    @rule()
+    def changes_its_shape(self) -> None:
+        """The table gets a column more: what was planned before is refused from now on."""
+        self.columns += 1
+        self.session.run(SPARE.format(TABLE, self.columns))
+        if self.oracle:
+            self.oracle.reshaped()
+        if self.planned() and self.model.state in ("", "applying", "stopped"):
+            before = self.oracle.read_ledger().ops if self.oracle else {}
+            told = self.place.do("apply")
+            assert told.word == "error", f"after the table changed its shape: {told}"
+            assert self.oracle
+            assert self.oracle.read_ledger().ops == before
+        self.compare()
+
+    # -- both sides -----------------------------------------------------------------------------------------------
+    def planned(self) -> bool:
+        """Whether there is a plan that the table still fits."""
+        return bool(self.model.plan) and self.oracle is not None
+
+    def told(self, told: Outcome, end: str) -> None:
+        """Tell the model how far the real run came, and compare."""
+        assert self.oracle
+        assert told.word in ("done", "killed", "error"), str(told)
+        self.counted.seen["story runs"] += 1
+        ledger = self.oracle.read_ledger()
+        self.model.apply(ledger.ops)
+        self.model.undo([seq for seq, state in ledger.ops.items() if state.startswith("undo")])
+        self.model.state = ledger.state
+        if told.word == "done" and end:
+            assert ledger.state == end, f"{told}, the run is {ledger.state!r}"
+        self.compare()
+
+    def compare(self) -> None:
+        """The table and the journal, against the model and before the oracle."""
+        self.counted.seen["story steps"] += 1
+        ledger = self.oracle.read_ledger() if self.oracle else None
+        if ledger:
+            assert ledger.ops == self.model.ops, f"operations are {ledger.ops}, the model has {self.model.ops}"
+        shown: dict[int, tuple[Any, int]] = {
+            row: (value_of(record.metadata), record.bal) for row, record in read(self.session).items()
+        }
+        wanted = {row: (value, self.model.counters[row]) for row, value in self.model.rows.items()}
+        assert json.dumps(shown, sort_keys=True) == json.dumps(wanted, sort_keys=True)
+        faults = self.oracle.check() if self.oracle else []
+        assert not faults, faults[0]
+
+
+def end_sessions(arena: Arena, session: Session) -> None:
+    """End every session on this database that is not one of ours."""
+    for number in session.others():
+        how = "SELECT pg_terminate_backend({0})" if arena.engine == "postgresql" else "KILL {0}"
+        session.run(how.format(number))
+
+
+assert set(CUTS) <= {"", *points()}, "a point of the story is no failpoint"
