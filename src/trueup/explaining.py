@@ -157,14 +157,19 @@ class Explainer:
             yield Dimension(name, name, name, lambda row: row[name], text=about.family == "text")
 
     # -- counting ---------------------------------------------------------------------------------------------------
-    def grouped(self, dimension: Dimension, terms: Sequence[Term], limit: int) -> list[Counts]:
-        """Rows and broken rows by value where `terms` hold, for the values with the most broken rows."""
+    def grouped(
+        self, dimension: Dimension, terms: Sequence[Term], limit: int, *, healthy: bool = False
+    ) -> list[Counts]:
+        """Rows and broken rows by value where `terms` hold, for the values with the most broken rows.
+
+        `healthy` values, of which no row is broken, explain nothing; a chart by day wants them all the same.
+        """
         value = dimension.value(self.row).label("value")
         broken = func.sum(self.bad).label("broken")
         statement: Select[Any] = select(value, func.count().label("rows"), broken).select_from(self.source)
         statement = statement.where(*(self.holds(term) for term in terms)).group_by(value)
-        # a value whose rows are all good explains nothing
-        statement = statement.having(broken > 0).order_by(broken.desc()).limit(limit)
+        statement = statement if healthy else statement.having(broken > 0)
+        statement = statement.order_by(broken.desc()).limit(limit)
         # the value as the driver gives it: it goes back into conditions
         return [Counts(row[0], int(row[1]), int(row[2])) for row in self.database.ask(statement)]
 
@@ -235,12 +240,13 @@ class Explainer:
     def breakdown(self, dimension: Dimension) -> Breakdown:
         """The slices of one dimension, the top ones, or every day."""
         by_day = dimension.name.startswith("day of ")
-        counts = self.grouped(dimension, (), DAYS if by_day else CONSIDERED)
+        counts = self.grouped(dimension, (), DAYS if by_day else CONSIDERED, healthy=by_day)
         hidden = dimension.text and not self.values and dimension.family != self.check.group_by
         hidden = hidden and len(counts) > ENUMERATION
         chosen = sorted(counts, key=lambda one: str(plain(one.value))) if by_day else counts[:TOP]
         slices = tuple(Slice(self.word(one.value, hidden), one.rows, one.broken) for one in chosen)
-        self._known[dimension.name] = Breakdown(dimension.words, slices, len(counts), hidden)
+        distinct = sum(one.broken > 0 for one in counts)
+        self._known[dimension.name] = Breakdown(dimension.words, slices if distinct else (), distinct, hidden)
         return self._known[dimension.name]
 
     def word(self, value: Any, hidden: bool) -> str:

@@ -19,7 +19,7 @@ def explanation_report(found: Explanation) -> RenderableType:
     head = line((found.check, STRONG), "  ", (f"{number(found.broken)} broken", BAD), f" of {number(found.rows)} rows")
     parts: list[RenderableType] = [head, indented(*(line(sentence) for sentence in found.sentences)), blank()]
     for one in found.breakdowns:
-        shown = sorted(one.slices, key=lambda s: -s.broken)[:SHOWN]
+        shown = sorted((s for s in one.slices if s.broken), key=lambda s: -s.broken)[:SHOWN]
         rows = [(s.value, number(s.broken), number(s.rows), share(s.broken, s.rows)) for s in shown]
         parts.append(table(rows, head=(one.by, "broken", "rows", "rate"), right=(1, 2, 3)))
         more = one.distinct - len(shown)
