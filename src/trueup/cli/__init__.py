@@ -19,7 +19,7 @@ COMMANDS = {
     "demo": ("demo", "a broken application, and the whole loop on it, narrated"),
     "init": ("init", "propose checks from the catalogue and the data"),
     "scan": ("scan", "find the rows that break a check; changes nothing"),
-    "explain": ("explain", "where the broken rows of a check come from, and what they share"),
+    "explain": ("explain", "where broken rows come from, and what they share"),
     "compare": ("compare", "two scans of two environments, side by side"),
     "lint": ("lint", "find the code that breaks data; reads source only"),
     "sql": ("scan", "print the statements, for an SQL console"),
@@ -30,6 +30,7 @@ COMMANDS = {
     "verify": ("runs", "prove that a run did what it says, and nothing else"),
     "undo": ("apply", "take a run back; a preview unless confirmed"),
     "guard": ("guard", "keep a check's damage from coming back"),
+    "restore-plan": ("restore", "write the plan that sets a table back to a backup"),
     "notice": ("tell", "print a notice about a run, ready to send"),
     "checklist": ("tell", "print the checklist of a run, ticked by what is proven"),
     "runs": ("runs", "list the runs"),
@@ -59,7 +60,7 @@ class Lazy(click.Group):
         """Import a command; its module names it as the command is called."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command = getattr(importlib.import_module(f"trueup.cli.{COMMANDS[cmd_name][0]}"), cmd_name)
+        command = getattr(importlib.import_module(f"trueup.cli.{COMMANDS[cmd_name][0]}"), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

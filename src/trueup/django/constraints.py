@@ -73,7 +73,8 @@ class JSONTypeConstraint(BaseConstraint):
             return f"COALESCE({column} IS NULL OR jsonb_typeof({column}) IN ({words}), FALSE)"
         if connection.vendor == "mysql":
             words = self._listed(schema_editor, [word for name in self.expected for word in _MYSQL[name]])
-            return f"COALESCE({column} IS NULL OR JSON_TYPE({column}) IN ({words}), FALSE)"
+            # MySQL takes no COALESCE of conditions for a boolean
+            return f"({column} IS NULL OR COALESCE(JSON_TYPE({column}), '') IN ({words}))"
         if connection.vendor == "sqlite":
             words = self._listed(schema_editor, [word for name in self.expected for word in _SQLITE[name]])
             kind = f"CASE WHEN JSON_VALID({column}) THEN JSON_TYPE({column}) IN ({words}) ELSE 0 END"

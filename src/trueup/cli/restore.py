@@ -1,0 +1,102 @@
+"""`trueup restore-plan`: back to a backup, as a plan."""
+
+from __future__ import annotations
+
+import click
+
+from trueup.cli.common import Command, config_option, read_config, show, source, spoken, store_option
+from trueup.errors import UsageError
+
+
+@click.command(
+    "restore-plan",
+    cls=Command,
+    epilog="""
+    trueup restore-plan backups/app-20261103T031500Z.dump --table users
+    trueup restore-plan backups/app-20261103T031500Z.dump --table users --column email -o back.jsonl
+    trueup restore-plan --forget --table users
+    """,
+)
+@click.argument("backup", required=False, default="")
+@config_option
+@store_option
+@click.option("--table", required=True, metavar="NAME", help="The table to go back with.")
+@click.option("--column", "columns", multiple=True, metavar="NAME", help="Only this column; may be repeated.")
+@click.option("-o", "--output", default="restore.jsonl", metavar="FILE", help="The plan.  [default: restore.jsonl]")
+@click.option("--because", default="", metavar="TEXT", help="The cause, kept with the run.")
+@click.option("--scratch", default="", metavar="URL", help="An empty database to restore into.")
+@click.option("--forget", is_flag=True, help="Drop the copy of the table, once the plan is applied or given up.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def restore_plan(
+    backup: str,
+    path: str | None,
+    store: str,
+    table: str,
+    columns: tuple[str, ...],
+    output: str,
+    because: str,
+    scratch: str,
+    forget: bool,
+    as_json: bool,
+) -> int:
+    """Compare a table with a verified backup, and write the plan that sets what differs back to it.
+
+    Nothing of the application is changed. What was written to those rows since the backup would be lost: where a run
+    of trueup made the mistake, 'trueup undo' takes back that run and loses nothing else.
+    """
+    import json
+
+    from trueup.cli.progress import Shown
+    from trueup.reports._words import many, moment
+    from trueup.reports.text.layout import BAD, GOOD, STRONG, indented, line, steps
+    from trueup.runbook import restore
+
+    config = read_config(path, store)
+    if forget:
+        restore.forget(config, table, store_name=store)
+        show(line(f"the copy of {table} is dropped"))
+        return 0
+    if not backup:
+        raise UsageError("name the backup to go back to; see 'trueup restore-plan --help'")
+    with Shown() as progress:
+        found = restore.restore_plan(
+            config,
+            backup,
+            table,
+            output,
+            columns=columns,
+            because=because,
+            scratch=scratch,
+            store_name=store,
+            progress=progress,
+        )
+    count = found.plan.summary.count if found.plan else 0
+    if as_json:
+        document = {
+            "format": 1,
+            "table": found.table,
+            "backup": found.backup,
+            "taken": found.taken,
+            "plan": output if count else "",
+            "changes": count,
+            "columns": list(found.columns),
+            "differing": dict(found.differing),
+            "gone": found.gone,
+            "new": found.new,
+        }
+        click.echo(json.dumps(document, indent=2))
+        return 1 if count else 0
+    if not count:
+        show(line(("as in the backup", GOOD), f"  {found.table}: no row that is in both differs"))
+    else:
+        show(line((found.table, STRONG), "  ", (many(count, "row"), BAD), f" would be set back to {found.backup}"))
+        show(indented(*(line(f"{name}: {many(n, 'row')}") for name, n in found.differing.items() if n)))
+        show(line(("lost", BAD), f": what was written to them since {moment(found.taken)}"))
+    if found.gone:
+        show(line(f"{many(found.gone, 'row')} of the backup are gone from the table; a plan does not bring them back"))
+    if found.new:
+        show(line(f"{many(found.new, 'row')} came since, and stay as they are"))
+    if count:
+        where = source(path, store)
+        show(steps([(spoken("apply", output, where), "shows what would happen and changes nothing yet")]))
+    return 1 if count else 0
