@@ -1,5 +1,6 @@
 """One call that takes a check through the whole loop on a real database: find, plan, apply, verify, undo, compare."""
 
+import atexit
 import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,6 +33,10 @@ TYPES: Mapping[str, Mapping[str, str]] = {
         "TIMESTAMP": "DATETIME",
     },
 }
+
+#: Where records of investigations and the like are kept, so that tests leave nothing in the folder they run in.
+RECORDS = tempfile.TemporaryDirectory(prefix="trueup-records-")
+atexit.register(RECORDS.cleanup)
 
 Script = Sequence[str] | Mapping[str, Sequence[str]]
 
@@ -104,7 +109,11 @@ def config_of(database: Database, *checks: Check) -> Config:
     """A configuration of these checks, for an environment that does not ask for much."""
     thresholds = {"B": 1, "C": 51, "D": 501}
     return Config(
-        environment="test", stores={"app": database.url}, checks=checks, strategy=thresholds, path="", derived=False
+        environment="test",
+        stores={"app": database.url},
+        checks=checks,
+        strategy=thresholds,
+        path=f"{RECORDS.name}/trueup.yaml",
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
@@ -83,8 +84,7 @@ def rated(*, min_attempts: int, days: int, user_id: int | None = None) -> Iterat
     parameters = [timezone.now() - timedelta(days=days), quiz, *([user_id] if user_id else [])]
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        rows = iter(lambda: cursor.fetchmany(10_000), [])
-        for user, mine in groupby((row for batch in rows for row in batch), key=itemgetter(0)):
+        for user, mine in groupby(_streamed(cursor), key=itemgetter(0)):
             ability = Ability(int(user))
             for _, correct, quiz_id, subject, difficulty in mine:
                 ability.rating.answer(int(correct), float(difficulty))
@@ -95,6 +95,12 @@ def rated(*, min_attempts: int, days: int, user_id: int | None = None) -> Iterat
                     ability.subjects[int(subject)].append((int(correct), float(difficulty)))
             if len(ability.outcomes) >= min_attempts:
                 yield ability
+
+
+def _streamed(cursor: Any) -> Iterator[tuple[Any, ...]]:
+    # drivers end with an empty list or an empty tuple
+    while batch := cursor.fetchmany(10_000):
+        yield from batch
 
 
 def compute(*, min_attempts: int, days: int, user_id: int | None = None) -> list[UserAbilityProfile]:
