@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks._place import Place
-from tests.binaries import candidates
+from tests.binaries import candidates, postgresql_folder
 
 
 class Dump:
@@ -26,6 +26,7 @@ class Dump:
         else:
             self._run(self._dump, to=self.path)
         self.size = self.path.stat().st_size
+        assert self.size, f"{self.how}: the dump is empty"
 
     @property
     def how(self) -> str:
@@ -56,15 +57,20 @@ class Dump:
         if self.place.engine == "sqlite":
             return ["copy"]
         if self.place.engine == "postgresql":
-            tool = next(candidates("pg_dump", "postgresql"))
-            return [str(tool), "--format=custom", f"--table={self.table}", self.place.url(self.name)]
+            # not the one on the PATH: Debian's is a wrapper, and must be called by its own name
+            return [
+                str(postgresql_folder() / "pg_dump"),
+                "--format=custom",
+                f"--table={self.table}",
+                self.place.url(self.name),
+            ]
         tool = next(tool for name in ("mariadb-dump", "mysqldump") for tool in candidates(name, "mariadb"))
         return [str(tool), *self._address, "--single-transaction", "--quick", "--hex-blob", self.name, self.table]
 
     @property
     def _client(self) -> list[str]:
         if self.place.engine == "postgresql":
-            return [str(next(candidates("pg_restore", "postgresql"))), f"--dbname={self.place.url(self.name)}"]
+            return [str(postgresql_folder() / "pg_restore"), f"--dbname={self.place.url(self.name)}"]
         client = next(tool for name in ("mariadb", "mysql") for tool in candidates(name, "mariadb"))
         return [str(client), *self._address, self.name]
 
