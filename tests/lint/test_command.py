@@ -9,6 +9,12 @@ import pytest
 
 from trueup.cli import run
 
+MODELS = """\
+from sqlalchemy import JSON, Column
+from sqlalchemy.orm import declarative_base
+
+Base = declarative_base()
+"""
 BAD = """\
 def features(user):
     try:

@@ -122,7 +122,7 @@ class Analysis:
 
 
 def _only_shown(change: Change) -> bool:
-    """Whether a function changes what it loaded only to hand it out: it writes nothing and returns the changed value."""
+    """Whether a function changes what it loaded only to hand it out: it writes nothing, and returns the value."""
     target = change.node
     while isinstance(target, ast.Subscript | ast.Attribute | ast.Call | ast.AugAssign):
         target = (

@@ -32,8 +32,8 @@ def either(one: str, other: str) -> str:
 class State:
     """Mutable while a path is followed, copied where paths part.
 
-    `slots` maps a column to the pairs (compared with, current) it may be in; `fates` a change to its fate; `covered` are
-    changes that were safe when they were made, because the column had been set or flagged before.
+    `slots` maps a column to the pairs (compared with, current) it may be in; `fates` a change to its fate; `covered`
+    are changes that were safe when they were made, because the column had been set or flagged before.
     """
 
     names: dict[str, Values] = field(default_factory=dict)
