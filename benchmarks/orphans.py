@@ -71,5 +71,5 @@ def measure(place: Place) -> Iterator[Answer]:
         f"{len(events.lost):,} orphans among {events.rows:,} events of 200,000 users: all and only they found",
         (*lines(seconds, {"x join": hands[0], "x exists": hands[1], "x trueup": "trueup scan"}), *others),
         place.rounds,
-        (verdict("scan against the better statement by hand", best, 1.1), *remarks),
+        (verdict("orphans: scan against the better statement by hand", best, 1.1), *remarks),
     )
