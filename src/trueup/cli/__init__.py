@@ -30,6 +30,7 @@ COMMANDS = {
     "verify": ("runs", "prove that a run did what it says, and nothing else"),
     "undo": ("apply", "take a run back; a preview unless confirmed"),
     "guard": ("guard", "keep a check's damage from coming back"),
+    "advise": ("advise", "the index that would make a check cheap"),
     "restore-plan": ("restore", "write the plan that sets a table back to a backup"),
     "notice": ("tell", "print a notice about a run, ready to send"),
     "checklist": ("tell", "print the checklist of a run, ticked by what is proven"),
