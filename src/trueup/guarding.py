@@ -263,9 +263,21 @@ def broken_rows(database: SqlDatabase, check: Check) -> int:
     return int(database.ask(select(func.count()).select_from(rows))[0][0])
 
 
-def missing_guards(store: SqlStore, connection: Connection) -> Iterator[Standing]:
-    """The guards of a store that do not stand as they were installed."""
-    yield from (one for one in Register(store).standing(connection) if one.problem)
+def missing_guards(store: SqlStore, connection: Connection) -> Iterator[str]:
+    """A sentence for each guard of a store that does not stand as it was installed."""
+    try:
+        standing = Register(store).standing(connection)
+    except DBAPIError as error:
+        # a role that may only read the application's tables can scan all the same
+        connection.rollback()
+        yield f"whether guards stand cannot be told: {store.dialect.describe(error)}"
+        return
+    for one in standing:
+        if one.problem:
+            yield (
+                f"the guard of {one.check} does not stand: {one.problem}; install it again with "
+                f"'trueup guard {one.check} --apply'"
+            )
 
 
 def refuse_under_guard(store: SqlStore, connection: Connection, titles: Sequence[str]) -> None:

@@ -104,11 +104,7 @@ def scan(
     for name, mine in by_store(config, checks).items():
         with opened(config, name) as store, store.connect() as connection:
             versions[name] = store.dialect.version(connection)
-            notices += [
-                f"the guard of {one.check} does not stand: {one.problem}; install it again with "
-                f"'trueup guard {one.check} --apply'"
-                for one in missing_guards(store, connection)
-            ]
+            notices += missing_guards(store, connection)
             connection.rollback()
             scanner = Scanner(store, config.strategy, samples=samples, values=values, sink=sink, progress=progress)
             results |= {result.title: result for result in scanner.run(mine, connection)}
