@@ -237,8 +237,8 @@ def source(body: str, name: str = "act") -> str:
     return f"def {name}(session, user: User):\n{lines}"
 
 
-def happened(body: str, whole: str = "") -> str:
-    """Run one case, or a `whole` file with its model: 'saved' or 'lost'."""
+def happened(body: str, whole: str = "", watch: Any = None) -> str:
+    """Run one case, or a `whole` file with its model: 'saved' or 'lost'. `watch` is given the class of the session."""
     space: dict[str, Any] = {}
     exec(compile(whole or MODEL + source(body), "case", "exec"), space)
     engine = space["create_engine"]("sqlite://")
@@ -250,7 +250,10 @@ def happened(body: str, whole: str = "") -> str:
         session.add(user_class(id=1, tags=["x"], mutable_tags=[{"x": 1}], **values))
         session.add(order(id=1, user_id=1))
         session.commit()
-    with space["Session"](engine) as session:
+    session_class = type("Watched", (space["Session"],), {})
+    if watch is not None:
+        watch(session_class)
+    with session_class(engine) as session:
         space["act"](session, session.get(user_class, 1))
         session.commit()
     with engine.connect() as connection:
