@@ -1,17 +1,23 @@
-"""Start-up: how long `trueup --help` and a scan of an empty database take, against Python that does nothing."""
+"""Start-up: how long `trueup --help` and a scan of an empty database take, against Python that does nothing.
+
+The time of the processor beside the time that passed tells what a busy machine added.
+"""
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmarks._measure import Answer, alternate, lines, verdict
+from benchmarks._measure import Answer, alternate, duration, lines, verdict
 from benchmarks._place import Place
 
 PROGRAM = Path(sys.executable).with_name("trueup")
+HELP = "trueup --help"
 
 
 def measure(place: Place) -> Iterator[Answer]:
@@ -20,27 +26,26 @@ def measure(place: Place) -> Iterator[Answer]:
     if place.engine == "sqlite":
         place.do(name, "CREATE TABLE t (id INTEGER PRIMARY KEY)")
 
-    def run(*command: str) -> None:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=place.folder)
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    contestants = {
-        "python -c pass": lambda: run(sys.executable, "-c", "pass"),
-        "trueup scan URL, an empty database": lambda: run(str(PROGRAM), "scan", place.url(name)),
+    commands = {
+        "python -c pass": [sys.executable, "-c", "pass"],
+        "trueup scan URL, an empty database": [str(PROGRAM), "scan", place.url(name)],
     }
     if place.engine == "sqlite":
-        contestants["trueup --help"] = lambda: run(str(PROGRAM), "--help")
-        contestants["python -c 'import sqlalchemy'"] = lambda: run(sys.executable, "-c", "import sqlalchemy")
-    seconds = alternate(contestants, 3 if place.quick else max(11, place.rounds))
+        commands[HELP] = [str(PROGRAM), "--help"]
+        commands["python -c 'import sqlalchemy'"] = [sys.executable, "-c", "import sqlalchemy"]
+    processor: dict[str, list[float]] = {told: [] for told in commands}
+
+    def run(told: str) -> None:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        done = subprocess.run(commands[told], capture_output=True, text=True, check=False, cwd=place.folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        processor[told].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+    rounds = 3 if place.quick else max(11, place.rounds)
+    seconds = alternate({told: partial(run, told) for told in commands}, rounds)
     place.drop(name)
-    told = "trueup --help"
-    aims = (verdict("--help, ms", 1000 * median(seconds[told]), 150),) if told in seconds else ()
-    yield Answer(
-        "startup",
-        place.engine,
-        place.version,
-        "Start-up of the command line",
-        lines(seconds, {"x python": "python -c pass"}),
-        3 if place.quick else max(11, place.rounds),
-        aims,
-    )
+    notes = {told: f"{duration(median(some))} of a processor" for told, some in processor.items()}
+    aims = (verdict("--help, ms", 1000 * median(seconds[HELP]), 150),) if HELP in seconds else ()
+    table = lines(seconds, {"x python": "python -c pass"}, notes)
+    yield Answer("startup", place.engine, place.version, "Start-up of the command line", table, rounds, aims)
