@@ -14,7 +14,8 @@ UNION ALL SELECT 'constraint', pg_get_constraintdef(oid) FROM pg_constraint WHER
 UNION ALL SELECT 'index', pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = '{TABLE}'::regclass
 UNION ALL SELECT 'trigger', pg_get_triggerdef(oid) || tgenabled::text FROM pg_trigger
  WHERE tgrelid = '{TABLE}'::regclass AND NOT tgisinternal
-UNION ALL SELECT 'sequence', sequencename || ' ' || coalesce(last_value, 0) FROM pg_sequences WHERE schemaname = 'public'
+UNION ALL SELECT 'sequence', sequencename || ' ' || coalesce(last_value, 0) FROM pg_sequences
+ WHERE schemaname = 'public'
 UNION ALL SELECT 'grant', coalesce(relacl::text, '') FROM pg_class WHERE oid = '{TABLE}'::regclass
 """
 
