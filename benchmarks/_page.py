@@ -36,6 +36,13 @@ MEANING = {
     "x 500": "times the chunked UPDATE's time",
     "x python": "times an empty Python's time",
 }
+#: What an aim is of, where its words are those of another question's, too.
+ABOUT = {
+    "apply": "{count:,} repairs: ",
+    "growth_rows": "growth by rows: ",
+    "growth_findings": "growth by findings: ",
+    "startup": "trueup ",
+}
 AIM = re.compile(r"(met|MISSED) +(.*): ([\d.]+), (aim .*)")
 
 Answer = Mapping[str, Any]
@@ -126,7 +133,7 @@ def aims(tables: Sequence[Sequence[Answer]]) -> Iterator[str]:
             for aim in answer["aims"]:
                 if match := AIM.fullmatch(aim):
                     word, text, figure, limit = match.groups()
-                    about = f"{answer['facts']['count']:,} repairs: " if answer["question"] == "apply" else ""
+                    about = ABOUT.get(answer["question"], "").format(**answer["facts"])
                     figure = figure if word == "met" else f"**{figure}**"
                     rows.setdefault((about + text, limit.removeprefix("aim ")), {})[answer["engine"]] = figure
         for (text, limit), cells in rows.items():
