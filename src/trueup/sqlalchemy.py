@@ -74,8 +74,11 @@ class Guard:
     def _on_flush(self, session: Session, _: object) -> None:
         """What was written is what is compared with from now on."""
         for target in (*session.new, *session.dirty):
-            changed = [key for key in self._json(target) if inspect(target).attrs[key].history.has_changes()]
-            self._remember(session, target, tuple(changed))
+            keys = self._json(target)
+            # what was set or flagged: cheaper to ask than the history, and asked for every object of every flush
+            changed = keys and [key for key in keys if key in inspect(target).committed_state]
+            if changed or (keys and target not in self._loaded):
+                self._remember(session, target, tuple(changed))
 
     def _release(self, session: Session, *_: object) -> None:
         session.info.pop(_HELD, None)

@@ -5,6 +5,7 @@ from textwrap import dedent
 import pytest
 
 from tests.lint.linting import lines, lint
+from trueup.discovery import names
 
 LOST, MAYBE = "lost-json-change", "possibly-lost-json-change"
 MODELS = """\
@@ -184,3 +185,42 @@ def test_what_a_type_notices(column: str, nested: bool, top: bool) -> None:
         page.layout["a"] = 1
     """
     assert found(body) == [13] * nested + [16] * top
+
+
+def test_every_kind_of_statement_can_be_read() -> None:
+    body = """\
+    from __future__ import annotations
+    from models import Message
+    import asyncio as a, os.path
+
+    X: int = 1
+    type_ = lambda self, /, *args, key=None, **more: (yield)
+
+    async def every(message: Message, *rest, flag: bool = True, **more):
+        global X
+        match message:
+            case True | False | None | 1 | -1.5 | "text":
+                pass
+            case {"a": [first, *others], **left} if first:
+                del left[first]
+            case Message(id=1) as held:
+                held.content["seen"] = True
+        async with a.timeout(1) as one, a.Lock():
+            async for x in message:
+                await x
+            else:
+                X += 1
+        try:
+            assert X, f"{X!r:>{10}}"
+        except* (ValueError, TypeError) as error:
+            raise error from None
+        while (y := X) < 3:
+            continue
+        def inner():
+            nonlocal y
+            return [*rest, {**more}, {x for x in rest}, rest[1:2, ...], -y, not y, y if y else 0]
+        return inner
+    """
+    assert found(body) == [16]
+    every = {"models.py": MODELS, "app.py": dedent(body)}
+    assert {finding.check for finding in lint(every, *names("lint.rules"))} == {LOST}

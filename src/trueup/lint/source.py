@@ -154,7 +154,7 @@ class Survey:
                 value = getattr(node, name)
                 for item in value if type(value) is list else (value,):
                     inner = type(item)
-                    if inner is _NONE or inner is str:
+                    if inner in _VALUES:
                         continue
                     parents[item] = node
                     siblings.append(item)
@@ -164,7 +164,8 @@ class Survey:
 
 
 _SCOPES = frozenset((ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda))
-_NONE = type(None)
+#: What stands in fields beside nodes: names of `global`, the value of `case True`.
+_VALUES = frozenset((type(None), str, bool, int))
 _ENDS = frozenset((ast.Name, ast.Constant, ast.alias, ast.Pass))
 #: Fields without nodes, or with nodes that have no place and that trees share.
 _LEAVES = {

@@ -196,8 +196,12 @@ def _comment(file: File, number: int) -> str:
 
 
 def _typing_only(node: Function, file: File) -> bool:
-    parent = file.module.parents.get(node)
-    return isinstance(parent, ast.If) and "TYPE_CHECKING" in ast.unparse(parent.test)
+    around: ast.AST | None = file.module.parents.get(node)
+    while around is not None:
+        if isinstance(around, ast.If) and "TYPE_CHECKING" in ast.unparse(around.test):
+            return True
+        around = file.module.parents.get(around)
+    return False
 
 
 def _abstract(owner: ast.ClassDef | None, index: Index) -> bool:
