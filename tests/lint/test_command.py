@@ -228,3 +228,28 @@ def test_a_clean_repository_can_use_the_pre_commit_hook() -> None:
     command = hook["entry"].split()
     assert command[0] == "trueup"
     assert run([*command[1:], "app/features.py"]) == 1
+
+
+def test_a_rule_that_fails_on_a_file_leaves_the_others_and_is_no_clean_run(
+    monkeypatch: pytest.MonkeyPatch, project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trueup.lint.rules.placeholder import Placeholder
+
+    def broken(*_: object) -> list[object]:
+        raise KeyError("secret")
+
+    monkeypatch.setattr(Placeholder, "check", broken)
+    assert run(["lint", "app", "--no-cache"]) == 3
+    out = capsys.readouterr().out
+    assert "app/features.py:4:5: swallowed-exception:" in out
+    assert "app/features.py: not checked: placeholder failed with KeyError: this is a bug" in out
+
+
+def test_a_function_that_cannot_be_followed_is_no_clean_run(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    deep = "user" + ".flags" * 3000
+    (project / "app" / "features.py").write_text(
+        MODELS + "\n\nclass User(Base):\n    __tablename__ = 'u'\n    flags = Column(JSON)\n\n\n"
+        f"def f(user: User):\n    return {deep}\n"
+    )
+    assert run(["lint", "app", "--no-cache", "--select", "lost-json-change"]) == 3
+    assert "not checked" in capsys.readouterr().out

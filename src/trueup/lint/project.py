@@ -56,13 +56,16 @@ class File:
 
     module: Module
     load: Callable[[Module], Facts] = field(repr=False)
+    #: Why it could not be read, when it could not.
+    problem: str = ""
 
     @cached_property
     def facts(self) -> Facts:
         """Its facts; those of an unreadable file are empty."""
         try:
             return self.load(self.module)
-        except Unreadable:
+        except Unreadable as problem:
+            self.problem = str(problem)
             return Facts()
 
     @cached_property

@@ -35,6 +35,8 @@ class Index:
 
     def __init__(self, project: Project) -> None:
         self.project = project
+        #: Files that the flow analysis could not follow, and why.
+        self.failed: dict[str, str] = {}
         self.scopes: dict[str, list[Local]] = {}
         #: Function (path, line) to the model that it queries, as far as it was asked for.
         self.queries: dict[tuple[str, int], str | None] = {}
@@ -75,8 +77,10 @@ class Index:
         if any(
             b"sqlalchemy" in file.module.data or b"sqlmodel" in file.module.data for file in self.project.files.values()
         ):
-            for lost in Analysis(self.project, self.columns).run():
+            analysis = Analysis(self.project, self.columns)
+            for lost in analysis.run():
                 found.setdefault(lost.file.module.path, []).append(lost)
+            self.failed = analysis.failed
         return found
 
 

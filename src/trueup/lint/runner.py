@@ -175,14 +175,18 @@ def _chunk(paths: list[str]) -> list[tuple[str, _Found]]:
 def _file(todo: Job, index: Index, path: str) -> _Found:
     file = index.project.files[path]
     findings: list[Finding] = []
-    try:
-        for rule in todo.rules:
-            if rule.wants(file.module.data) and not todo.settings.ignored(path, rule.name):
-                findings.extend(rule.check(file, index))
-    except Unreadable as problem:
-        return [], 0, str(problem)
+    problem = ""
+    for rule in todo.rules:
+        if not rule.wants(file.module.data) or todo.settings.ignored(path, rule.name):
+            continue
+        try:
+            findings.extend(rule.check(file, index))
+        except Unreadable as unreadable:
+            problem = str(unreadable)
+        except Exception as error:  # noqa: BLE001 - one file that a rule cannot take leaves the others; the exit code is 3
+            problem = f"{rule.name} failed with {type(error).__name__}: this is a bug"
     kept, ignored = sift(findings, file.module)
-    return kept, ignored, ""
+    return kept, ignored, problem
 
 
 def _order(finding: Finding) -> tuple[int, int, str]:

@@ -40,6 +40,8 @@ class Analysis:
         self.follow = Follow(project, columns)
         #: Place to the fates it had, by the calls that led to it.
         self.fates: dict[Token, dict[Token, set[str]]] = defaultdict(lambda: defaultdict(set))
+        #: Files with a function that could not be followed, and why.
+        self.failed: dict[str, str] = {}
         self._done: set[tuple[str, int]] = set()
 
     def run(self) -> list[Lost]:
@@ -65,7 +67,8 @@ class Analysis:
     def _file(self, file: File, names: set[str]) -> None:
         try:
             nodes = list(_roots(file))
-        except Unreadable:
+        except Unreadable as problem:
+            self.failed[file.module.path] = str(problem)
             return
         for node, owner in nodes:
             if any(_mentions(inner, names) for inner in ast.walk(node)):
@@ -91,7 +94,9 @@ class Analysis:
         body = node.body if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) else []
         try:
             final = self.follow.root(file, node, owner, body)
-        except RecursionError:
+        except Exception as error:  # noqa: BLE001 - the file is reported as not checked
+            line = getattr(node, "lineno", 1)
+            self.failed[file.module.path] = f"line {line}: the function could not be followed: {type(error).__name__}"
             return True
         for (place, slot), fate in final.fates.items():
             if place[3] and fate == SAVED and (place, slot) in final.covered:

@@ -9,6 +9,7 @@ from trueup.findings import Finding, Severity
 from trueup.lint.flow.analysis import Lost
 from trueup.lint.project import File
 from trueup.lint.rule import Index, Rule
+from trueup.lint.source import Unreadable
 
 _WHY = "SQLAlchemy does not see a change inside a JSON value"
 
@@ -109,6 +110,9 @@ class LostJsonChange(Rule):
         for lost in index.lost.get(file.module.path, ()):
             if lost.sure:
                 yield self.finding(file, lost.node, message(lost), hint(lost), **evidence(lost))
+        problem = file.problem or index.failed.get(file.module.path)
+        if problem:
+            raise Unreadable(problem)
 
 
 def message(lost: Lost) -> str:
