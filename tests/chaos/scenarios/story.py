@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from tests.chaos.app import BORN, TABLE, load, read
 from tests.chaos.arena import Arena, Outcome, Tally, points
@@ -72,45 +72,44 @@ class Story(RuleBasedStateMachine):
         self.plans()
 
     # -- the application ------------------------------------------------------------------------------------------
-    @rule(row=st.integers(1, ROWS), sound=st.booleans())
-    def rewrites(self, row: int, sound: bool) -> None:
-        """A row gets a new value, broken or not."""
+    @rule(act=st.sampled_from(["mends", "breaks", "counts", "deletes", "inserts"]), row=st.integers(1, ROWS))
+    def application(self, act: str, row: int) -> None:
+        """A row gets another value, sound or broken; or another column does; a row goes, or comes."""
         self.number += 1  # no value comes twice
-        text = json.dumps({"n": self.number}) if sound else json.dumps([self.number])
-        if row in self.model.rows:
-            self.app.rewrite(row, text)
-        self.model.write(row, value_of(text))
-        self.compare()
-
-    @rule(row=st.integers(1, ROWS))
-    def counts(self, row: int) -> None:
-        """Another column of a row is written."""
-        if row in self.model.rows:
+        model = self.model
+        if act == "inserts":
+            row = BORN + self.number
+            self.app.insert(row, '"new"')
+            model.insert(row, "new")
+        elif row in model.rows and act == "counts":
             self.app.count(row)
-        self.model.count(row)
-        self.compare()
-
-    @rule(row=st.integers(1, ROWS))
-    def deletes(self, row: int) -> None:
-        """A row goes."""
-        if row in self.model.rows:
+            model.count(row)
+        elif row in model.rows and act == "deletes":
             self.app.delete(row)
-        self.model.delete(row)
-        self.compare()
-
-    @rule()
-    def inserts(self) -> None:
-        """A row comes, broken from the start."""
-        self.number += 1
-        row = BORN + self.number
-        self.app.insert(row, '"new"')
-        self.model.insert(row, "new")
+            model.delete(row)
+        elif row in model.rows:
+            text = json.dumps({"n": self.number} if act == "mends" else [self.number])
+            self.app.rewrite(row, text)
+            model.write(row, value_of(text))
         self.compare()
 
     # -- trueup ---------------------------------------------------------------------------------------------------
-    @precondition(lambda self: self.model.state in ("", "applied", "undone"))
-    @rule()
-    def plans(self) -> None:
+    @rule(choice=st.integers(0, 99), point=st.sampled_from(CUTS), hit=st.integers(1, 4))
+    def operator(self, choice: int, point: str, hit: int) -> None:
+        """One of the things that an operator can do as things stand."""
+        state, possible = self.model.state, [self.plans] * (self.model.state in ("", "applied", "undone"))
+        if self.planned() and state in ("", "applying", "stopped"):
+            possible += [self.applies, self.applies, self.is_taken_over]
+            possible += [self.loses_its_session] * (self.place.engine != "sqlite")
+        if self.planned() and state in ("applying", "stopped", "applied", "undoing"):
+            possible += [self.undoes, self.undoes]
+        if state in ("applying", "undoing"):
+            possible += [self.recovers]
+        if not self.columns and self.number > 8:
+            possible += [self.changes_its_shape]
+        possible[choice % len(possible)](point, hit)
+
+    def plans(self, *_: Any) -> None:
         """A new plan, of what is broken now."""
         told = self.place.do("plan")
         self.model.make_plan()
@@ -119,43 +118,33 @@ class Story(RuleBasedStateMachine):
         self.oracle = Oracle.now(self.session, self.place.plan, self.app)
         self.compare()
 
-    @precondition(lambda self: self.planned() and self.model.state in ("", "applying", "stopped"))
-    @rule(point=st.sampled_from(CUTS), hit=st.integers(1, 4))
     def applies(self, point: str, hit: int) -> None:
         """Apply, killed at a point or not; it may be the start or the continuation."""
         self.told(self.place.do("apply", point=point, hit=hit), "applied")
 
-    @precondition(lambda self: self.planned() and self.model.state in ("applying", "stopped", "applied", "undoing"))
-    @rule(point=st.sampled_from(CUTS), hit=st.integers(1, 4))
     def undoes(self, point: str, hit: int) -> None:
         """Undo, killed at a point or not."""
         self.told(self.place.do("undo", point=point, hit=hit), "undone")
 
-    @precondition(lambda self: self.model.state in ("applying", "undoing"))
-    @rule(point=st.sampled_from(CUTS), hit=st.integers(1, 4))
     def recovers(self, point: str, hit: int) -> None:
         """Whatever is open is carried on, killed at a point or not."""
         end = "undone" if self.model.state == "undoing" else "applied"
         self.told(self.place.do("recover", point=point, hit=hit), end)
 
-    @precondition(lambda self: self.planned() and self.model.state in ("", "applying", "stopped"))
-    @rule(verb=st.sampled_from(["apply", "undo"]))
-    def is_taken_over(self, verb: str) -> None:
+    def is_taken_over(self, _: str, hit: int) -> None:
         """A second operator starts while the first one is between two chunks; the first one stops by itself."""
         with self.place.tool("apply", point="committed", act="hold") as first:
             if (ended := first.until("at")) is None:
-                self.told(self.place.do(verb), "applied" if verb == "apply" else "undone")
+                verb, end = ("apply", "applied") if hit % 2 else ("undo", "undone")
+                self.told(self.place.do(verb), end)
                 first.go_on()
                 ended = first.outcome()
                 assert "Fenced" in ended.text, f"the first operator goes on: {ended}"
         self.told(ended, "")
 
-    @precondition(lambda self: self.planned() and self.model.state in ("", "applying", "stopped"))
-    @precondition(lambda self: self.place.engine != "sqlite")
-    @rule(point=st.sampled_from([point for point in CUTS if point]))
-    def loses_its_session(self, point: str) -> None:
+    def loses_its_session(self, point: str, _: int) -> None:
         """The server ends the session of an operator, who finds out what was committed, and goes on."""
-        with self.place.tool("apply", point=point, act="hold") as hand:
+        with self.place.tool("apply", point=point or "committed", act="hold") as hand:
             ended = hand.until("at")
             if ended is None:
                 end_sessions(self.place, self.session)
@@ -163,8 +152,7 @@ class Story(RuleBasedStateMachine):
                 ended = hand.outcome()
         self.told(ended, "")
 
-    @rule()
-    def changes_its_shape(self) -> None:
+    def changes_its_shape(self, *_: Any) -> None:
         """The table gets a column more: what was planned before is refused from now on."""
         self.columns += 1
         self.session.run(SPARE.format(TABLE, self.columns))
