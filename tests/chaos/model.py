@@ -7,7 +7,7 @@ model is told which; everything else it says by itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,6 +85,11 @@ class Model:
         chosen = sorted(found, key=lambda row: (order.index(found[row][0]), row))
         self.plan = {seq: Planned(row, self.rows[row], found[row][1]) for seq, row in enumerate(chosen, 1)}
         self.ops, self.state = {}, ""
+
+    def renumber(self, rows: Mapping[int, int]) -> None:
+        """Take the numbers that the real plan gives its rows: each engine has an order of keys of its own."""
+        assert set(rows) == {planned.row for planned in self.plan.values()}, f"the plan has rows {sorted(rows)}"
+        self.plan = {rows[planned.row]: planned for planned in self.plan.values()}
 
     def apply(self, done: Collection[int]) -> None:
         """Carry out the operations `done` that are not yet: a row that is not as planned is left alone."""
