@@ -9,13 +9,14 @@ from tests.chaos.arena import Arena, Tally
 from tests.chaos.rounds import CONTENDED, USUAL, Round, Score
 
 SEEN = ("kills in apply", "kills in undo", "conflicts", "undo conflicts", "undone rows", "commits checked")
-ROUNDS = 4
+#: At least so many, in at most so many rounds.
+KILLS, ROUNDS = 40, 8
 #: Writers: one, the usual four, sixteen.
 PROFILES = (USUAL, USUAL, CONTENDED, Profile(writers=1), Profile(writers=16, gap=0.03))
 
 
 def play(arena: Arena, seed: int, tally: Tally) -> None:
-    """A round, and more of them until apply and undo were killed, and both came upon rows of the application."""
+    """Rounds until apply and undo were killed often enough, and both came upon rows of the application."""
     if arena.bug:
         score = Score(arena.engine)
         Round(arena, seed, score, kills=1000, profile=CONTENDED, bug=arena.bug).play()
@@ -26,5 +27,5 @@ def play(arena: Arena, seed: int, tally: Tally) -> None:
         score = Score(arena.engine)
         Round(arena, seed + number, score, kills=1000, profile=profile).play()
         score.tell(tally)
-        if tally.violations or all(tally.seen[name] for name in SEEN):
+        if tally.violations or (tally.seen["kills"] >= KILLS and all(tally.seen[name] for name in SEEN)):
             return
