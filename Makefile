@@ -89,6 +89,7 @@ $(LOCK)/.requirements: requirements/lock.txt | $(VENV)/.python
 lock: $(LOCK)/.requirements ## pin the newest versions anew (takes minutes)
 	@$(COMPILE) --upgrade --output-file requirements/dev.txt requirements/dev.in
 	@$(COMPILE) --upgrade --output-file requirements/lock.txt requirements/lock.in
+	@$(COMPILE) --upgrade --output-file requirements/sqlalchemy14.txt requirements/sqlalchemy14.in
 
 lock-peers: $(LOCK)/.requirements ## pin the newest versions of what make peers installs (takes minutes)
 	@$(COMPILE) --upgrade --output-file requirements/peers.txt requirements/peers.in

@@ -33,6 +33,7 @@ def test_a_change_that_sqlalchemy_saves_is_saved_and_not_reported(name: str) -> 
 def test_the_older_sqlalchemy_does_the_same() -> None:
     if not OLD and "CI" not in os.environ:
         pytest.skip("no SQLAlchemy 1.4: name its Python in TRUEUP_SQLALCHEMY14")
+    assert OLD, "CI names the Python of an environment with requirements/sqlalchemy14.txt in TRUEUP_SQLALCHEMY14"
     script = Path(__file__).with_name("behaviour.py")
     done = subprocess.run([OLD, str(script)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
