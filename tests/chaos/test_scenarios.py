@@ -8,6 +8,9 @@ import pytest
 from tests.chaos.arena import Arena, Tally
 from tests.chaos.scenarios import scenarios
 
+#: A play may see too little by chance, on a busy machine above all.
+PLAYS = 3
+
 # seconds where nothing else runs
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
@@ -18,6 +21,10 @@ def test_nothing_is_lost(name: str, engine: str, arenas: Callable[[str], Arena])
     if engine not in scenario.engines:
         pytest.skip(scenario.reason)
     seed, tally = random.SystemRandom().randrange(10**6), Tally(engine)
-    scenario.play(arenas(engine), seed, tally)
-    assert tally.violations == []
-    assert [what for what in scenario.seen(engine) if not tally.seen[what]] == [], f"blind, seed {seed}"
+    for number in range(PLAYS):
+        scenario.play(arenas(engine), seed + number, tally)
+        assert tally.violations == []
+        unseen = [what for what in scenario.seen(engine) if not tally.seen[what]]
+        if not unseen:
+            return
+    assert unseen == [], f"blind, seed {seed}"
