@@ -137,7 +137,7 @@ with connection.cursor() as cursor:
 def test_the_jobs_are_right_on_damaged_rows(academy: Academy) -> None:
     found = academy.ask(
         SEED + INSERT + "from analytics.jobs import difficulty, abilities\n"
-        "(one,) = difficulty.measured('quiz', min_attempts=1, days=1)\n"
+        "(one,) = difficulty.measured(min_attempts=1, days=1)['quiz']\n"
         "(able,) = abilities.rated(min_attempts=1, days=1)\n"
         "print(json.dumps([one.object_id, one.attempts, one.success, one.seconds, one.score, len(able.outcomes)]))"
     )
@@ -196,7 +196,7 @@ from django.test.utils import CaptureQueriesContext
 from analytics.jobs import abilities, difficulty
 counts = []
 ask = {"min_attempts": 1, "days": 90}
-for job in (lambda: difficulty.measured("quiz", **ask), lambda: list(abilities.rated(**ask))):
+for job in (lambda: difficulty.measured(**ask), lambda: list(abilities.rated(**ask))):
     job()
     with CaptureQueriesContext(connection) as seen:
         job()

@@ -1,6 +1,6 @@
 """How difficult each quiz and question is, from how its answers went."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from analytics.jobs.answers import answers
 from analytics.jobs.progress import bar
 from analytics.models import ContentDifficultyProfile, Question, Quiz
 
-MODELS = {"quiz": (Quiz, "quiz_id"), "question": (Question, "question_id")}
+MODELS = {"quiz": Quiz, "question": Question}
 BATCH = 1000
 
 
@@ -35,27 +35,37 @@ class Difficulty:
         return max(0.0, min(1000.0, raw * confidence + 400 * (1 - confidence)))
 
 
-def measured(kind: str, *, min_attempts: int, days: int) -> list[Difficulty]:
-    """One statement for all contents of a kind."""
-    model, column = MODELS[kind]
-    table = connection.ops.quote_name(model._meta.db_table)
+def measured(*, min_attempts: int, days: int) -> dict[str, list[Difficulty]]:
+    """Of both kinds of content, in one statement: it counts by quiz and question, which are then added up."""
     statement = f"""
-        SELECT w.{column}, COUNT(*), SUM(w.correct), AVG(w.ms) FROM ({answers()}) w
-        JOIN {table} c ON c.id = w.{column}
-        WHERE w.correct IS NOT NULL GROUP BY w.{column} HAVING COUNT(*) >= %s ORDER BY w.{column}
+        SELECT w.quiz_id, w.question_id, COUNT(*), SUM(w.correct), SUM(w.ms), COUNT(w.ms) FROM ({answers()}) w
+        WHERE w.correct IS NOT NULL GROUP BY w.quiz_id, w.question_id
     """
+    tallies: dict[str, dict[int, list[int]]] = {"quiz": {}, "question": {}}
     with connection.cursor() as cursor:
-        cursor.execute(statement, [timezone.now() - timedelta(days=days), min_attempts])
-        return [
-            Difficulty(int(key), int(count), 100 * int(right) / int(count), None if ms is None else float(ms) / 1000)
-            for key, count, right, ms in cursor.fetchall()
-        ]
+        cursor.execute(statement, [timezone.now() - timedelta(days=days)])
+        for quiz, question, *counts in cursor.fetchall():
+            for kind, key in (("quiz", quiz), ("question", question)):
+                if key is not None:
+                    tally = tallies[kind].setdefault(int(key), [0, 0, 0, 0])
+                    tallies[kind][int(key)] = [a + int(b or 0) for a, b in zip(tally, counts, strict=True)]
+    return {kind: _difficulties(kind, found, min_attempts) for kind, found in tallies.items()}
+
+
+def _difficulties(kind: str, tallies: dict[int, list[int]], min_attempts: int) -> list[Difficulty]:
+    """Of contents that are still there and were answered often enough."""
+    known = MODELS[kind].objects.filter(pk__in=tallies).order_by("pk").values_list("pk", flat=True)
+    found = ((key, *tallies[key]) for key in known)
+    return [
+        Difficulty(key, count, 100 * right / count, spent / timed / 1000 if timed else None)
+        for key, count, right, spent, timed in found
+        if count >= min_attempts
+    ]
 
 
 def store(kind: str, found: list[Difficulty]) -> Iterator[Difficulty]:
     """Write profiles and the copies on the contents, in batches; yields each as it is done."""
-    model, _ = MODELS[kind]
-    content = ContentType.objects.get_for_model(model)
+    content = ContentType.objects.get_for_model(MODELS[kind])
     for start in range(0, len(found), BATCH):
         batch = found[start : start + BATCH]
         profiles = [
@@ -95,7 +105,7 @@ def _upsert(content: ContentType, profiles: list[ContentDifficultyProfile], fiel
     ContentDifficultyProfile.objects.bulk_update([one for one in profiles if one.id is not None], fields)
 
 
-def compute(kind: str, *, min_attempts: int, days: int) -> list[Difficulty]:
-    """Measure and store one kind of content, with a bar."""
-    found = measured(kind, min_attempts=min_attempts, days=days)
-    return list(bar(store(kind, found), len(found), kind))
+def compute(kinds: Sequence[str], *, min_attempts: int, days: int) -> dict[str, list[Difficulty]]:
+    """Measure, and store these kinds of content, each with a bar."""
+    found = measured(min_attempts=min_attempts, days=days)
+    return {kind: list(bar(store(kind, found[kind]), len(found[kind]), kind)) for kind in kinds}

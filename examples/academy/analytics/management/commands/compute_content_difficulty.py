@@ -18,8 +18,8 @@ class Command(BaseCommand):
     def handle(self, *args, **options):
         kinds = ["quiz", "question"] if options["content_type"] == "all" else [options["content_type"]]
         began = time.monotonic()
-        for kind in kinds:
-            found = difficulty.compute(kind, min_attempts=options["min_attempts"], days=options["days"])
+        computed = difficulty.compute(kinds, min_attempts=options["min_attempts"], days=options["days"])
+        for kind, found in computed.items():
             mean = sum(one.score for one in found) / len(found) if found else 0
             self.stdout.write(f"{kind}: {len(found)} computed, mean difficulty {mean:.1f}")
         self.stdout.write(self.style.SUCCESS(f"done in {time.monotonic() - began:.2f} s"))
