@@ -6,20 +6,21 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TypeVar
 
 from trueup.errors import UsageError
 
 T = TypeVar("T")
+#: Packages to which another distribution may add units.
+OPEN = ("checks", "dialects", "stores", "reports")
 
 
 @cache
 def names(package: str) -> Mapping[str, str]:
     """Map each unit's name to its module path.
 
-    A unit is a module of `trueup.<package>` (underscores read as hyphens), or an entry point of
-    the group `trueup.<package>`. Nothing is imported.
+    A unit is a module of `trueup.<package>` (underscores read as hyphens), or, of the packages in `OPEN`, an entry
+    point of the group `trueup.<package>`. Nothing is imported.
     """
     root = importlib.import_module(f"trueup.{package}")
     found = {
@@ -27,8 +28,11 @@ def names(package: str) -> Mapping[str, str]:
         for info in pkgutil.iter_modules(root.__path__)
         if not info.name.startswith("_")
     }
-    for point in entry_points(group=f"trueup.{package}"):
-        found.setdefault(point.name, point.module)
+    if package in OPEN:
+        from importlib.metadata import entry_points  # slow to import, and the linter has no use for it
+
+        for point in entry_points(group=f"trueup.{package}"):
+            found.setdefault(point.name, point.module)
     return dict(sorted(found.items()))
 
 

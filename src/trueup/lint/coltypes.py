@@ -20,6 +20,8 @@ _JSON = {
 _TOP = {"MutableDict", "MutableList", "MutableSet", "Mutable", "MutableMultiDict"}
 _NESTED = {"NestedMutable", "NestedMutableDict", "NestedMutableList", "TrackedDict", "TrackedList"}
 _READY: dict[str, Tracked] = {"MutableJson": "top", "NestedMutableJson": "nested"}
+#: Names without one of which no type holds JSON, but for types that a project defines.
+JSON_TYPES = _JSON | set(_READY) | {"as_mutable", "mutable_json_type"}
 COLUMN = {"Column", "mapped_column", "MappedColumn"}
 _WRAPS = {"deferred", "column_property", "Field", "with_variant", "Annotated", "partial"}
 

@@ -64,6 +64,29 @@ class Columns(Types):
             )
         return names
 
+    def declared_in(self, file: File) -> bool:
+        """Whether a file writes a JSON column of SQLAlchemy: in a class, a table, an alias or a function."""
+        facts = file.facts
+        sources = [*facts.values.values()]
+        functions = [*facts.functions.values()]
+        for cls in facts.classes.values():
+            sources += [*cls.values.values(), *cls.notes.values()]
+            functions += cls.methods.values()
+            mapping = expression(cls.values.get("type_annotation_map", ""))
+            if isinstance(mapping, ast.Dict) and any(self._json(file, kind) for kind in mapping.values):
+                return True
+        sources += [source for function in functions for source in function.returned]
+        return any(
+            isinstance(node, ast.Call) and last(node) in {*COLUMN, "Field", "partial"} and self._json(file, node)
+            for source in sources
+            if "olumn" in source or "sa_type" in source
+            for node in ast.walk(expression(source) or ast.Pass())
+        )
+
+    def _json(self, file: File, node: ast.expr) -> bool:
+        holds = self.any_of(file, node)
+        return holds is not None and holds.json
+
     def column(self, cls: Class, name: str) -> Column | None:
         """The JSON column `name` of a class, its bases and mixins; of its subclasses where it only uses it."""
         for one in self.project.mro(cls):

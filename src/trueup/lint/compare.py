@@ -77,8 +77,8 @@ def compare(folder: Path, old: str, new: str | None, rules: Sequence[Rule], sett
 
 def _here(folder: Path, settings: Settings) -> dict[str, bytes]:
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in options.python_files(folder, settings.exclude)
+        Path(path).relative_to(folder).as_posix(): Path(path).read_bytes()
+        for path in options.python_files(str(folder), settings.exclude)
     }
 
 

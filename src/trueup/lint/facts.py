@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any
 
-from trueup.lint.source import Function, Module, dotted
+from trueup.lint.source import Function, Module, dotted, last, statements
 
 
 @dataclass
@@ -18,7 +18,6 @@ class FunctionFacts:
     decorators: list[str] = field(default_factory=list)
     returns: str = ""
     returned: list[str] = field(default_factory=list)
-    calls: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -90,7 +89,7 @@ def _body(module: Module, body: list[ast.stmt], facts: Facts) -> None:
                 _class(module, node, facts, "")
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 facts.functions[node.name] = _function(module, node)
-                for inner in module.survey.own[node]:
+                for inner in statements(node.body, inner=False):
                     if isinstance(inner, ast.ClassDef):
                         _class(module, inner, facts, "")
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if not isinstance(value, ast.Constant):
@@ -118,11 +117,8 @@ def _bodies(node: ast.If | ast.Try | ast.With) -> list[list[ast.stmt]]:
 
 def _function(module: Module, node: Function) -> FunctionFacts:
     returned: list[str] = []
-    calls: set[str] = set()
-    for inner in module.survey.own[node]:
-        if isinstance(inner, ast.Call):
-            calls.add(inner.func.attr if isinstance(inner.func, ast.Attribute) else dotted(inner.func))
-        elif isinstance(inner, ast.Return) and inner.value is not None and len(returned) < 4:
+    for inner in statements(node.body, inner=False):
+        if isinstance(inner, ast.Return) and inner.value is not None and len(returned) < 4:
             returned.append(module.segment(inner.value))
     return FunctionFacts(
         name=node.name,
@@ -130,7 +126,6 @@ def _function(module: Module, node: Function) -> FunctionFacts:
         decorators=[module.segment(decorator) for decorator in node.decorator_list],
         returns=module.segment(node.returns) if node.returns else "",
         returned=returned,
-        calls=sorted(calls - {""}),
     )
 
 
@@ -157,7 +152,8 @@ def _class(module: Module, node: ast.ClassDef, facts: Facts, prefix: str) -> Non
                 if item.name == "__init__":
                     found.made = _made(module, item)
                 elif item.name in ("process_bind_param", "bind_processor"):
-                    found.encodes |= bool({"dumps", "json.dumps", "encode"} & set(found.methods[item.name].calls))
+                    calls = (inner for inner in ast.walk(item) if isinstance(inner, ast.Call))
+                    found.encodes |= any(last(call) in ("dumps", "encode") for call in calls)
             case ast.ClassDef():
                 if item.name == "Meta":
                     found.inner[item.name] = module.segment(item)
@@ -172,7 +168,7 @@ def _made(module: Module, init: Function) -> dict[str, str]:
     every = [*init.args.posonlyargs, *init.args.args, *init.args.kwonlyargs]
     notes = {arg.arg: module.segment(arg.annotation) for arg in every if arg.annotation}
     found: dict[str, str] = {}
-    for node in module.survey.own[init]:
+    for node in statements(init.body, inner=False):
         match node:
             case ast.AnnAssign(target=ast.Attribute(value=ast.Name(id="self"), attr=name), annotation=note):
                 found[name] = module.segment(note)

@@ -14,10 +14,11 @@ from trueup import discovery
 from trueup.errors import UsageError
 from trueup.findings import Finding, Severity, Source
 from trueup.lint.columns import Columns
-from trueup.lint.flow.analysis import Analysis, Lost
+from trueup.lint.declared import candidates
 from trueup.lint.project import File, Project
 
 if TYPE_CHECKING:
+    from trueup.lint.flow.analysis import Lost
     from trueup.lint.local import Local
 
 #: A file without any of these has no model, and nothing in it makes a name mean a column.
@@ -74,14 +75,24 @@ class Index:
     def lost(self) -> dict[str, list[Lost]]:
         """Changes inside JSON values that are never written, by the path of the file."""
         found: dict[str, list[Lost]] = {}
-        if any(
-            b"sqlalchemy" in file.module.data or b"sqlmodel" in file.module.data for file in self.project.files.values()
-        ):
+        if self._json_is_declared():
+            from trueup.lint.flow.analysis import Analysis  # most projects hold no JSON, and then it is not needed
+
             analysis = Analysis(self.project, self.columns)
             for lost in analysis.run():
                 found.setdefault(lost.file.module.path, []).append(lost)
             self.failed = analysis.failed
         return found
+
+    def _json_is_declared(self) -> bool:
+        """Whether a model of SQLAlchemy has a JSON column, asked of the files that may declare one alone."""
+        files = self.project.files
+        if not any(b"sqlalchemy" in file.module.data or b"sqlmodel" in file.module.data for file in files.values()):
+            return False
+        columns = Columns(self.project)  # not `self.columns`, which knows all models
+        return any(
+            columns.declared_in(files[module.path]) for module in candidates(file.module for file in files.values())
+        )
 
 
 class Rule(ABC):
@@ -93,12 +104,19 @@ class Rule(ABC):
     default: ClassVar[bool] = True
     #: A file that holds none of these is not read; empty reads every file.
     needles: ClassVar[tuple[bytes, ...]] = ()
+    #: Whether `check` looks at the tree of the file; when not, it only hands out what `prepare` made.
+    reads: ClassVar[bool] = True
     #: `file`: a finding depends on nothing but its own file.
     scope: ClassVar[Literal["file", "project"]] = "file"
 
     def wants(self, data: bytes) -> bool:
         """Whether a file may hold what the rule looks for."""
         return not self.needles or any(needle in data for needle in self.needles)
+
+    def prepare(self, index: Index) -> None:
+        """Make what the rule needs of the index, before processes part: they would each make it again."""
+        if self.scope == "project":
+            _ = index.columns
 
     @abstractmethod
     def check(self, file: File, index: Index) -> Iterable[Finding]:

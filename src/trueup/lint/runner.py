@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import hashlib
-import multiprocessing
 import os
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -83,34 +81,35 @@ def lint(todo: Job) -> Report:
 
 def _modules(todo: Job) -> tuple[dict[str, Module], list[str]]:
     """Every file of the project by its shown path, and those to report on."""
-    root, exclude = todo.root, todo.settings.exclude
-    inside: dict[Path, str] = {}
+    root, exclude = os.path.abspath(todo.root), todo.settings.exclude  # noqa: PTH100 - a link keeps its own name
+    here, home = _folder(str(Path.cwd())), _folder(root)
+    inside: dict[str, str] = {}
     chosen = []
     for place in todo.paths:
-        for path in options.python_files(place, exclude, root if place.is_dir() else None):
-            real = Path(os.path.abspath(path))  # noqa: PTH100 - a link keeps its own name
+        path = os.path.abspath(place)  # noqa: PTH100 - as above
+        for real in options.python_files(path, exclude, root if place.is_dir() else None):
             if real not in inside:
-                inside[real] = _shown(real)
+                inside[real] = real.removeprefix(here)
                 chosen.append(inside[real])
     if any(rule.scope == "project" for rule in todo.rules):
-        for path in options.python_files(root, exclude):
-            real = Path(os.path.abspath(path))  # noqa: PTH100 - a link keeps its own name
-            inside.setdefault(real, _shown(real))
+        for real in options.python_files(root, exclude):
+            if real not in inside:
+                inside[real] = real.removeprefix(here)
     modules = {}
     for real, shown in inside.items():
         try:
-            data = real.read_bytes()
+            with open(real, "rb", buffering=0) as file:  # noqa: PTH123 - a run opens thousands
+                data = file.readall()
         except OSError as error:
             raise UsageError(f"cannot read {shown!r}: {error.strerror}") from None
-        relative = real.relative_to(root) if real.is_relative_to(root) else real
-        parts = relative.with_suffix("").parts
+        parts = tuple(real.removeprefix(home).removesuffix(".py").split(os.sep))  # noqa: PTH206 - as above
         modules[shown] = Module(shown, data, parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
     return modules, chosen
 
 
-def _shown(path: Path) -> str:
-    here = Path.cwd()
-    return os.path.relpath(path, here) if path.is_relative_to(here) else str(path)
+def _folder(path: str) -> str:
+    """A folder as the beginning of the paths inside it."""
+    return path if path.endswith(os.sep) else path + os.sep
 
 
 def _question(todo: Job, modules: dict[str, Module], chosen: list[str]) -> str:
@@ -125,17 +124,18 @@ def _question(todo: Job, modules: dict[str, Module], chosen: list[str]) -> str:
 
 def _look(todo: Job, modules: dict[str, Module], chosen: list[str], cache: Cache) -> dict[str, Any]:
     index = Index(Project(modules.values(), cache.load))
-    wanted = [path for path in chosen if any(rule.wants(modules[path].data) for rule in todo.rules)]
-    if any(rule.scope == "project" for rule in todo.rules):
-        _ = index.columns
-    size = sum(len(modules[path].data) for path in wanted)
+    for rule in todo.rules:
+        rule.prepare(index)
+    wanted = {path: rules for path in chosen if (rules := _rules(todo, modules[path]))}
+    read = [path for path, rules in wanted.items() if any(rule.reads for rule in rules)]
     workers = min(os.cpu_count() or 1, 8)
-    if size > _PARALLEL and workers > 1 and "fork" in multiprocessing.get_all_start_methods():
-        found = _parallel(todo, index, wanted, workers)
+    if sum(len(modules[path].data) for path in read) > _PARALLEL and workers > 1 and hasattr(os, "fork"):
+        found = _parallel(index, wanted, workers)
     else:
-        found = [_file(todo, index, path) for path in wanted]
+        found = {path: _file(rules, index, path) for path, rules in wanted.items()}
     result: dict[str, Any] = {"files": len(chosen), "ignored": 0, "findings": [], "unreadable": {}}
-    for path, (findings, ignored, problem) in zip(wanted, found, strict=True):
+    for path in wanted:
+        findings, ignored, problem = found[path]
         result["ignored"] += ignored
         if problem:
             result["unreadable"][path] = problem
@@ -145,47 +145,55 @@ def _look(todo: Job, modules: dict[str, Module], chosen: list[str], cache: Cache
 
 
 _Found = tuple[list[Finding], int, str]
-_shared: tuple[Job, Index] | None = None
+_Wanted = Mapping[str, Sequence[Rule]]
+_shared: tuple[_Wanted, Index] | None = None
 
 
-def _parallel(todo: Job, index: Index, paths: list[str], workers: int) -> list[_Found]:
+def _rules(todo: Job, module: Module) -> list[Rule]:
+    """The rules that may find something in a file."""
+    return [
+        rule for rule in todo.rules if rule.wants(module.data) and not todo.settings.ignored(module.path, rule.name)
+    ]
+
+
+def _parallel(index: Index, wanted: _Wanted, workers: int) -> dict[str, _Found]:
     """The index is inherited, not sent: workers are forked when it is made."""
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
     global _shared  # noqa: PLW0603 - what a fork inherits has to have a name
-    if any("lost-json-change" in rule.name for rule in todo.rules):
-        _ = index.lost
-    _shared = (todo, index)
+    _shared = (wanted, index)
+    paths = list(wanted)
     chunks = [paths[start :: workers * 8] for start in range(workers * 8)]
     try:
         with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as pool:
-            done = dict(pair for pairs in pool.map(_chunk, chunks) for pair in pairs)
+            return dict(pair for pairs in pool.map(_chunk, chunks) for pair in pairs)
     finally:
         _shared = None
-    return [done[path] for path in paths]
 
 
 def _chunk(paths: list[str]) -> list[tuple[str, _Found]]:
     assert _shared is not None
+    wanted, index = _shared
     found = []
     for path in paths:
-        found.append((path, _file(*_shared, path)))
-        _shared[1].project.files[path].module.forget()
+        found.append((path, _file(wanted[path], index, path)))
+        index.project.files[path].module.forget()
     return found
 
 
-def _file(todo: Job, index: Index, path: str) -> _Found:
+def _file(rules: Sequence[Rule], index: Index, path: str) -> _Found:
     file = index.project.files[path]
     findings: list[Finding] = []
     problem = ""
-    for rule in todo.rules:
-        if not rule.wants(file.module.data) or todo.settings.ignored(path, rule.name):
-            continue
+    for rule in rules:
         try:
             findings.extend(rule.check(file, index))
         except Unreadable as unreadable:
             problem = str(unreadable)
         except Exception as error:  # noqa: BLE001 - one file that a rule cannot take leaves the others; the exit code is 3
             problem = f"{rule.name} failed with {type(error).__name__}: this is a bug"
-    kept, ignored = sift(findings, file.module)
+    kept, ignored = sift(findings, file.module) if findings else ([], 0)
     return kept, ignored, problem
 
 

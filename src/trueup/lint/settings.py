@@ -33,13 +33,12 @@ class Settings:
 
     def rules(self) -> list[rule.Rule]:
         """The rules to run. Raises `UsageError` for a name that is no rule."""
-        for name in (*self.select, *self.ignore, *self.extend_select):
-            rule.load(name)
-        chosen = [
-            kind
-            for kind in rule.every()
-            if (kind.name in self.select if self.select else kind.default) or kind.name in self.extend_select
-        ]
+        named = {name: rule.load(name) for name in (*self.select, *self.ignore, *self.extend_select)}
+        if self.select:
+            # no other rule is imported
+            chosen = [kind for name, kind in sorted(named.items()) if name in (*self.select, *self.extend_select)]
+        else:
+            chosen = [kind for kind in rule.every() if kind.default or kind.name in self.extend_select]
         return [kind() for kind in chosen if kind.name not in self.ignore]
 
     def ignored(self, path: str, name: str) -> bool:
@@ -116,22 +115,38 @@ def _shape(key: str) -> str:
     return {"baseline": "a path", "per-file-ignores": "a table of lists of rules"}.get(key, "a list of texts")
 
 
-def python_files(path: Path, exclude: Sequence[str], top: Path | None = None) -> Iterator[Path]:
-    """The Python files under a folder, or the file itself, in a steady order. Raises `UsageError`."""
-    if path.is_file():
+def python_files(path: str, exclude: Sequence[str], top: str | None = None) -> Iterator[str]:
+    """The Python files under a folder, or the file itself, in a steady order. Raises `UsageError`.
+
+    What is yielded begins with `path`. Globs of `exclude` are held against the path from `top`, or from `path`.
+    """
+    # text, not Path: half of a short run would go into making thousands of those
+    if os.path.isfile(path):  # noqa: PTH113
         yield path
         return
-    if not path.is_dir():
-        raise UsageError(f"there is no file or folder {str(path)!r}")
-    top = top or path
-    with os.scandir(path) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
+    if not os.path.isdir(path):  # noqa: PTH112
+        raise UsageError(f"there is no file or folder {path!r}")
+    yield from _inside(path, exclude, path if top is None else top)
+
+
+def _inside(folder: str, exclude: Sequence[str], top: str) -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=_name)
     for entry in found:
-        relative = os.path.relpath(entry.path, top)
-        if exclude and any(matches(relative, pattern) for pattern in exclude):
+        name = entry.name
+        inner = entry.is_dir(follow_symlinks=False)
+        if not inner and not name.endswith(".py"):
             continue
-        if entry.is_dir(follow_symlinks=False):
-            if entry.name not in SKIPPED and not entry.name.startswith("."):
-                yield from python_files(Path(entry.path), exclude, top)
-        elif entry.name.endswith(".py") and entry.is_file():
-            yield Path(entry.path)
+        if exclude:
+            relative = os.path.relpath(entry.path, top)
+            if any(matches(relative, pattern) for pattern in exclude):
+                continue
+        if inner:
+            if name not in SKIPPED and not name.startswith("."):
+                yield from _inside(entry.path, exclude, top)
+        elif entry.is_file():
+            yield entry.path
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -76,9 +76,13 @@ class Module:
         """Modules of `from x import *`."""
         return tuple(
             self.absolute(node.module, node.level)
-            for node in self.of(ast.ImportFrom)
-            if any(alias.name == "*" for alias in node.names)
+            for node in self._importing
+            if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
         )
+
+    @cached_property
+    def _importing(self) -> list[ast.Import | ast.ImportFrom]:
+        return [node for node in statements(self.tree.body) if isinstance(node, ast.Import | ast.ImportFrom)]
 
     def absolute(self, name: str | None, level: int) -> str:
         """The dotted name of a module that an import statement names, relative or not."""
@@ -93,18 +97,19 @@ class Module:
 
     def forget(self) -> None:
         """Let go of the tree: thousands of them do not fit into memory."""
-        for name in ("tree", "survey", "lines"):
+        for name in ("tree", "survey", "lines", "_importing"):
             self.__dict__.pop(name, None)
 
     def _imports(self) -> Iterator[tuple[str, str]]:
-        for plain in self.of(ast.Import):
-            for alias in plain.names:
-                yield (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
-        for node in self.of(ast.ImportFrom):
-            origin = self.absolute(node.module, node.level)
-            for alias in node.names:
-                if alias.name != "*":
-                    yield alias.asname or alias.name, f"{origin}.{alias.name}".lstrip(".")
+        for node in self._importing:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield (alias.asname, alias.name) if alias.asname else (alias.name.split(".")[0],) * 2
+            else:
+                origin = self.absolute(node.module, node.level)
+                for alias in node.names:
+                    if alias.name != "*":
+                        yield alias.asname or alias.name, f"{origin}.{alias.name}".lstrip(".")
 
     def origin(self, node: ast.expr) -> str:
         """The dotted name an expression stands for, the first part followed through imports; empty if none."""
@@ -208,6 +213,28 @@ def last(node: ast.AST | None) -> str:
 def keyword(call: ast.Call, name: str) -> ast.expr | None:
     """The value of a keyword argument."""
     return next((item.value for item in call.keywords if item.arg == name), None)
+
+
+def statements(body: Sequence[ast.stmt], *, inner: bool = True) -> Iterator[ast.stmt]:
+    """The statements of a body and of the blocks in it, in order; with `inner`, also of functions and classes in it."""
+    waiting: list[ast.AST] = list(reversed(body))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.stmt):
+            yield node
+        if inner or not isinstance(node, Function | ast.ClassDef):
+            for name in reversed(_BLOCKS.get(type(node), ())):
+                waiting.extend(reversed(getattr(node, name)))
+
+
+#: Where a node holds statements, or parts that do.
+_BLOCKS: dict[type[ast.AST], tuple[str, ...]] = {
+    **dict.fromkeys((ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.With, ast.AsyncWith), ("body",)),
+    **dict.fromkeys((ast.ExceptHandler, ast.match_case), ("body",)),
+    **dict.fromkeys((ast.If, ast.For, ast.AsyncFor, ast.While), ("body", "orelse")),
+    **dict.fromkeys((ast.Try, ast.TryStar), ("body", "handlers", "orelse", "finalbody")),
+    ast.Match: ("cases",),
+}
 
 
 def own_nodes(function: ast.AST) -> Iterator[ast.AST]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from trueup.findings import Finding, Severity
-from trueup.lint.flow.analysis import Lost
 from trueup.lint.project import File
 from trueup.lint.rule import Index, Rule
 from trueup.lint.source import Unreadable
+
+if TYPE_CHECKING:
+    from trueup.lint.flow.analysis import Lost
 
 _WHY = "SQLAlchemy does not see a change inside a JSON value"
 
@@ -104,6 +106,11 @@ class LostJsonChange(Rule):
     name: ClassVar[str] = "lost-json-change"
     severity: ClassVar[Severity] = "high"
     scope: ClassVar[Literal["file", "project"]] = "project"
+    reads: ClassVar[bool] = False
+
+    def prepare(self, index: Index) -> None:
+        """Follow the changes through the project."""
+        _ = index.lost
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """The changes in a file that are certainly lost."""

@@ -63,6 +63,11 @@ class PossiblyLostJsonChange(Rule):
     severity: ClassVar[Severity] = "low"
     default: ClassVar[bool] = False
     scope: ClassVar[Literal["file", "project"]] = "project"
+    reads: ClassVar[bool] = False
+
+    def prepare(self, index: Index) -> None:
+        """Follow the changes through the project."""
+        _ = index.lost
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """The changes in a file that a path or a guess may save."""

@@ -167,13 +167,13 @@ def _django_rules(cls: Class, index: Index) -> tuple[set[str], str]:
 
 def _judges(tree: ast.AST, method: Func) -> bool:
     """Whether a method refuses values, or calls what does."""
-    if set(method.facts.calls) & (_CHECKS - {method.facts.name}):
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and last(node) in _CHECKS]
+    if any(last(call) != method.facts.name for call in calls):
         return any(
             not isinstance(call.func, ast.Attribute)
             or not _is_super(call.func.value)
             or call.func.attr != method.facts.name
-            for call in ast.walk(tree)
-            if isinstance(call, ast.Call) and last(call) in _CHECKS
+            for call in calls
         )
     return any(isinstance(node, ast.Raise) for node in ast.walk(tree))
 
