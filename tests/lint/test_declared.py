@@ -23,7 +23,7 @@ DECLARATIONS = {
     "after a docstring": 'class User(Base):\n    """Its "settings" are JSON."""\n\n    settings = Column(JSON)\n',
     "after another text": "class User(Base):\n    '''What\"\"\" ever.'''\n    settings = Column(JSON)\n",
     "after a comment with quotes": 'class User(Base):\n    # it"""s\n    settings = Column(JSON)\n    """said"""\n',
-    "after a method": "class User(Base):\n    def f(\n        self,\n    ):\n        pass\n    settings = Column(JSON)\n",
+    "after a method": "class A(Base):\n    def f(\n        self,\n    ):\n        pass\n    settings = Column(JSON)\n",
     "in a class of a function": "def make():\n    class User(Base):\n        settings = Column(JSON)\n",
     "on one line": "class User(Base): settings = Column(JSON)\n",
     "given by a method": "class Mixin:\n    @declared_attr\n    def settings(cls):\n        return Column(JSON)\n",
