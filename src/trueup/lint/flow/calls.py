@@ -28,7 +28,6 @@ from trueup.lint.flow.words import ONE
 from trueup.lint.project import Class
 from trueup.lint.source import Function, dotted
 
-_SHALLOW = re.compile(r"(^|\.)copy$")
 _SETTLES = re.compile(r"flag_|_flag|dirty|modified|mark_.*(json|chang)|touch_json")
 _STORES = re.compile(r"^_?(save|update|store|persist|write|set|upsert|put|patch)(_|$)")
 _FINDS = re.compile(r"^(get|find|first|create|fetch|load|by|lookup|one|find_by|filter)(_|$)")
@@ -63,8 +62,6 @@ class Calls(Plain):
         else:
             func = self.ev(node.func, state)
         return self._function(func, node, args, keywords, state, name)
-
-    # plain Python
 
     def _orm(  # noqa: C901 - one case a word of SQLAlchemy
         self, name: str, node: ast.Call, receiver: Values, args: list[Values], keywords: dict[str, Values], state: State

@@ -26,11 +26,6 @@ from trueup.lint.project import Class, File
 from trueup.lint.source import dotted
 
 _SHALLOW = re.compile(r"(^|\.)copy$")
-_SETTLES = re.compile(r"flag_|_flag|dirty|modified|mark_.*(json|chang)|touch_json")
-_STORES = re.compile(r"^_?(save|update|store|persist|write|set|upsert|put|patch)(_|$)")
-_FINDS = re.compile(r"^(get|find|first|create|fetch|load|by|lookup|one|find_by|filter)(_|$)")
-#: How deep calls are followed.
-DEPTH = 4
 
 
 class Plain(Objects):

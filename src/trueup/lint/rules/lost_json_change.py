@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from trueup.findings import Finding, Severity
-from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule
-from trueup.lint.source import Unreadable
+from trueup.findings import Severity
+from trueup.lint.rules._json_change import JsonChange
 
 if TYPE_CHECKING:
     from trueup.lint.flow.analysis import Lost
@@ -16,7 +13,7 @@ if TYPE_CHECKING:
 _WHY = "SQLAlchemy does not see a change inside a JSON value"
 
 
-class LostJsonChange(Rule):
+class LostJsonChange(JsonChange):
     """A change inside a JSON column that is gone after the commit.
 
     SQLAlchemy writes a column when the attribute is *assigned*. It keeps no copy of the dict or list that it loaded,
@@ -105,49 +102,27 @@ class LostJsonChange(Rule):
 
     name: ClassVar[str] = "lost-json-change"
     severity: ClassVar[Severity] = "high"
-    scope: ClassVar[Literal["file", "project"]] = "project"
-    reads: ClassVar[bool] = False
+    sure: ClassVar[bool] = True
 
-    def prepare(self, index: Index) -> None:
-        """Follow the changes through the project."""
-        _ = index.lost
+    def told(self, lost: Lost) -> tuple[str, str]:
+        """What happens, named after the column, and what to do."""
+        change = lost.change
+        field = f'"{change.field}"'
+        hint = f'flag_modified({change.source or "the object"}, "{change.field}") after it, or assign a changed copy'
+        if change.helper:
+            return f"the change to {field} that {change.helper}() makes is lost at commit: {_WHY}", hint
+        if change.column.tracked:
+            why = "its Mutable type sees the top level only, and this is nested"
+            return f"the change to {field} is lost at commit: {why}", hint
+        return f"the change to {field} is lost at commit: {_WHY}", hint
 
-    def check(self, file: File, index: Index) -> Iterable[Finding]:
-        """The changes in a file that are certainly lost."""
-        for lost in index.lost.get(file.module.path, ()):
-            if lost.sure:
-                yield self.finding(file, lost.node, message(lost), hint(lost), **evidence(lost))
-        problem = file.problem or index.failed.get(file.module.path)
-        if problem:
-            raise Unreadable(problem)
-
-
-def message(lost: Lost) -> str:
-    """What happens, named after the column."""
-    change = lost.change
-    field = f'"{change.field}"'
-    if change.helper:
-        return f"the change to {field} that {change.helper}() makes is lost at commit: {_WHY}"
-    if change.column.tracked:
-        return f"the change to {field} is lost at commit: its Mutable type sees the top level only, and this is nested"
-    return f"the change to {field} is lost at commit: {_WHY}"
-
-
-def hint(lost: Lost) -> str:
-    """What to do."""
-    change = lost.change
-    return f'flag_modified({change.source or "the object"}, "{change.field}") after it, or assign a changed copy'
-
-
-def evidence(lost: Lost) -> dict[str, object]:
-    """The column and the object, for a fix and for the comparison of revisions."""
-    change = lost.change
-    return {
-        "model": change.column.cls.facts.name,
-        "field": change.field,
-        "object": change.source,
-        "change": change.how,
-        "helper": change.helper,
-        "nested": change.nested,
-        "declared": f"{change.column.cls.file.module.path}:{change.column.cls.facts.lines.get(change.field, 0)}",
-    }
+    def evidence(self, lost: Lost) -> dict[str, Any]:
+        """The column and the object, for a fix and for the comparison of revisions."""
+        change = lost.change
+        return {
+            **super().evidence(lost),
+            "change": change.how,
+            "helper": change.helper,
+            "nested": change.nested,
+            "declared": f"{change.column.cls.file.module.path}:{change.column.cls.facts.lines.get(change.field, 0)}",
+        }

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from trueup.findings import Finding, Severity
-from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule
+from trueup.findings import Severity
+from trueup.lint.rules._json_change import JsonChange
+
+if TYPE_CHECKING:
+    from trueup.lint.flow.analysis import Lost
 
 
-class PossiblyLostJsonChange(Rule):
+class PossiblyLostJsonChange(JsonChange):
     """A change inside a JSON column that is lost on some path, or if the object is a row.
 
     The softer sister of `lost-json-change`: the object is known by its name only, or one way through the function
@@ -62,25 +63,11 @@ class PossiblyLostJsonChange(Rule):
     name: ClassVar[str] = "possibly-lost-json-change"
     severity: ClassVar[Severity] = "low"
     default: ClassVar[bool] = False
-    scope: ClassVar[Literal["file", "project"]] = "project"
-    reads: ClassVar[bool] = False
+    sure: ClassVar[bool] = False
 
-    def prepare(self, index: Index) -> None:
-        """Follow the changes through the project."""
-        _ = index.lost
-
-    def check(self, file: File, index: Index) -> Iterable[Finding]:
-        """The changes in a file that a path or a guess may save."""
-        for lost in index.lost.get(file.module.path, ()):
-            if not lost.sure:
-                change = lost.change
-                yield self.finding(
-                    file,
-                    lost.node,
-                    f'the change to "{change.field}" may be lost at commit: it is not flagged on every path, '
-                    f"or the object may be no {change.column.cls.name}",
-                    f'flag_modified({change.source or "the object"}, "{change.field}") right after it',
-                    model=change.column.cls.facts.name,
-                    field=change.field,
-                    object=change.source,
-                )
+    def told(self, lost: Lost) -> tuple[str, str]:
+        """What may happen, named after the column, and what to do."""
+        change = lost.change
+        why = f"it is not flagged on every path, or the object may be no {change.column.cls.name}"
+        hint = f'flag_modified({change.source or "the object"}, "{change.field}") right after it'
+        return f'the change to "{change.field}" may be lost at commit: {why}', hint
