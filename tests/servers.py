@@ -69,6 +69,11 @@ class Server(ABC):
             raise RuntimeError(f"this {self.engine} is not running, or another process started it")
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        """Whether the server that this process started is still there."""
+        return self._process is not None and self._process.poll() is None
+
     def url(self, database: str) -> str:
         """The plain URL of a database, as a user would write it."""
         return f"{self.engine}://{self._admin()}@127.0.0.1:{self.port}/{database}"

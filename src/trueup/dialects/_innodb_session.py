@@ -185,12 +185,14 @@ def watchdog(connection: Connection, seconds: float) -> Iterator[None]:
 #: Galera or Group Replication found at commit.
 RETRYABLE = frozenset({1205, 1213, 3572, 1969, 3024, 1317, 1020, 3101})
 #: Out of disk space, memory, file handles, or writing is switched off: no row is at fault.
-EXHAUSTED = frozenset({3, 5, 28, 1021, 1026, 1030, 1037, 1038, 1041, 1114, 1135, 1290, 1792, 1836, 3170})
+EXHAUSTED = frozenset({3, 5, 28, 1021, 1026, 1030, 1037, 1038, 1041, 1114, 1135, 1290, 1792, 1836, 3170, 3675})
 #: The session or its server is gone.
 DISCONNECTED = frozenset({0, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
 
 _WORDS = {
+    28: "the disk is full",
     1020: "the row changed since it was read",
+    1021: "the disk is full",
     1040: "too many connections",
     1044: "access to the database denied",
     1045: "access denied: wrong user or password",
@@ -231,6 +233,7 @@ _WORDS = {
     3140: "the text is no JSON",
     3157: "a JSON document is nested deeper than the server reads",
     3572: "a lock was not to be had at once",
+    3675: "the disk is full",
     3819: "a CHECK refused the row",
     4025: "a CHECK refused the row",
     4031: "the server closed a session that rested too long",
