@@ -7,13 +7,32 @@ and comparing: `docs/reliability.md`.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import Any, Literal, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Insert, Select, case, false, func, literal
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    FromClause,
+    Insert,
+    Select,
+    Text,
+    and_,
+    case,
+    false,
+    func,
+    literal,
+    or_,
+    true,
+    type_coerce,
+)
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.engine import URL
 
@@ -248,6 +267,56 @@ class Dialect(ABC):
     def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
         """The document with JSON null at `path`."""
 
+    @abstractmethod
+    def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
+        """The value of `column` as JSON text: a number, a string (a moment by ISO 8601) ...; SQL NULL for SQL NULL."""
+
+    @abstractmethod
+    def json_put(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
+    ) -> ColumnElement[Any]:
+        """A document that has an object at `path`, with `members` (JSON text by key, never NULL) in that object."""
+
+    def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Whether `json_put` can write the document without losing any of it; asked of what is JSON."""
+        return true()
+
+    def json_set(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
+    ) -> ColumnElement[Any]:
+        """The document with `members` (JSON text by key, never NULL) in the object at `path`.
+
+        Objects that are not there, or null, are made; so is the document. Unchanged where `json_takes` is false.
+        """
+        ways: list[tuple[ColumnElement[bool], ColumnElement[Any]]] = []
+        for depth, way in enumerate(self._json_ways(value, column, path)):
+            rest = path[depth:]
+            inside = {rest[0]: _nested(rest[1:], members)} if rest else members
+            ways.append((way, self.json_put(value, column, path[:depth], inside)))
+        made = self.json_parse(_nested(path, members), column)
+        return case(*ways, (self._json_nothing(value, column, ()), made), else_=value)
+
+    def json_takes(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[bool]:
+        """Whether `json_set` can put members into the object at `path`; never NULL."""
+        return or_(self._json_nothing(value, column, ()), *self._json_ways(value, column, path))
+
+    def _json_ways(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str]
+    ) -> Iterator[ColumnElement[bool]]:
+        """For each depth: that an object is there, and nothing below it in the way."""
+        for depth in range(len(path) + 1):
+            kind = self._json_kind(value, column, path[:depth])
+            below = self._json_nothing(value, column, path[: depth + 1]) if depth < len(path) else true()
+            rewritable = case((kind == "object", self.json_rewritable(value, column)), else_=false())
+            yield and_(func.coalesce(rewritable, false()), below)
+
+    def _json_nothing(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[bool]:
+        return func.coalesce(self._json_kind(value, column, path), "null") == "null"
+
+    def _json_kind(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[str]:
+        storage: Storage = column.storage or "text"
+        return self.json_path_type(value, storage, path) if path else self.json_type(value, storage)
+
     #: Whether `collect` in the pass that counts is quicker than a second statement for the keys.
     collects: bool = True
     #: Whether it is for a query of its own too, since a plan for a cursor is not the best for all rows.
@@ -262,6 +331,14 @@ class Dialect(ABC):
         return func.group_concat(case((wanted, payload)))
 
     # -- numbers ----------------------------------------------------------------------------------
+    @abstractmethod
+    def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
+        """Text that spells a JSON number as a number."""
+
+    def total(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The sum of a column as an aggregate; NULL of no rows."""
+        return func.sum(value)
+
     def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
         """Whether `value` of a numeric `column` is no number (NaN, text); false for SQL NULL, never NULL.
 
@@ -343,6 +420,16 @@ class Dialect(ABC):
     def load(self, connection: Connection) -> Load:
         """Whether replicas lag or the server is busy; a metric that cannot be read is a reason to wait."""
         return Load()
+
+
+def _nested(path: Sequence[str], members: Mapping[str, ColumnElement[str]]) -> ColumnElement[str]:
+    """The JSON text of objects within each other, the innermost with `members`."""
+    parts: list[ColumnElement[str]] = []
+    opening = "".join("{" + json.dumps(key, ensure_ascii=False) + ": " for key in path) + "{"
+    for key, text in members.items():
+        parts += [literal(opening + json.dumps(key, ensure_ascii=False) + ": ", Text), type_coerce(text, Text)]
+        opening = ", "
+    return reduce(add, [*parts, literal("}" * (len(path) + 1), Text)])
 
 
 class Store(Protocol):

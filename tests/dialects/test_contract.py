@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -345,6 +346,8 @@ def test_no_text_makes_a_question_about_json_or_numbers_fail(database: Database,
             dialect.as_integer(value),
             dialect.preview(column, value),
             dialect.fold(value, ["case", "space"]),
+            dialect.json_set(value, column, ["a"], {"k": dialect.json_literal(value, column)}),
+            sa.case((dialect.json_takes(value, column, ["a"]), 1), else_=0),
         )
         session.connection.rollback()
     assert len(rows) == len(some)
@@ -468,3 +471,88 @@ def test_the_keys_of_chosen_rows_are_collected_by_an_aggregate(database: Databas
         text = found.decode() if isinstance(found, bytes) else found
         assert sorted(text.split(",")) == ["3", "4"]
         assert session.ask(session.dialect.collect(number > 9, sa.cast(number, sa.String)))[0] is None
+
+
+#: A document, and what it is with 1.50 put under `k` of the document, and under `a.k`; None: it is left as it is.
+PUT: dict[str | None, tuple[Any, Any]] = {
+    None: ({"k": 1.5}, {"a": {"k": 1.5}}),
+    "null": ({"k": 1.5}, {"a": {"k": 1.5}}),
+    "{}": ({"k": 1.5}, {"a": {"k": 1.5}}),
+    '{"a": null, "é": [1.25]}': ({"a": None, "é": [1.25], "k": 1.5}, {"a": {"k": 1.5}, "é": [1.25]}),
+    '{"k": "x", "a": {"k": 9, "l": "\\u00e9"}}': (
+        {"k": 1.5, "a": {"k": 9, "l": "é"}},
+        {"k": "x", "a": {"k": 1.5, "l": "é"}},
+    ),
+    '{"k": {"k": []}, "a": {"l": 1}}': ({"k": 1.5, "a": {"l": 1}}, {"k": {"k": []}, "a": {"l": 1, "k": 1.5}}),
+    '{"a": [1]}': ({"a": [1], "k": 1.5}, None),
+    '{"a": "k"}': ({"a": "k", "k": 1.5}, None),
+    "[{}]": (None, None),
+    '"k"': (None, None),
+    "7": (None, None),
+}
+
+
+@pytest.mark.parametrize("kind", ["JSON", "TEXT", "JSONB"])
+def test_members_are_put_into_an_object_and_nothing_else_changes(database: Database, kind: str) -> None:
+    own = {"sqlite": ["JSON", "TEXT"], "mysql": ["JSON", "TEXT"], "mariadb": ["JSON", "TEXT"]}
+    if kind not in own.get(database.engine, [kind]):
+        pytest.skip("this engine has no such type")
+    # on SQLite a column declared JSON turns 7 into a number
+    make(database, f"id INTEGER PRIMARY KEY, v {'TEXT' if database.engine == 'sqlite' else kind}")
+    with opened(database, write=True) as session:
+        table = session.table("things")
+        column, value = table.columns["v"], table.sql.c.v
+        for n, text in enumerate(PUT):
+            given = sa.null() if text is None else session.dialect.json_parse(sa.literal(text, sa.Text), column)
+            session.connection.execute(sa.insert(table.sql).from_select(["id", "v"], sa.select(sa.literal(n), given)))
+        for place, path in enumerate([[], ["a"]]):
+            changed = session.dialect.json_set(value, column, path, {"k": sa.literal("1.50", sa.Text)})
+            takes = sa.case((session.dialect.json_takes(value, column, path), 1), else_=0)
+            rows = session.ask(table.sql.c.id, sa.cast(changed, sa.Text), sa.cast(value, sa.Text), takes)
+            for n, new, old, taken in sorted(rows):
+                wanted = list(PUT.values())[n][place]
+                assert taken == (wanted is not None), (n, path)
+                assert new == old if wanted is None else json.loads(new) == wanted, (n, path)
+            assert len(rows) == len(PUT)
+
+
+def test_several_members_are_put_at_once_and_many_spellings_of_a_key_are_one(database: Database) -> None:
+    make(database, "id INTEGER PRIMARY KEY, v TEXT")
+    with opened(database, write=True) as session:
+        refill(session, [{"id": 1, "v": '{"a": {"\\u00e9/x": 1}}'}])
+        table = session.table("things")
+        texts = {"é/x": sa.literal('"new"', sa.Text), "k": sa.literal("[null]", sa.Text), 'q"': sa.literal("true")}
+        changed = session.dialect.json_set(table.sql.c.v, table.columns["v"], ["a"], texts)
+        assert json.loads(session.ask(changed)[0]) == {"a": {"é/x": "new", "k": [None], 'q"': True}}
+
+
+def test_a_value_is_spelled_as_json(database: Database) -> None:
+    moment = {"mysql": "DATETIME(6)", "mariadb": "DATETIME(6)"}.get(database.engine, "TIMESTAMP")
+    kinds = ["INTEGER", "NUMERIC(8, 2)", "DOUBLE PRECISION", "VARCHAR(20)", "DATE", moment]
+    make(database, "id INTEGER PRIMARY KEY, " + ", ".join(f"c{n} {kind}" for n, kind in enumerate(kinds)))
+    quote = "'say \"é\\\"'" if database.engine in ("sqlite", "postgresql") else "'say \"é\\\\\"'"
+    with opened(database, write=True) as session:
+        session.run(f"INSERT INTO things VALUES (1, -7, 1.5, 0.1, {quote}, '2024-01-31', '2024-01-31 08:30:00')")
+        session.run("INSERT INTO things VALUES (2, NULL, NULL, NULL, NULL, NULL, '2024-01-31 08:30:00.250000')")
+        table = session.table("things")
+        spelled = [
+            session.dialect.json_literal(table.sql.c[f"c{n}"], table.columns[f"c{n}"]) for n, _ in enumerate(kinds)
+        ]
+        first, second = sorted(session.ask(table.sql.c.id, *spelled))
+    assert [json.loads(text) for text in first[1:]] == [-7, 1.5, 0.1, 'say "é\\"', "2024-01-31", "2024-01-31T08:30:00"]
+    assert second[1:6] == (None,) * 5
+    assert json.loads(second[6]).startswith("2024-01-31T08:30:00.25")
+
+
+def test_a_json_number_is_a_number(database: Database) -> None:
+    make(database, "id INTEGER PRIMARY KEY, v TEXT")
+    spelled = {"0": 0, "-7": -7, "1.50": 1.5, "1e2": 100, "1234567.89": 1234567.89}
+    with opened(database, write=True) as session:
+        refill(session, [{"id": n, "v": text} for n, text in enumerate(spelled)])
+        columns = session.table("things").sql.c
+        told = dict(session.ask(columns.id, session.dialect.as_number(columns.v)))
+        assert {text: float(told[n]) for n, text in enumerate(spelled)} == spelled
+        # no noise of binary fractions: 0.1 + 0.2 is 0.3
+        refill(session, [{"id": 1, "v": "0.1"}, {"id": 2, "v": "0.2"}])
+        (added,) = session.ask(session.dialect.total(session.dialect.as_number(columns.v)))
+        assert abs(float(added) - 0.3) < 1e-12

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Select, func, literal
 from sqlalchemy.engine import URL
+from sqlalchemy.types import NullType
 
 from trueup.dialects import _innodb_catalogue as catalogue
 from trueup.dialects import _innodb_session as session
@@ -170,6 +171,23 @@ class InnoDB(Dialect):
         """Parsed first, asked for its type after: of malformed text the type is an error."""
         kind = self.json_type(text, "text")
         return func.coalesce(kind.in_(list(types)), sa.false())
+
+    def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
+        """Numbers as their text, moments with a `T` before their time and without a fraction of zeros."""
+        kind = kind_of(column.ddl)
+        if column.numeric or column.integer or column.family in ("bit", "float"):
+            # in full where the engine's own text is short of digits
+            return text_of(value * sa.literal_column("1e0") if column.family == "float" else value + 0)
+        if column.family == "json":
+            return text_of(value)
+        text = func.hex(value) if column.family == "binary" else text_of(value)
+        if kind.word in ("datetime", "timestamp"):
+            text = func.replace(func.replace(text, " ", "T"), ".000000", "")
+        return func.json_quote(text, type_=sa.Text)
+
+    def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
+        """As a double."""
+        return sa.type_coerce(sa.type_coerce(text, NullType()) * sa.literal_column("1e0"), sa.Double())
 
     def _wrapped(self, key: str, value: ColumnElement[Any], valid: ColumnElement[bool]) -> ColumnElement[str]:
         """JSON text around JSON text, which stays as it is spelled; what does not parse becomes a string."""

@@ -42,6 +42,7 @@ def register(connection: sqlite3.Connection) -> None:
         ("trueup_fold", 2, partial(fold, encoding)),
         ("trueup_json_get", 2, partial(json_get, encoding)),
         ("trueup_json_null", 2, partial(json_null, encoding)),
+        ("trueup_json_put", -1, partial(json_put, encoding)),
     ]
     for name, count, function in functions:
         connection.create_function(name, count, function, deterministic=True)
@@ -188,6 +189,29 @@ def json_null(encoding: str, value: bytes, path: str) -> bytes:
     if found is None:
         return value
     return (text[: found[0]] + "null" + text[found[1] :]).encode(encoding, _LENIENT[encoding])
+
+
+def json_put(encoding: str, value: bytes, *pairs: str | bytes) -> bytes:
+    """A valid document with JSON text put at paths (a JSON list of keys, then the text, in turn).
+
+    The last key of a path need not be there; the object that it belongs to must be.
+    """
+    text = value.decode(encoding, _LENIENT[encoding])
+    for path, raw in zip(pairs[::2], pairs[1::2], strict=True):
+        keys = json.loads(path)
+        new = raw.decode(encoding, _LENIENT[encoding]) if isinstance(raw, bytes) else str(raw)
+        found = span(text, keys)
+        if found is None:
+            whole = span(text, keys[:-1])
+            if whole is None or text[whole[0]] != "{":
+                return value
+            # after the last member, before the blanks that lay the document out
+            inside = text[whole[0] + 1 : whole[1] - 1].rstrip(_BLANKS)
+            place = whole[0] + 1 + len(inside)
+            found = place, place
+            new = f"{', ' if inside else ''}{json.dumps(keys[-1], ensure_ascii=False)}: {new}"
+        text = text[: found[0]] + new + text[found[1] :]
+    return text.encode(encoding, _LENIENT[encoding])
 
 
 def span(text: str, path: list[str]) -> tuple[int, int] | None:

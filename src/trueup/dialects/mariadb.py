@@ -139,6 +139,28 @@ class Mariadb(InnoDB):
         is_object = func.coalesce(self.json_type(value, storage) == "object", sa.false())
         return sa.case((sa.and_(is_object, there), changed), else_=value)
 
+    def json_put(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
+    ) -> ColumnElement[Any]:
+        """JSON_REPLACE of the key's every spelling, then JSON_INSERT where it has none."""
+        storage: Storage = "json" if column.storage == "json" else "text"
+        changed = value
+        for key, text in members.items():
+            new = func.json_extract(text, "$")
+            spelled = [part for one in _paths([*path, key]) for part in (one, new)]
+            # what is there already (the document itself always is) is not inserted again
+            ways = [(self.json_get(value, storage, [*path, key]).is_not(None), "$")]
+            ways += [
+                (func.json_extract(value, parent).is_not(None), f"{parent}.{json.dumps(key, ensure_ascii=False)}")
+                for parent in _paths(path)
+            ]
+            changed = func.json_insert(func.json_replace(changed, *spelled), sa.case(*ways, else_="$"), new)
+        return sa.type_coerce(changed, sa.Text())
+
+    def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Not what nests too deep for MariaDB's own functions, which would make it NULL."""
+        return func.json_valid(value) == 1
+
     # -- writing ----------------------------------------------------------------------------------
     def _for_update(self, statement: Select[Any], row: FromClause) -> Select[Any]:
         """Of all the tables in FROM: MariaDB has no OF. Those in subqueries stay free."""

@@ -29,6 +29,7 @@ _WORDS = {
     "BOOLEAN": "boolean",
     "NULL": "null",
 }
+_LONG_NUMBER = "[0-9.]{16}"
 _STRING = r'"([^"\\]|\\.)*"'
 
 
@@ -119,8 +120,20 @@ class Mysql(InnoDB):
         if column.storage == "json":
             return changed
         is_object = func.coalesce(self.json_type(value, "text") == "object", sa.false())
-        kept = sa.or_(sa.not_(is_object), value.regexp_match("[0-9.]{16}"))
+        kept = sa.or_(sa.not_(is_object), value.regexp_match(_LONG_NUMBER))
         return sa.case((kept, text_of(value)), else_=text_of(changed))
+
+    def json_put(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
+    ) -> ColumnElement[Any]:
+        """JSON_SET; text is spelled anew by it."""
+        pairs = [part for key, text in members.items() for part in (_path([*path, key]), cast_as(text, "JSON"))]
+        changed = func.json_set(value, *pairs)
+        return changed if column.storage == "json" else text_of(changed)
+
+    def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Not text with numbers that would lose digits."""
+        return sa.true() if column.storage == "json" else sa.not_(value.regexp_match(_LONG_NUMBER))
 
     # -- writing ----------------------------------------------------------------------------------
     def _for_update(self, statement: Select[Any], row: FromClause) -> Select[Any]:

@@ -257,7 +257,34 @@ class Postgresql(Dialect):
         back = sa.cast(changed, _JSON if storage == "json" else Text)
         return sa.case((sa.and_(is_json(sa.cast(value, Text)), there), back), else_=value)
 
+    def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
+        """to_json()."""
+        return sa.cast(func.to_json(value), Text)
+
+    def json_put(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
+    ) -> ColumnElement[Any]:
+        """Text and json come out as jsonb spells them."""
+        whole = value if column.storage == "jsonb" else sa.cast(value, _JSONB)
+        pairs = [
+            part for key, text in members.items() for part in (sa.cast(sa.literal(key), Text), sa.cast(text, _JSONB))
+        ]
+        added: ColumnElement[Any] = func.jsonb_build_object(*pairs, type_=_JSONB)
+        inside: ColumnElement[Any] = _walk(whole, path, _JSONB).op("||", return_type=_JSONB)(added)
+        if path:
+            keys = sa.cast(sa.literal(list(path), ARRAY(Text)), ARRAY(Text))
+            inside = func.jsonb_set(whole, keys, inside, type_=_JSONB)
+        return inside if column.storage == "jsonb" else sa.cast(inside, _JSON if column.storage == "json" else Text)
+
+    def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Whether it can be read as jsonb."""
+        return sa.true() if column.storage == "jsonb" else is_json(sa.cast(value, Text))
+
     # -- numbers ----------------------------------------------------------------------------------
+    def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
+        """Exactly, as numeric."""
+        return sa.cast(text, sa.Numeric)
+
     def collect(self, wanted: ColumnElement[bool], payload: ColumnElement[str]) -> ColumnElement[str]:
         """`string_agg`; over 1 GB it is an error."""
         return func.string_agg(sa.cast(payload, Text), word("','"), type_=Text).filter(wanted)

@@ -293,7 +293,31 @@ class Sqlite(Dialect):
         changed = sa.cast(func.trueup_json_null(_plain(value), json.dumps(list(path))), sa.Text)
         return sa.case((self.json_valid(value, ["object"]), changed), else_=value)
 
+    def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
+        """json_quote(); a moment kept as text gets a `T` before its time and loses a fraction of zeros."""
+        blob = sa.case((func.typeof(value) == "blob", func.hex(value)), else_=value)
+        if column.temporal:
+            iso = func.replace(func.replace(value, " ", "T"), ".000000", "")
+            blob = sa.case((value.op("GLOB")(literal("[0-9][0-9][0-9][0-9]-*", sa.Text)), iso), else_=blob)
+        return sa.case((value.is_(None), sa.null()), else_=func.json_quote(blob, type_=sa.Text))
+
+    def json_put(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
+    ) -> ColumnElement[Any]:
+        """Every other byte of the document stays; what is new comes last in its object."""
+        pairs = [part for key, text in members.items() for part in (json.dumps([*path, key]), _plain(text))]
+        return sa.cast(func.trueup_json_put(_plain(value), *pairs), sa.Text)
+
     # -- numbers ----------------------------------------------------------------------------------
+    def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
+        """INTEGER or REAL."""
+        return sa.type_coerce(sa.cast(text, sa.Numeric), NullType())
+
+    def total(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Without the noise of adding binary fractions: SQLite has no decimals."""
+        found = func.sum(value, type_=NullType())
+        return sa.case((func.typeof(found) == "integer", found), else_=func.round(found, 9, type_=NullType()))
+
     def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
         """Text and blobs, which a column of numbers takes when they do not read as one."""
         # both are greater than any number
