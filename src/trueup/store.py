@@ -243,6 +243,10 @@ class Dialect(ABC):
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         """The JSON value at `path` (keys of objects), in `storage`; SQL NULL where there is none."""
 
+    def json_path_text(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
+        """`json_text` of what is at `path` in any value, a number in any spelling; SQL NULL where nothing is."""
+        return self.json_text(self.json_get(value, storage, path), storage)
+
     @abstractmethod
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
         """A scalar without its quotes; for objects and arrays their text; SQL NULL for JSON null."""

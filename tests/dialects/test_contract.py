@@ -556,3 +556,34 @@ def test_a_json_number_is_a_number(database: Database) -> None:
         refill(session, [{"id": 1, "v": "0.1"}, {"id": 2, "v": "0.2"}])
         (added,) = session.ask(session.dialect.total(session.dialect.as_number(columns.v)))
         assert abs(float(added) - 0.3) < 1e-12
+
+
+PATH_TEXTS = {
+    '{"a": {"b": "x\\u00e9\\""}}': 'xé"',
+    '{"a": {"b": true}}': "true",
+    '{"a": {"b": false}}': "false",
+    '{"a": {"b": null}}': None,
+    '{"a": {"b": -7}}': "-7",
+    '{"a": {"b": 1.5}}': "1.5",
+    '{"a": {"b": ""}}': "",
+    '{"a": {}}': None,
+    '{"a": [{"b": 1}]}': None,
+    "[1]": None,
+    '"a"': None,
+    "{": None,
+    "": None,
+}
+
+
+def test_the_text_at_a_path_is_read_from_whatever_a_column_holds(database: Database) -> None:
+    make(database, "id INTEGER PRIMARY KEY, v TEXT")
+    with opened(database, write=True) as session:
+        refill(
+            session, [{"id": n, "v": text} for n, text in enumerate([*PATH_TEXTS, '{"a": {"b": "x\\u0000y"}}', None])]
+        )
+        columns = session.table("things").sql.c
+        told = dict(session.ask(columns.id, session.dialect.json_path_text(columns.v, "text", ["a", "b"])))
+    assert {text: told[n] for n, text in enumerate(PATH_TEXTS)} == PATH_TEXTS
+    # a string that goes on after NUL is not taken for the part before it
+    assert told[len(PATH_TEXTS)] != "x"
+    assert told[len(PATH_TEXTS) + 1] is None

@@ -7,14 +7,14 @@ import os
 import re
 import socket
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Select, func, literal
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, ScalarSelect, Select, func, literal
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 from sqlalchemy.types import NullType
@@ -181,9 +181,12 @@ class Sqlite(Dialect):
     def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
         """The column's affinity applied, which is not what CAST does."""
         affinity = catalogue.affinity(column)
-        kind = func.typeof(value)
         if affinity == "BLOB":
             return sa.type_coerce(value, NullType())
+        return _once(value, lambda value: self._stored(value, affinity))
+
+    def _stored(self, value: ColumnElement[Any], affinity: str) -> ColumnElement[Any]:
+        kind = func.typeof(value)
         if affinity == "TEXT":
             stored = func.trueup_stored(value, literal("TEXT"), type_=NullType())
             return sa.case((kind.in_(["integer", "real"]), stored), else_=value)
@@ -194,8 +197,12 @@ class Sqlite(Dialect):
 
     def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
         """Text, numbers in full, blobs as `x'0a'`; bytes that are no text as escapes."""
-        short = sa.case((func.typeof(value).in_(["text", "blob"]), func.substr(_plain(value), 1, 800)), else_=value)
-        return func.trueup_preview(func.typeof(value), short, type_=sa.Text)
+
+        def shown(value: ColumnElement[Any]) -> ColumnElement[str]:
+            short = sa.case((func.typeof(value).in_(["text", "blob"]), func.substr(_plain(value), 1, 800)), else_=value)
+            return func.trueup_preview(func.typeof(value), short, type_=sa.Text)
+
+        return _once(value, shown) if isinstance(value, ScalarSelect) else shown(value)
 
     # -- JSON -------------------------------------------------------------------------------------
     def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
@@ -249,6 +256,19 @@ class Sqlite(Dialect):
         word = sa.case(_TYPES, value=func.json_type(value, literal(_path(path), sa.Text)))
         return sa.case((self.json_guard(value, storage), word), else_=sa.null())
 
+    def json_path_text(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
+        """By json_extract(): few enough levels to stand inside of other expressions."""
+        if not all(_PLAIN_KEY.fullmatch(key) for key in path):
+            return super().json_path_text(value, storage, path)
+        place = literal(_path(path), sa.Text)
+        words = {"true": literal("true", sa.Text), "false": literal("false", sa.Text), "null": sa.null()}
+        # json_extract() cuts a string off at an escaped NUL: such a string stays as it is spelled
+        spelled = value.op("->", return_type=sa.Text())(place)
+        whole = func.instr(spelled, "\\u0000") == 0
+        text = sa.case((whole, sa.cast(func.json_extract(value, place), sa.Text)), else_=spelled)
+        found = sa.case(words, value=func.json_type(value, place), else_=text)
+        return sa.case((self.json_guard(value, storage), found), else_=sa.null())
+
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         """JSON text as the document spells it; of equal keys the first."""
         if all(_PLAIN_KEY.fullmatch(key) for key in path):
@@ -295,17 +315,21 @@ class Sqlite(Dialect):
 
     def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
         """json_quote(); a moment kept as text gets a `T` before its time and loses a fraction of zeros."""
-        blob = sa.case((func.typeof(value) == "blob", func.hex(value)), else_=value)
-        if column.temporal:
-            iso = func.replace(func.replace(value, " ", "T"), ".000000", "")
-            blob = sa.case((value.op("GLOB")(literal("[0-9][0-9][0-9][0-9]-*", sa.Text)), iso), else_=blob)
-        return sa.case((value.is_(None), sa.null()), else_=func.json_quote(blob, type_=sa.Text))
+
+        def quoted(value: ColumnElement[Any]) -> ColumnElement[str]:
+            plain = sa.case((func.typeof(value) == "blob", func.hex(value)), else_=value)
+            if column.temporal:
+                iso = func.replace(func.replace(value, " ", "T"), ".000000", "")
+                plain = sa.case((value.op("GLOB")(literal("[0-9][0-9][0-9][0-9]-*", sa.Text)), iso), else_=plain)
+            return sa.case((value.is_(None), sa.null()), else_=func.json_quote(plain, type_=sa.Text))
+
+        return _once(value, quoted)
 
     def json_put(
         self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
     ) -> ColumnElement[Any]:
         """Every other byte of the document stays; what is new comes last in its object."""
-        pairs = [part for key, text in members.items() for part in (json.dumps([*path, key]), _plain(text))]
+        pairs = [part for key, text in members.items() for part in (json.dumps([*path, key]), _bytes(text))]
         return sa.cast(func.trueup_json_put(_plain(value), *pairs), sa.Text)
 
     # -- numbers ----------------------------------------------------------------------------------
@@ -493,15 +517,37 @@ def _file(connection: Connection) -> str:
     return os.path.realpath(next(str(row[2]) for row in rows if row[1] == "main"))
 
 
+def _once(value: ColumnElement[Any], form: Callable[[ColumnElement[Any]], ColumnElement[Any]]) -> ColumnElement[Any]:
+    """`form(value)`, which may name the value many times, with anything but a column worked out and spelled once."""
+    if isinstance(value, sa.ColumnClause | sa.BindParameter | sa.Null):
+        return form(value)
+    # SQLite's parser takes 100 levels: a subquery is taken as it is, not put into another one. Of no row every form
+    # is NULL, as it is of NULL
+    found = value.element if isinstance(value, ScalarSelect) else sa.select(value.label("v")).correlate_except()
+    return sa.select(form(next(iter(found.subquery().c)))).scalar_subquery()
+
+
+def _bytes(text: ColumnElement[str]) -> ColumnElement[Any]:
+    return sa.cast(text, sa.LargeBinary)
+
+
 def _plain(value: ColumnElement[Any]) -> ColumnElement[Any]:
     """`value` in a form that a Python function can take: text as its bytes."""
-    return sa.case((func.typeof(value) == "text", sa.cast(value, sa.LargeBinary)), else_=value)
+
+    def plain(value: ColumnElement[Any]) -> ColumnElement[Any]:
+        return sa.case((func.typeof(value) == "text", sa.cast(value, sa.LargeBinary)), else_=value)
+
+    return _once(value, plain) if isinstance(value, ScalarSelect) else plain(value)
 
 
 def _classed(value: ColumnElement[Any]) -> ColumnElement[Any]:
     """`value` so that a Python function can tell its class: TEXT as bytes, a BLOB as text, the rest as it is."""
-    kind = func.typeof(value)
-    return sa.case((kind == "text", sa.cast(value, sa.LargeBinary)), (kind == "blob", func.hex(value)), else_=value)
+
+    def classed(value: ColumnElement[Any]) -> ColumnElement[Any]:
+        kind = func.typeof(value)
+        return sa.case((kind == "text", sa.cast(value, sa.LargeBinary)), (kind == "blob", func.hex(value)), else_=value)
+
+    return _once(value, classed) if isinstance(value, ScalarSelect) else classed(value)
 
 
 def _invalid(value: ColumnElement[Any]) -> ColumnElement[bool]:
