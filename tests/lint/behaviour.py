@@ -1,6 +1,7 @@
 """What SQLAlchemy does with changes inside JSON values: each case is run, on 1.4 and on 2.x, and linted.
 
-Run as a script it prints what happened to each case as JSON; it needs nothing but SQLAlchemy. A case's function gets a
+Run as a script it prints what happened to each case as JSON; it needs nothing but SQLAlchemy. With the word `guarded`
+it prints what happened under a guard that raises, or one that saves, if it found something. A case's function gets a
 session and a loaded user, and puts the text NEW somewhere into one of the user's values; it is saved when a new session
 finds NEW in the database.
 """
@@ -263,5 +264,24 @@ def happened(body: str, whole: str = "", watch: Any = None) -> str:
     return "saved" if found else "lost"
 
 
-if __name__ == "__main__":
+def guarded(body: str) -> str:
+    """What becomes of one case under a guard: 'raised and saved' when it was found, or what happened unnoticed."""
+    from trueup.sqlalchemy import LostChange, guard
+
+    made: list[Any] = []
+    try:
+        happened(body, watch=lambda session: made.append(guard(session, mode="raise")))
+    except LostChange:
+        made.pop().remove()
+        fate = happened(body, watch=lambda session: made.append(guard(session, mode="save")))
+        return f"raised and {fate}"
+    finally:
+        for one in made:
+            one.remove()
+    return "unnoticed"
+
+
+if __name__ == "__main__" and "guarded" in sys.argv:
+    json.dump({name: guarded(body) for name, body in {**LOST, **SAVED}.items()}, sys.stdout)
+elif __name__ == "__main__":
     json.dump({name: happened(body) for name, body in {**LOST, **SAVED}.items()}, sys.stdout)

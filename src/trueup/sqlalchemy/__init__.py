@@ -1,0 +1,11 @@
+"""For applications on SQLAlchemy, 1.4 and later: notices JSON changes that would be lost, while the application runs.
+
+from trueup.sqlalchemy import guard
+guard(SessionLocal, mode="raise")      # in tests; "warn" in development, "save" to write them anyway
+"""
+
+from trueup.sqlalchemy.guarding import Guard as Guard
+from trueup.sqlalchemy.guarding import LostChange as LostChange
+from trueup.sqlalchemy.guarding import LostChangeWarning as LostChangeWarning
+from trueup.sqlalchemy.guarding import Mode as Mode
+from trueup.sqlalchemy.guarding import guard as guard
