@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class TrueupConfig(AppConfig):
-    """Brings the commands and the system check; it has no models."""
+    """Brings the commands, the system check and the admin pages; no table is made."""
 
     name = "trueup.django"
     label = "trueup"

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import connections
 from sqlalchemy.engine import URL
 
-from trueup.config import Config
+from trueup.config import Config, load_config
 from trueup.errors import UsageError
 
+#: The variable that a configuration takes the URL from.
+VARIABLE = "DATABASE_URL"
 _BACKENDS = {"postgresql": "postgresql", "mysql": "mysql", "sqlite": "sqlite"}
 _PASSED = ("sslmode", "sslrootcert", "sslcert", "sslkey", "unix_socket")
 
@@ -50,3 +55,14 @@ def environment() -> str:
 def config_of(alias: str = "default") -> Config:
     """A configuration of one database of the settings, its checks still to be given."""
     return Config(environment(), {"app": url_of(alias)})
+
+
+def project_config() -> Config:
+    """What `TRUEUP_CONFIG` of the settings names, else `trueup.yaml` here, else the checks that the models imply."""
+    path = Path(getattr(settings, "TRUEUP_CONFIG", "trueup.yaml"))
+    if path.exists():
+        os.environ.setdefault(VARIABLE, url_of())
+        return load_config(str(path))
+    from trueup.django.deriving import checks
+
+    return replace(config_of(), checks=tuple(checks()))

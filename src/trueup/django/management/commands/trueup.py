@@ -12,10 +12,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from trueup.cli import run
 from trueup.cli.common import DEFAULT
-from trueup.django.databases import url_of
+from trueup.django.databases import VARIABLE, url_of
 
-#: The variable that a configuration takes the URL from.
-VARIABLE = "DATABASE_URL"
 #: Commands that can do without a configuration, given a URL.
 ALONE = ("scan", "init")
 
