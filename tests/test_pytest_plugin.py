@@ -1,7 +1,9 @@
 """The plugin's options, each in a run of pytest of its own."""
 
+import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -84,3 +86,29 @@ def test_a_query_for_each_row_is_a_failing_test_that_names_the_line(tmp_path: Pa
     assert ("1 failed, 3 passed" if failed else "4 passed") in out
     line = SHOP.splitlines().index("        assert order.user.settings == {}") + 1
     assert (f"test_shop.py:{line} sends one statement 6 times, each with another value" in out) is failed
+
+
+def test_the_options_are_there_once_trueup_is_installed(tmp_path: Path) -> None:
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    made = tmp_path / "site" / "installed-1.dist-info"
+    made.mkdir(parents=True)
+    (made / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1\n")
+    entries = "".join(f"{name} = {value}\n" for name, value in project["project"]["entry-points"]["pytest11"].items())
+    (made / "entry_points.txt").write_text(f"[pytest11]\n{entries}")
+    (tmp_path / "test_shop.py").write_text(SHOP)
+    path = os.pathsep.join([str(made.parent), os.environ.get("PYTHONPATH", "")])
+    for more in ((), ("-p", "trueup.pytest_plugin")):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "--trueup-lost-writes", *more]
+        env = {**os.environ, "PYTHONPATH": path}
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=env)
+        assert "1 failed, 3 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_plugin_loads_nothing_and_calls_nothing_without_an_option() -> None:
+    code = (
+        "import pytest, sys; before = set(sys.modules); import trueup.pytest_plugin as plugin; "
+        "print(sorted({name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)), "
+        "sorted(name for name in vars(plugin) if name.startswith('pytest_')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "['trueup'] ['pytest_addoption', 'pytest_configure', 'pytest_unconfigure']\n"

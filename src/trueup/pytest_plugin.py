@@ -1,4 +1,4 @@
-"""Options for pytest; `-p trueup.pytest_plugin`, or `pytest_plugins = ["trueup.pytest_plugin"]` in conftest.py.
+"""Options for pytest, there as soon as trueup is installed; without one of them nothing is loaded or called.
 
 `--trueup-lost-writes` fails a test that commits while a JSON value was changed in place and would be lost.
 `--trueup-n-plus-one N` fails a test in which one line sends the same statement more than N times with other values.
@@ -38,13 +38,16 @@ _GUARD: pytest.StashKey[Guard] = pytest.StashKey()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Put the guard on all sessions of SQLAlchemy."""
+    """Put the guard on all sessions of SQLAlchemy, and count the queries of each test."""
     if config.getoption("--trueup-lost-writes"):
         from sqlalchemy.orm import Session
 
         from trueup.sqlalchemy import guard
 
         config.stash[_GUARD] = guard(Session, mode="raise")
+    most = int(config.getoption("--trueup-n-plus-one"))
+    if most:
+        config.pluginmanager.register(_Counting(most), "trueup-n-plus-one")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -72,21 +75,22 @@ class Count:
         ]
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Count the queries of a test, and fail it for those that go with the rows."""
-    most = int(item.config.getoption("--trueup-n-plus-one"))
-    if not most:
-        yield
-        return
-    count = Count()
-    with ExitStack() as stack:
-        stack.enter_context(_sqlalchemy(count))
-        stack.enter_context(_django(count))
-        outcome: Any = yield
-    over = count.over(most)
-    if over and outcome.excinfo is None:
-        outcome.force_exception(pytest.fail.Exception("\n".join(over), pytrace=False))
+class _Counting:
+    """Counts the queries of each test, and fails it for those that go with the rows."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_call(self) -> Iterator[None]:
+        count = Count()
+        with ExitStack() as stack:
+            stack.enter_context(_sqlalchemy(count))
+            stack.enter_context(_django(count))
+            outcome: Any = yield
+        over = count.over(self.most)
+        if over and outcome.excinfo is None:
+            outcome.force_exception(pytest.fail.Exception("\n".join(over), pytrace=False))
 
 
 @contextmanager

@@ -2,10 +2,13 @@
 
 from trueup.sqlalchemy import guard
 guard(SessionLocal, mode="raise")      # in tests; "warn" in development, "save" to write them anyway
+    guard(SessionLocal, shapes={User.settings: "object"})   # and what JSON must look like when it is written
 """
 
 from trueup.sqlalchemy.guarding import Guard as Guard
 from trueup.sqlalchemy.guarding import LostChange as LostChange
 from trueup.sqlalchemy.guarding import LostChangeWarning as LostChangeWarning
 from trueup.sqlalchemy.guarding import Mode as Mode
+from trueup.sqlalchemy.guarding import WrongShape as WrongShape
+from trueup.sqlalchemy.guarding import WrongShapeWarning as WrongShapeWarning
 from trueup.sqlalchemy.guarding import guard as guard

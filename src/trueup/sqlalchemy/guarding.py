@@ -1,18 +1,23 @@
-"""The guard on sessions: compares what was read with what it has become, before a commit."""
+"""The guard on sessions: compares what was read with what it has become, and what is written with its shape."""
 
 from __future__ import annotations
 
 import marshal
 import warnings
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import event
+from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.orm.attributes import flag_modified
 
 from trueup.errors import TrueupError
-from trueup.sqlalchemy.reading import LAST, WATCH, Given, given, hold, image, is_unchanged, loaded_at, release
+from trueup.sqlalchemy.reading import LAST, WATCH, Given, caller, given, hold, image, is_unchanged, loaded_at, release
+from trueup.sqlalchemy.shapes import Shapes, Wanted
+
+if TYPE_CHECKING:
+    from trueup.config import Config
 
 Mode = Literal["warn", "raise", "save"]
 
@@ -25,12 +30,22 @@ class LostChangeWarning(UserWarning):
     """The same, where the guard only warns."""
 
 
+class WrongShape(TrueupError):
+    """A JSON value that is not of its shape was about to be written."""
+
+
+class WrongShapeWarning(UserWarning):
+    """The same, where the guard only warns."""
+
+
 class Guard:
     """A guard on sessions; `remove` takes it off."""
 
-    def __init__(self, sessions: type[Session], mode: Mode) -> None:
+    def __init__(self, sessions: type[Session], mode: Mode, shapes: Shapes | None, *, show_values: bool) -> None:
         self._sessions = sessions
         self._mode = mode
+        self._shapes = shapes
+        self._show_values = show_values
         self._hooks: list[tuple[str, Callable[..., Any]]] = [
             ("detached_to_persistent", self._on_attach),
             ("before_commit", self._on_commit),
@@ -40,14 +55,30 @@ class Guard:
         WATCH.add(sessions)
         for name, hook in self._hooks:
             event.listen(sessions, name, hook)
+        if shapes is not None:
+            event.listen(Engine, "before_execute", self._on_execute)
 
     def remove(self) -> None:
         """Take the guard off."""
-        if self._hooks:
-            WATCH.discard(self._sessions)
+        if not self._hooks:
+            return
+        WATCH.discard(self._sessions)
+        if self._shapes is not None:
+            event.remove(Engine, "before_execute", self._on_execute)
         for name, hook in self._hooks:
             event.remove(self._sessions, name, hook)
         self._hooks = []
+
+    def _on_execute(
+        self, _: object, statement: object, many: Sequence[Mapping[str, Any]], one: Mapping[str, Any], __: object
+    ) -> None:
+        assert self._shapes is not None
+        for mistake in self._shapes.mistakes(statement, many or [one]):
+            value = f" ({mistake.value!r})" if self._show_values else ""
+            text = f"{mistake.place} {mistake.problem}{value}; it was about to be written at {caller()}"
+            if self._mode == "raise":
+                raise WrongShape(text)
+            warnings.warn(text, WrongShapeWarning, stacklevel=2)
 
     def _on_attach(self, session: Session, target: object) -> None:
         hold(session, target)
@@ -79,16 +110,32 @@ class Guard:
         warnings.warn(text, LostChangeWarning, stacklevel=2)
 
 
-def guard(session: type[Session] | sessionmaker[Any] | scoped_session[Any], mode: Mode = "warn") -> Guard:
+def guard(
+    session: type[Session] | sessionmaker[Any] | scoped_session[Any],
+    mode: Mode = "warn",
+    *,
+    shapes: Wanted | Config | None = None,
+    show_values: bool = False,
+) -> Guard:
     """Watch the sessions of a factory, or of a class. Values that hold more than JSON are not watched.
 
     `warn` gives a `LostChangeWarning` before the commit, `raise` a `LostChange`, `save` flags the attribute so that it
     is written. Objects whose JSON values were read are held until the transaction ends.
+
+    `shapes` says what JSON must look like: `{User.settings: "object", "events.metadata.quiz_id": "integer"}`, a JSON
+    Schema in place of the words, or a configuration, whose checks of JSON are taken. Every INSERT and UPDATE of any
+    engine is looked at that is not text, before it is sent: `raise` gives a `WrongShape`, the other modes a
+    `WrongShapeWarning`. Values are named by their type, and shown only with `show_values`.
     """
     if mode not in ("warn", "raise", "save"):
         raise ValueError(f"mode must be warn, raise or save, not {mode!r}")
     factory = session.session_factory if isinstance(session, scoped_session) else session
-    return Guard(factory.class_ if isinstance(factory, sessionmaker) else factory, mode)
+    return Guard(
+        factory.class_ if isinstance(factory, sessionmaker) else factory,
+        mode,
+        Shapes(shapes) if shapes is not None else None,
+        show_values=show_values,
+    )
 
 
 def _lost(state: Any, key: str, known: Given) -> bool:

@@ -220,11 +220,12 @@ def loaded_at(state: Any) -> str:
     found: Place | None = getattr(state, "_trueup_place", None)
     if found is None:
         return ""
-    code, instruction = found
-    for start, end, line in code.co_lines():
-        if start <= instruction < end and line is not None:
-            return f"{code.co_filename}:{line}"
-    return f"{code.co_filename}:{code.co_firstlineno}"
+    return _line(*found)
+
+
+def caller() -> str:
+    """The line of the application that is running, as `file:line`."""
+    return _line(*_place(sys._getframe(1)))
 
 
 def _place(frame: FrameType) -> Place:
@@ -232,3 +233,10 @@ def _place(frame: FrameType) -> Place:
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_FOREIGN):
         frame = frame.f_back
     return frame.f_code, frame.f_lasti
+
+
+def _line(code: CodeType, instruction: int) -> str:
+    for start, end, line in code.co_lines():
+        if start <= instruction < end and line is not None:
+            return f"{code.co_filename}:{line}"
+    return f"{code.co_filename}:{code.co_firstlineno}"
