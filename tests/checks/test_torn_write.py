@@ -1,0 +1,288 @@
+from typing import Any
+
+import pytest
+
+from tests.engines import Database
+from tests.proof import config_of, prove, run_script
+from trueup.checks.torn_write import TornWrite
+from trueup.errors import Refused
+from trueup.run import scan
+from trueup.stores.sql import SqlDatabase, SqlStore
+
+RANKS = [
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, position VARCHAR(20), status {JSON})",
+    """CREATE TABLE history (id INTEGER PRIMARY KEY, user_id INTEGER, new_rank VARCHAR(20), at {TIMESTAMP},
+       kind INTEGER)""",
+    "CREATE INDEX history_of_user ON history (user_id)",
+    """INSERT INTO history VALUES
+       (1, 1, 'builder', '2024-01-31 08:30:00', 1), (2, 2, 'builder', '2024-02-01 00:00:00', 1),
+       (3, 2, 'growth', '2024-03-01 12:00:00', 2), (4, 2, 'start', '2023-01-01 00:00:00', 1),
+       (5, 3, 'director', '2024-04-01 00:00:00', 1), (6, 4, NULL, '2024-05-01 00:00:00', 1),
+       (7, 5, 'growth', NULL, 1), (8, NULL, 'growth', '2024-05-01 00:00:00', 1),
+       (9, 7, 'builder', '2024-06-01 00:00:00', 3), (10, 8, 'start', '2024-06-01 00:00:00', 1),
+       (11, 8, 'growth', '2024-06-01 00:00:00', 1)""",
+    """INSERT INTO users VALUES
+       (1, 'builder', '{"rankQualifiedAt": "2024-01-31T08:30:00", "assignedRank": "builder"}'),
+       (2, 'start', '{"rankQualifiedAt": null, "assignedRank": "old", "isFounder": false}'),
+       (3, 'Director', NULL), (4, 'start', '{}'), (5, NULL, '{}'), (6, 'start', '{}'), (7, NULL, '[]'),
+       (8, 'growth', '{"assignedRank": null}')""",
+]
+QUALIFIED = TornWrite(
+    table="users",
+    expects=("status.rankQualifiedAt",),
+    exists="history",
+    by=("history.user_id",),
+    newest="at",
+    from_={"status.rankQualifiedAt": "at", "status.assignedRank": "new_rank"},
+)
+
+
+def test_a_row_of_the_other_table_without_its_sign_in_json_is_found_and_restored_from_the_newest(
+    database: Database,
+) -> None:
+    proof = prove(
+        QUALIFIED,
+        database,
+        RANKS,
+        broken=[2, 3, 4, 5, 7, 8],
+        repairs={"restore": [2, 3, 4, 8]},
+        mended={
+            "restore": {
+                ("status", 2): {"rankQualifiedAt": "2024-03-01T12:00:00", "assignedRank": "old", "isFounder": False},
+                ("status", 3): {"rankQualifiedAt": "2024-04-01T00:00:00", "assignedRank": "director"},
+                ("status", 4): {"rankQualifiedAt": "2024-05-01T00:00:00", "assignedRank": None},
+                ("status", 8): {"rankQualifiedAt": "2024-06-01T00:00:00", "assignedRank": "growth"},
+            }
+        },
+    )
+    said = "users.status.rankQualifiedAt is not there, although history has a row for it"
+    assert proof.messages() == proof.masked_messages() == dict.fromkeys("234578", said)
+
+
+def test_only_rows_that_count_are_a_sign(database: Database) -> None:
+    check = TornWrite(
+        table="users",
+        expects=("status.rankQualifiedAt", "status.isFounder"),
+        exists="history",
+        by=("user_id",),
+        where={"kind": (">= 2",)},
+        when={"position": ("not null",)},
+    )
+    proof = prove(check, database, RANKS, broken=[2])
+    assert check.repairs() == []
+    assert proof.messages() == {
+        "2": "users.status.rankQualifiedAt is not there, although position is not null and history has a row for it "
+        "where kind is >= 2"
+    }
+
+
+def test_whole_halves_are_passed_over_in_silence(database: Database) -> None:
+    prove(QUALIFIED, database, [*RANKS, "DELETE FROM users WHERE id NOT IN (1, 6)"], broken=[])
+
+
+def test_a_column_must_hold_what_the_newest_row_says(database: Database) -> None:
+    check = TornWrite(
+        table="users",
+        expects=("position",),
+        exists="history",
+        by=("user_id",),
+        newest="at",
+        from_={"position": "new_rank"},
+        equals=True,
+    )
+    proof = prove(
+        check,
+        database,
+        RANKS,
+        broken=[2, 3, 7],
+        repairs={"restore": [2, 3, 7]},
+        mended={"restore": {("position", 2): "growth", ("position", 3): "director", ("position", 7): "builder"}},
+    )
+    assert proof.messages() == {
+        "2": "users.position is start, but the newest history.new_rank is growth",
+        "3": "users.position is Director, but the newest history.new_rank is director",
+        "7": "users.position is not there, but the newest history.new_rank is builder",
+    }
+    assert set(proof.masked_messages().values()) == {"users.position is not the newest history.new_rank"}
+
+
+def test_a_key_must_hold_what_the_column_of_its_row_says(database: Database) -> None:
+    check = TornWrite(
+        table="users",
+        expects=("status.assignedRank",),
+        from_={"status.assignedRank": "position"},
+        equals=True,
+    )
+    proof = prove(
+        check,
+        database,
+        RANKS,
+        broken=[2, 3, 4, 6, 8],
+        repairs={"restore": [2, 3, 4, 6, 8]},
+        mended={
+            "restore": {
+                ("status", 2): {"rankQualifiedAt": None, "assignedRank": "start", "isFounder": False},
+                ("status", 3): {"assignedRank": "Director"},
+            }
+        },
+    )
+    assert proof.messages()["2"] == "users.status.assignedRank is old, but position is start"
+    assert proof.messages()["3"] == "users.status.assignedRank is not there, but position is Director"
+
+
+PIONEERS = [
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, telegram INTEGER, status {JSON})",
+    """INSERT INTO users VALUES (1, 11, '{"hasPioneerBonus": true}'), (2, 12, '{"rank": 1.50}'), (3, 13, NULL),
+       (4, 14, '{}')""",
+    "CREATE TABLE purchases (id INTEGER PRIMARY KEY, buyer INTEGER, price DECIMAL(12, 2), at {TIMESTAMP})",
+    """INSERT INTO purchases VALUES (1, 11, 5000, '2024-01-01 00:00:00'), (2, 12, 7500.50, '2024-01-02 00:00:00'),
+       (3, 13, 4999.99, '2024-01-02 00:00:00'), (4, 99, 9000, '2024-01-02 00:00:00')""",
+]
+
+
+def test_a_bonus_that_was_earned_and_lost_is_granted_again(database: Database) -> None:
+    check = TornWrite(
+        table="users",
+        expects=("status.hasPioneerBonus",),
+        exists="purchases",
+        by=("buyer",),
+        key=("telegram",),
+        where={"price": (">= 5000",)},
+        newest="at",
+        from_={
+            "status.hasPioneerBonus": "true",
+            "status.pioneerPurchaseId": "id",
+            "status.price": "price",
+            "status.pioneerGrantedAt": "at",
+        },
+    )
+    prove(
+        check,
+        database,
+        PIONEERS,
+        broken=[2],
+        repairs={"restore": [2]},
+        mended={
+            "restore": {
+                ("status", 2): {
+                    "rank": 1.5,
+                    "hasPioneerBonus": True,
+                    "pioneerPurchaseId": 2,
+                    "price": 7500.5,
+                    "pioneerGrantedAt": "2024-01-02T00:00:00",
+                }
+            }
+        },
+    )
+
+
+CONFIRMED = [
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, state VARCHAR(20), purchase INTEGER, mail {JSON})",
+    """INSERT INTO users VALUES (1, 'confirmed', 5, '{"mail": {"confirmed": true, "purchase": 5}}'),
+       (2, 'confirmed', 6, '{"mail": {"confirmed": false, "purchase": "6"}}'), (3, 'new', NULL, '{"mail": {}}'),
+       (4, 'confirmed', 7, '{"mail": {"confirmed": "true", "purchase": 8}}'), (5, 'confirmed', 7, NULL)""",
+]
+
+
+def test_a_condition_on_the_row_may_be_the_sign_and_a_constant_what_it_is_a_sign_of(database: Database) -> None:
+    check = TornWrite(
+        table="users",
+        expects=("mail.mail.confirmed", "mail.mail.purchase"),
+        when={"state": ("confirmed",)},
+        from_={"mail.mail.confirmed": "true", "mail.mail.purchase": "purchase"},
+        equals=True,
+    )
+    proof = prove(
+        check,
+        database,
+        CONFIRMED,
+        broken=[2, 4, 5],
+        repairs={"restore": [2, 4, 5]},
+        mended={
+            "restore": {
+                ("mail", 2): {"mail": {"confirmed": True, "purchase": 6}},
+                ("mail", 4): {"mail": {"confirmed": "true", "purchase": 7}},
+                ("mail", 5): {"mail": {"confirmed": True, "purchase": 7}},
+            }
+        },
+    )
+    assert proof.messages() == {
+        "2": "users.mail.mail.confirmed is false, not true, users.mail.mail.purchase is 6, but purchase is 6",
+        "4": "users.mail.mail.purchase is 8, but purchase is 7",
+        "5": (
+            "users.mail.mail.confirmed is not there, not true, users.mail.mail.purchase is not there, but purchase is 7"
+        ),
+    }
+    assert (
+        proof.masked_messages()["5"]
+        == "users.mail.mail.confirmed is not true, users.mail.mail.purchase is not purchase"
+    )
+
+
+def test_two_tables_have_no_guard(database: Database) -> None:
+    run_script(database, RANKS)
+    store = SqlStore("app", database.url)
+    try:
+        with store.connect() as connection:
+            row = SqlDatabase(store, connection).row("users")
+            with pytest.raises(Refused) as refused:
+                QUALIFIED.constraint(row)
+            here = TornWrite(table="users", expects=("status.x",), when={"position": ("start",)})
+            assert here.constraint(row) is None
+    finally:
+        store.close()
+    assert str(refused.value) == (
+        "torn-write-users-status.rankQualifiedAt has no guard: the two tables are not written by one statement"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"exists": "histori", "by": ("user_id",)}, "there is no table 'histori'; did you mean 'history'?"),
+        ({"exists": "history", "by": ("users",)}, "table 'history' has no column 'users'; did you mean 'user_id'?"),
+        (
+            {"exists": "history", "by": ("user_id", "id")},
+            "torn-write-users-status.a: 2 columns in 'by' cannot refer to 1 of 'users'; name them in 'key'",
+        ),
+        (
+            {"exists": "history", "by": ("user_id",), "newest": "at", "from_": {"status.a": "att"}, "equals": True},
+            "table 'history' has no column 'att'; did you mean 'at'?",
+        ),
+        (
+            {"exists": "history", "by": ("user_id",), "newest": "at", "from_": {"status.a": "at"}, "equals": True},
+            "torn-write-users-status.a cannot compare moments by 'equals'; leave it out, or use stale-total",
+        ),
+        (
+            {"when": {"position": ("not null",)}, "from_": {"status.a": "position", "status.b.c": "id"}},
+            "torn-write-users-status.a can restore keys of one object in users.status, not of two",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_told_in_one_line(database: Database, options: Any, reason: str) -> None:
+    run_script(database, RANKS)
+    told = scan(config_of(database, TornWrite(**{"table": "users", "expects": ("status.a",), **options})))
+    assert (told.exit_code, told.results[0].reason) == (3, reason)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"expects": ()}, "torn-write needs 'expects'"),
+        ({}, "torn-write needs 'when', 'exists' or 'equals'; what every row must have is for 'missing'"),
+        ({"exists": "h"}, "torn-write takes 'exists' and 'by' together"),
+        (
+            {"when": {"a": ("b",)}, "newest": "at"},
+            "torn-write takes 'key', 'where' and 'newest' only with 'exists'",
+        ),
+        (
+            {"exists": "h", "by": ("id",), "from_": {"s.a": "at"}},
+            "torn-write with 'exists' takes 'from' and 'newest' together",
+        ),
+        ({"equals": True}, "torn-write with 'equals' needs to know in 'from' what s.a is equal to"),
+    ],
+)
+def test_options_that_say_nothing_are_refused(options: Any, message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole message is compared
+        TornWrite(**{"table": "users", "expects": ("s.a",), **options})
+    assert str(caught.value) == message
