@@ -236,6 +236,8 @@ def test_manage_py_knows_every_command_and_the_models(academy: Academy) -> None:
     text = (academy.folder / "trueup.yaml").read_text()
     assert "analytics_activityevent-metadata-is-an-object" in text
     assert "references: auth_user.id" in text
+    assert "analytics_activityevent-event_type-is-a-choice" in text
+    assert "lesson_completed, analytics_report_generated]" in text
     assert academy.manage("trueup", "scan").startswith("healthy: ")
 
 

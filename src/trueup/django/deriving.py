@@ -6,21 +6,22 @@ from collections.abc import Iterator
 
 from django.apps import apps
 from django.db import router
-from django.db.models import ForeignKey, Model
+from django.db.models import CharField, ForeignKey, IntegerField, Model, TextField
 
 from trueup.check import Check
 from trueup.checks.orphan import Orphan
+from trueup.checks.unknown_value import UnknownValue
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.django.constraints import JSONTypeConstraint
 from trueup.django.fields import JSONObjectField
 
 
 def checks(alias: str = "default") -> list[Check]:
-    """Foreign keys and JSON types of every managed model of one database, each table once."""
+    """Foreign keys, choices and JSON types of every managed model of one database, each table once."""
     found: list[Check] = []
     for model in apps.get_models(include_auto_created=True):
         if model._meta.managed and not model._meta.proxy and router.allow_migrate_model(alias, model):
-            found += [*references(model), *json_types(model)]
+            found += [*references(model), *choices(model), *json_types(model)]
     return found
 
 
@@ -36,6 +37,21 @@ def references(model: type[Model]) -> Iterator[Check]:
                 references=f"{parent}.{target.column}",
                 null=bool(field.null),
                 name=f"{model._meta.db_table}-{field.column}-refers",
+            )
+
+
+def choices(model: type[Model]) -> Iterator[Check]:
+    """An `unknown-value` for each field with choices, which Django holds forms to and nothing else."""
+    for field in model._meta.local_concrete_fields:
+        words = [str(value) for value, _ in field.flatchoices if value is not None]
+        if words and isinstance(field, CharField | TextField | IntegerField):
+            blank = [""] if field.blank and not isinstance(field, IntegerField) and "" not in words else []
+            yield UnknownValue(
+                table=model._meta.db_table,
+                column=field.column,
+                allowed=(*words, *blank),
+                null=bool(field.null),
+                name=f"{model._meta.db_table}-{field.column}-is-a-choice",
             )
 
 
