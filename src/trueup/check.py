@@ -7,7 +7,7 @@ A check is a frozen dataclass in a file of its own under `checks/`; its fields a
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, ClassVar, Protocol
@@ -171,6 +171,15 @@ class Refers:
     parent_columns: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A place inside a value (`settings.theme`) and what it must hold, told of the values that `judged` names."""
+
+    place: str
+    expected: str
+    within: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check(ABC):
     """What every check has. Options of the kind are added as fields."""
@@ -178,6 +187,8 @@ class Check(ABC):
     kind: ClassVar[str]
     #: Whether `message` says all that `evidence` holds, so that a report for people does not say it twice.
     tells_all: ClassVar[bool] = False
+    #: The evidence that it says, where it does not say all.
+    tells: ClassVar[tuple[str, ...]] = ()
 
     table: str
     name: str = ""
@@ -270,6 +281,22 @@ class RowCheck(Check):
     def tally(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
         """Healthy rows by word, counted in the same pass; each condition cheap and never NULL."""
         return {}
+
+    def parts(self) -> Sequence[Part]:
+        """The places inside a value of which the report tells in how many rows they are as they must be."""
+        return ()
+
+    def wrong_parts(self, evidence: Mapping[str, Any]) -> Collection[int]:
+        """Which of `parts` are wrong in a broken row."""
+        return ()
+
+    def judged(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
+        """The rows whose `parts` count, by `Part.within`, counted in the same pass; cheap and never NULL."""
+        return {}
+
+    def unjudged(self, row: Row) -> tuple[ColumnElement[bool], str] | None:
+        """The rows of which the check can say nothing, and why: `their kind has no schema`. Never NULL."""
+        return None
 
     @property
     def ordinary_word(self) -> str:

@@ -22,15 +22,20 @@ from trueup.guarded import any_of
 from trueup.stores.sql import SqlDatabase
 
 CUT = "cut"
+UNJUDGED = "\0"
 
 
 @dataclass(slots=True)
 class Totals:
-    """What the pass counted so far: rows, broken rows a check, healthy rows a check and word."""
+    """What the pass counted so far: rows, broken rows a check, healthy rows a check and word, and what is judged.
+
+    The rows that a check cannot judge are counted under `UNJUDGED`.
+    """
 
     rows: int = 0
     broken: list[int] = field(default_factory=list)
     tallies: list[dict[str, int]] = field(default_factory=list)
+    judged: list[dict[str, int]] = field(default_factory=list)
 
 
 class Fusion:
@@ -42,7 +47,13 @@ class Fusion:
         self.row: Row = database.row(checks[0].table)
         self.conditions = [check.holds(self.row) for check in checks]
         self.words = [dict(check.tally(self.row)) for check in checks]
-        self.totals = Totals(0, [0] * len(checks), [dict.fromkeys(words, 0) for words in self.words])
+        self.judged = [_judged(check, self.row) for check in checks]
+        self.totals = Totals(
+            0,
+            [0] * len(checks),
+            [dict.fromkeys(words, 0) for words in self.words],
+            [dict.fromkeys(names, 0) for names in self.judged],
+        )
 
     @property
     def mask(self) -> ColumnElement[int]:
@@ -105,11 +116,16 @@ class Fusion:
 
     def _ask(self, within: Within, more: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
         """Rows, and `more`; healthy rows by word are added to the totals."""
-        words = [(i, word, condition) for i, words in enumerate(self.words) for word, condition in words.items()]
+        words = [
+            (counts[i], word, condition)
+            for counts, conditions in ((self.totals.tallies, self.words), (self.totals.judged, self.judged))
+            for i, named in enumerate(conditions)
+            for word, condition in named.items()
+        ]
         asked: list[ColumnElement[Any]] = [func.count(), *(total(condition) for _, _, condition in words), *more]
         rows, *values = self.database.ask(self._of(select(*asked), within))[0]
-        for (i, word, _), count in zip(words, values, strict=False):
-            self.totals.tallies[i][word] += int(count)
+        for (counts, word, _), count in zip(words, values, strict=False):
+            counts[word] += int(count)
         return int(rows), *values[len(words) :]
 
     def _stream(self, within: Within) -> Iterator[list[Marked]]:
@@ -130,6 +146,11 @@ class Fusion:
             for i in range(len(self.checks)):
                 self.totals.broken[i] += mask >> i & 1
         return batch
+
+
+def _judged(check: RowCheck, row: Row) -> dict[str, ColumnElement[bool]]:
+    unjudged = check.unjudged(row)
+    return {**check.judged(row), **({UNJUDGED: unjudged[0]} if unjudged else {})}
 
 
 def total(condition: ColumnElement[bool]) -> ColumnElement[int]:

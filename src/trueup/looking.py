@@ -74,7 +74,8 @@ class Look:
 
     def told(self) -> frozenset[str]:
         """The names of the evidence that the message of a finding says already."""
-        named = {name[2:] for name in self._parts if name.startswith("e.")} if self.check.tells_all else set()
+        named = {name[2:] for name in self._parts if name.startswith("e.")}
+        named = named if self.check.tells_all else named & set(self.check.tells)
         return frozenset(named - set(self.check.context))
 
     def _choice(self) -> ColumnElement[int]:

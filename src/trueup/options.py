@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from trueup.errors import ConfigError
-from trueup.yamlfile import Item
+from trueup.jsontext import JsonText
+from trueup.yamlfile import Item, read_yaml
 
 T = TypeVar("T")
 
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -102,6 +106,8 @@ def _choice(choices: tuple[Any, ...], item: Item, word: str) -> Any:
 
 
 def _scalar(annotation: Any, item: Item, word: str) -> Any:
+    if annotation is JsonText:
+        return _json_text(item, word)
     if annotation is str:
         if item.text is None or item.null:
             raise item.error(f"{word!r} must be text, it is {item}")
@@ -115,6 +121,38 @@ def _scalar(annotation: Any, item: Item, word: str) -> Any:
             raise item.error(f"{word!r} must be true or false, it is {item}")
         return _BOOLEANS[(item.text or "").lower()]
     raise TypeError(f"an option may not be annotated {annotation!r}")  # a mistake in the unit, not in the file
+
+
+def _json_text(item: Item, word: str) -> JsonText:
+    """A mapping or a list as JSON; text is the JSON itself, or the path of a file of JSON or YAML beside this one."""
+    if item.text is None:
+        return JsonText(_as_json(item))
+    if item.text == "" or item.text.lstrip().startswith(("{", "[")):
+        return JsonText(item.text)
+    if not item.place or not item.text.endswith((".json", ".yaml", ".yml")):
+        raise item.error(f"{word!r} must be a mapping, or a file .json or .yaml that holds one; it is {item}")
+    path = Path(item.place.rpartition(":")[0]).parent / item.text
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise item.error(f"{word!r}: {item} cannot be read: {error.strerror or type(error).__name__}") from None
+    return JsonText(_as_json(read_yaml(data, str(path), {})))
+
+
+def _as_json(item: Item) -> str:
+    """An item as JSON: what is not quoted is a boolean, null or a number where JSON would read it so."""
+    if item.pairs is not None:
+        return "{" + ", ".join(f"{_quoted(key.text)}: {_as_json(value)}" for key, value in item.pairs) + "}"
+    if item.items is not None:
+        return "[" + ", ".join(map(_as_json, item.items)) + "]"
+    if item.null:
+        return "null"
+    plain = not item.quoted and (item.text in ("true", "false") or _NUMBER.fullmatch(item.text or ""))
+    return item.text or "" if plain else _quoted(item.text)
+
+
+def _quoted(text: str | None) -> str:
+    return json.dumps(text or "", ensure_ascii=False)
 
 
 def write_options(unit: Any) -> dict[str, Any]:

@@ -59,6 +59,17 @@ class RepairCount:
 
 
 @dataclass(frozen=True, slots=True)
+class PartCount:
+    """A place inside a value, and in how many of `rows` it is as it must be (`right`)."""
+
+    place: str
+    expected: str
+    within: str
+    right: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
     """What one check saw. `status` is never `clean` for a check that did not run.
 
@@ -79,6 +90,7 @@ class CheckResult:
     reason: str = ""
     findings: int = 0
     distribution: tuple[tuple[str, bool, int], ...] = ()
+    parts: tuple[PartCount, ...] = ()
     groups: tuple[GroupCount, ...] = ()
     group_by: str = ""
     samples: tuple[Finding, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +16,9 @@ from trueup import collecting
 from trueup.check import Check, RowCheck
 from trueup.errors import TrueupError
 from trueup.findings import Finding, Key, Severity
-from trueup.fusion import Fusion
+from trueup.fusion import UNJUDGED, Fusion
 from trueup.looking import Look, Seen
-from trueup.results import CheckResult, GroupCount, Progress, RepairCount
+from trueup.results import CheckResult, GroupCount, PartCount, Progress, RepairCount
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.strategy import letter
 
@@ -38,6 +38,7 @@ class Tally:
     words: Counter[str] = field(default_factory=Counter)
     groups: Counter[tuple[str, str, Severity]] = field(default_factory=Counter)
     repairs: Counter[int] = field(default_factory=Counter)
+    wrong: Counter[int] = field(default_factory=Counter)
     first: dict[Severity, list[Finding]] = field(default_factory=lambda: {name: [] for name in SEVERITIES})
 
     def take(self, rows: Sequence[Seen]) -> None:
@@ -46,6 +47,8 @@ class Tally:
         for seen in rows:
             self.words[seen.word] += 1
             self.repairs[seen.choice] += 1
+            if isinstance(self.check, RowCheck):
+                self.wrong.update(self.check.wrong_parts(seen.evidence))
             if self.check.group_by:
                 self.groups[(seen.group, seen.word, seen.severity)] += 1
             room = self.first[seen.severity]
@@ -61,9 +64,22 @@ class Tally:
         self.found += count
         self.repairs[-1] += count
 
-    def result(self, rows: int, healthy: dict[str, int], thresholds: Any, began: float) -> CheckResult:
+    def parts(self, judged: Mapping[str, int]) -> tuple[PartCount, ...]:
+        """In how many of the rows that were judged each part is right; nothing where broken rows were not looked at."""
+        if not isinstance(self.check, RowCheck) or not self.look.row.table.key:
+            return ()
+        return tuple(
+            PartCount(part.place, part.expected, part.within, max(0, rows - self.wrong[i]), rows)
+            for i, part in enumerate(self.check.parts())
+            if (rows := judged.get(part.within, 0))
+        )
+
+    def result(
+        self, rows: int, healthy: dict[str, int], thresholds: Any, began: float, judged: Mapping[str, int] | None = None
+    ) -> CheckResult:
         """The check's result."""
-        check = self.check
+        check, judged = self.check, judged or {}
+        unjudged = check.unjudged(self.look.row) if isinstance(check, RowCheck) else None
         groups = tuple(
             GroupCount(group, word, count, severity)
             for (group, word, severity), count in sorted(
@@ -84,8 +100,11 @@ class Tally:
             check.columns,
             "findings" if self.found else "clean",
             rows=rows,
+            skipped=judged.get(UNJUDGED, 0),
+            skipped_because=unjudged[1] if unjudged and judged.get(UNJUDGED) else "",
             findings=self.found,
             distribution=self.distribution(rows, healthy),
+            parts=self.parts(judged),
             groups=groups,
             group_by=check.group_by,
             samples=tuple(samples),
@@ -179,7 +198,8 @@ class Scanner:
             if not fusion.row.table.key:
                 tally.keyless(fusion.totals.broken[i])
             healthy = dict(fusion.totals.tallies[i])
-            results.append(tally.result(fusion.totals.rows, healthy, self.thresholds, began))
+            judged = fusion.totals.judged[i]
+            results.append(tally.result(fusion.totals.rows, healthy, self.thresholds, began, judged))
         return results
 
     def alone(self, database: SqlDatabase, tally: Tally, began: float) -> CheckResult:

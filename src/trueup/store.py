@@ -115,6 +115,15 @@ class Load:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """The elements of a JSON array as rows: `value` is the JSON of one, in `storage`."""
+
+    relation: FromClause
+    value: ColumnElement[Any]
+    storage: Storage
+
+
 class Dialect(ABC):
     """One engine's own words. Stateless: expressions go in, expressions come out.
 
@@ -321,6 +330,59 @@ class Dialect(ABC):
         storage: Storage = column.storage or "text"
         return self.json_path_type(value, storage, path) if path else self.json_type(value, storage)
 
+    def json_inside(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        """`json_get` in a document of which `json_guard` holds."""
+        return self.json_get(value, storage, path)
+
+    def json_path_lacks(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """`json_path_is_not`, and true where nothing is."""
+        absent = self.json_inside(value, storage, path).is_(None)
+        return or_(absent, self.json_path_is_not(value, storage, path, types))
+
+    def json_inside_string(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
+    ) -> ColumnElement[str]:
+        """The content of what is known to be a string at `path`, in a document of which `json_guard` holds."""
+        return self.json_string(self.json_inside(value, storage, path) if path else value, storage)
+
+    def json_inside_one_of(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], texts: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """Whether the content of what is known to be a string at `path` is one of `texts`, byte for byte."""
+        found = self.json_inside_string(value, storage, path)
+        return or_(*(self.same_bytes(found, literal(text, Text())) for text in texts))
+
+    @abstractmethod
+    def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
+        """What is known to be a number, as a double of the engine or as something more exact."""
+
+    @abstractmethod
+    def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
+        """How many elements what is known to be an array has."""
+
+    @abstractmethod
+    def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
+        """The elements of what is known to be an array, or is SQL NULL."""
+
+    @abstractmethod
+    def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
+        """Whether what is known to be an object has a key that is none of `keys`.
+
+        Raises `NotChecked` for keys that the engine has no words for.
+        """
+
+    @abstractmethod
+    def json_change(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], new: ColumnElement[Any]
+    ) -> ColumnElement[Any]:
+        """A document that is an object, and `json_rewritable`, with `new` (as `json_parse` makes it) at `path`.
+
+        A key that is missing is added; what it is added to must be an object. Where `new` is SQL NULL the document is
+        as it was. `value`, which may be a long expression, is spelled once.
+        """
+
     #: Whether `collect` in the pass that counts is quicker than a second statement for the keys.
     collects: bool = True
     #: Whether it is for a query of its own too, since a plan for a cursor is not the best for all rows.
@@ -362,6 +424,10 @@ class Dialect(ABC):
         """Whether text is nothing but Unicode's white space, or empty; never NULL."""
         # not `= ''`: collations that pad with blanks find more than blanks equal to it
         return func.coalesce(self.same_bytes(self.fold(value, ["space"]), literal("")), false())
+
+    @abstractmethod
+    def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+        """Whether a regular expression, one that `trueup.regexes.portable` takes, matches anywhere in `text`."""
 
     @abstractmethod
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:

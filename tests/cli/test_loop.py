@@ -64,7 +64,7 @@ def test_a_scan_needs_no_configuration(trueup: Trueup) -> None:
 def test_what_init_writes_is_read_back(trueup: Trueup) -> None:
     told = trueup("init", shop.URL, "--force")
     assert told.code == 0
-    assert told.out == "trueup.yaml: 1 check proposed; read it, change it, then: trueup scan\n"
+    assert told.out == "trueup.yaml: 2 checks proposed; read it, change it, then: trueup scan\n"
     assert "  app: sqlite:///shop.db\n" in Path("trueup.yaml").read_text()
     assert trueup("scan").code == 1
 

@@ -11,6 +11,7 @@ import click
 
 from trueup.cli.common import DEFAULT, Command
 from trueup.errors import UsageError
+from trueup.jsontext import JsonText
 
 if TYPE_CHECKING:
     from trueup.check import Check
@@ -162,6 +163,8 @@ def flow(value: Any) -> str:
         return "{" + ", ".join(f"{scalar(str(key))}: {flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return flow(value[0]) if len(value) == 1 else "[" + ", ".join(flow(item) for item in value) + "]"
+    if isinstance(value, JsonText):
+        return value.replace("${", "$${")  # JSON is YAML
     if isinstance(value, str):
         return scalar(value)
     return (

@@ -16,7 +16,8 @@ from trueup.dialects import _innodb_catalogue as catalogue
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb_sql import UTF8, Kind, bytes_of, cast_as, json_table, kind_of, text_of, using
 from trueup.errors import NotChecked, Refused
-from trueup.store import Column, Dialect, Load, Stage, Table
+from trueup.regexes import portable
+from trueup.store import Column, Dialect, Load, Stage, Storage, Table
 
 #: More statements than this at work at once: the server is busy. The default of Percona's tools.
 BUSY = 25
@@ -189,6 +190,10 @@ class InnoDB(Dialect):
         """As a double."""
         return sa.type_coerce(sa.type_coerce(text, NullType()) * sa.literal_column("1e0"), sa.Double())
 
+    def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
+        """JSON_LENGTH."""
+        return func.json_length(value)
+
     def _wrapped(self, key: str, value: ColumnElement[Any], valid: ColumnElement[bool]) -> ColumnElement[str]:
         """JSON text around JSON text, which stays as it is spelled; what does not parse becomes a string."""
         name = "{" + json.dumps(key, ensure_ascii=False) + ": "
@@ -221,6 +226,10 @@ class InnoDB(Dialect):
         return sa.case(
             (first.between(33, 193), sa.false()), (first.between(195, 224), sa.false()), else_=super().is_blank(value)
         )
+
+    def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+        """REGEXP in a collation that tells letters apart by their bytes."""
+        return text_of(text).collate("utf8mb4_bin").regexp_match(portable(pattern, r"\z"))
 
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
         """Equal as bytes in utf8mb4: no collation, no padding."""

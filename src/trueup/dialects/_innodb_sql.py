@@ -75,7 +75,9 @@ def using(value: Any, charset: str) -> ColumnElement[str]:
     return _Using(value, sa.literal_column(charset))
 
 
-def json_table(document: ColumnElement[Any], columns: list[tuple[str, str, str]], name: str) -> sa.TableValuedAlias:
+def json_table(
+    document: ColumnElement[Any], columns: list[tuple[str, str, str]], name: str | None = None
+) -> sa.TableValuedAlias:
     """The arrays in a JSON array as rows; `columns` are name, type and path."""
     shape = ", ".join(f"`{column}` {kind} PATH '{path}'" for column, kind, path in columns)
     labels: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(column, quote=True)) for column, _, _ in columns]

@@ -43,6 +43,8 @@ def register(connection: sqlite3.Connection) -> None:
         ("trueup_json_get", 2, partial(json_get, encoding)),
         ("trueup_json_null", 2, partial(json_null, encoding)),
         ("trueup_json_put", -1, partial(json_put, encoding)),
+        ("trueup_json_change", 3, partial(json_change, encoding)),
+        ("trueup_matches", 2, partial(matches, encoding)),
     ]
     for name, count, function in functions:
         connection.create_function(name, count, function, deterministic=True)
@@ -212,6 +214,16 @@ def json_put(encoding: str, value: bytes, *pairs: str | bytes) -> bytes:
             new = f"{', ' if inside else ''}{json.dumps(keys[-1], ensure_ascii=False)}: {new}"
         text = text[: found[0]] + new + text[found[1] :]
     return text.encode(encoding, _LENIENT[encoding])
+
+
+def json_change(encoding: str, value: bytes | None, path: str, new: bytes | None) -> bytes | None:
+    """`json_put`, and the document as it was for None."""
+    return value if value is None or new is None else json_put(encoding, value, path, new)
+
+
+def matches(encoding: str, value: bytes | None, pattern: str) -> bool:
+    """Whether a pattern matches anywhere in text."""
+    return value is not None and re.search(pattern, value.decode(encoding, _LENIENT[encoding])) is not None
 
 
 def span(text: str, path: list[str]) -> tuple[int, int] | None:

@@ -9,13 +9,13 @@ from functools import reduce
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, func
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal
 from sqlalchemy.exc import DBAPIError
 
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
-from trueup.dialects._innodb_sql import text_of
-from trueup.store import Column, Storage
+from trueup.dialects._innodb_sql import cast_as, json_table, text_of
+from trueup.store import Column, Elements, Storage
 
 #: JSON nested deeper than this is invalid to every JSON function of MariaDB, without an error.
 DEEPEST = 31
@@ -32,6 +32,8 @@ _GRAMMAR = (
 )
 # the usual spellings of numbers, which need no second look; all else is asked in full
 _USUAL = {"integer": r"^(0|-?[1-9][0-9]*)\z", "double": r"^-?(0|[1-9][0-9]*)[.][0-9]+\z"}
+# JSON_SET adds a key to an object, not an object for it
+_NOWHERE = '$."trueup: nowhere"."nowhere"'
 _EDGES = r"\A[ \t\r\n]+|[ \t\r\n]+\z"
 
 
@@ -160,6 +162,42 @@ class Mariadb(InnoDB):
     def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
         """Not what nests too deep for MariaDB's own functions, which would make it NULL."""
         return func.json_valid(value) == 1
+
+    def json_path_lacks(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """By the first character of what is taken out once."""
+        letters = "".join(_FIRST[kind] for kind in types if kind in _FIRST)
+        letters += _DIGITS if {"integer", "double"} <= set(types) else ""
+        if not letters or "invalid" in types or len({"integer", "double"} & set(types)) == 1:
+            return super().json_path_lacks(value, storage, path, types)
+        # JSON_EXTRACT hands out no blanks around a value
+        return func.left(self.json_get(value, storage, path), 1).in_(list(letters)).isnot(sa.true())
+
+    def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
+        """As a double."""
+        return cast_as(func.regexp_replace(value, _EDGES, ""), "DOUBLE", sa.Double())
+
+    def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
+        """JSON_TABLE, which makes SQL NULL of JSON null."""
+        found = json_table(value, [("e", "JSON", "$")])
+        return Elements(found, func.coalesce(found.c.e, literal("null", sa.Text)), "json")
+
+    def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
+        """The length of what is left without the keys, in every usual spelling."""
+        spelled = [path for key in keys for path in _paths([key])]
+        rest = func.json_remove(value, *spelled) if spelled else value
+        return func.json_length(rest) > 0
+
+    def json_change(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], new: ColumnElement[Any]
+    ) -> ColumnElement[Any]:
+        """JSON_SET, which keeps every other value's spelling; a path of which no part is there changes nothing."""
+        paths = [literal(spelled, sa.Text) for spelled in _paths(path)]
+        # a key that is spelled in another way must not be added a second time
+        there = [(func.json_exists(value, spelled) == 1, spelled) for spelled in paths[1:]]
+        place = sa.case((new.is_(None), _NOWHERE), *there, else_=paths[0])
+        return func.json_set(value, place, func.json_extract(new, "$"), type_=sa.Text)
 
     # -- writing ----------------------------------------------------------------------------------
     def _for_update(self, statement: Select[Any], row: FromClause) -> Select[Any]:

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
-from trueup.dialects._innodb_sql import cast_as, text_of
-from trueup.store import Column, Storage
+from trueup.dialects._innodb_sql import cast_as, json_table, text_of
+from trueup.store import Column, Elements, Storage
 
 #: JSON nested deeper than this is an error to every JSON function of MySQL, JSON_VALID among them.
 DEEPEST = 100
@@ -30,6 +30,8 @@ _WORDS = {
     "NULL": "null",
 }
 _LONG_NUMBER = "[0-9.]{16}"
+# JSON_SET adds a key to an object, not an object for it
+_NOWHERE = '$."trueup: nowhere"."nowhere"'
 _STRING = r'"([^"\\]|\\.)*"'
 
 
@@ -134,6 +136,37 @@ class Mysql(InnoDB):
     def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
         """Not text with numbers that would lose digits."""
         return sa.true() if column.storage == "json" else sa.not_(value.regexp_match(_LONG_NUMBER))
+
+    def json_path_lacks(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """By JSON_TYPE alone, which is NULL where nothing is."""
+        if storage == "text" or "string" in types or "invalid" in types:
+            return super().json_path_lacks(value, storage, path, types)
+        known = func.json_type(self.json_get(value, storage, path))
+        return known.in_([word for word, kind in _WORDS.items() if kind in types]).isnot(sa.true())
+
+    def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
+        """As a double."""
+        return cast_as(func.json_extract(value, "$") if storage == "text" else value, "DOUBLE", sa.Double())
+
+    def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
+        """JSON_TABLE, which makes SQL NULL of JSON null."""
+        found = json_table(value, [("e", "JSON", "$")])
+        return Elements(found, func.coalesce(found.c.e, cast_as(literal("null", sa.Text), "JSON")), "json")
+
+    def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
+        """The length of what is left without the keys."""
+        rest = func.json_remove(value, *(_path([key]) for key in keys)) if keys else value
+        return func.json_length(rest) > 0
+
+    def json_change(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], new: ColumnElement[Any]
+    ) -> ColumnElement[Any]:
+        """JSON_SET; a path of which no part is there changes nothing."""
+        place = sa.case((new.is_(None), _NOWHERE), else_=literal(_path(path), sa.Text))
+        changed = func.json_set(value, place, cast_as(new, "JSON"))
+        return changed if column.storage == "json" else text_of(changed)
 
     # -- writing ----------------------------------------------------------------------------------
     def _for_update(self, statement: Select[Any], row: FromClause) -> Select[Any]:

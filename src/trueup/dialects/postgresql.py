@@ -19,7 +19,8 @@ from trueup.dialects import _postgresql_session as session
 from trueup.dialects._postgresql_catalogue import Verbatim
 from trueup.dialects._postgresql_sql import Restoring, folded, is_json
 from trueup.errors import NotChecked
-from trueup.store import Column, Dialect, Load, Stage, Storage, Table
+from trueup.regexes import portable
+from trueup.store import Column, Dialect, Elements, Load, Stage, Storage, Table
 
 _FIRST = {"object": "{", "array": "[", "string": '"', "boolean": "tf", "null": "n"}
 _NUMBERS = {"integer", "double"}
@@ -280,6 +281,53 @@ class Postgresql(Dialect):
         """Whether it can be read as jsonb."""
         return sa.true() if column.storage == "jsonb" else is_json(sa.cast(value, Text))
 
+    def json_path_lacks(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """By the word for the type alone, which is NULL where nothing is."""
+        words = sorted({"number" if kind in _NUMBERS else kind for kind in types})
+        if storage != "jsonb" or "invalid" in types or not types or len(_NUMBERS & set(types)) == 1:
+            return super().json_path_lacks(value, storage, path, types)
+        kind = _kind(self.json_get(value, storage, path), storage)
+        return func.coalesce(kind != words[0] if len(words) == 1 else kind.not_in(words), sa.true())
+
+    def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
+        """As numeric; what is larger than numeric can be is NaN, which PostgreSQL sorts above every number."""
+        if storage == "jsonb":
+            return sa.cast(value.op("#>>", return_type=Text())(_ROOT), sa.Numeric)
+        text = sa.cast(value, Text)
+        return sa.case((is_json(text), sa.cast(text, sa.Numeric)), else_=sa.cast(word("'NaN'"), sa.Numeric))
+
+    def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
+        """By the function of the type; text as json."""
+        if storage == "jsonb":
+            return func.jsonb_array_length(value)
+        return func.json_array_length(sa.cast(value, _JSON))
+
+    def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
+        """By the function of the type; of text, as json."""
+        if storage == "jsonb":
+            found = func.jsonb_array_elements(value).table_valued(sa.column("value", _JSONB))
+            return Elements(found, found.c.value, "jsonb")
+        found = func.json_array_elements(sa.cast(value, _JSON)).table_valued(sa.column("value", _JSON))
+        return Elements(found, found.c.value, "json")
+
+    def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
+        """What is left without the keys."""
+        names = sa.cast(sa.literal(list(keys), ARRAY(Text)), ARRAY(Text))
+        rest = sa.cast(value, _JSONB).op("-", return_type=_JSONB)(names)
+        return rest != word("'{}'::pg_catalog.jsonb", _JSONB)
+
+    def json_change(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], new: ColumnElement[Any]
+    ) -> ColumnElement[Any]:
+        """jsonb_set_lax(). Text and json come out as jsonb spells them."""
+        keys = sa.cast(sa.literal(list(path), ARRAY(Text)), ARRAY(Text))
+        changed = func.jsonb_set_lax(
+            sa.cast(value, _JSONB), keys, sa.cast(new, _JSONB), sa.true(), "return_target", type_=_JSONB
+        )
+        return changed if column.storage == "jsonb" else sa.cast(changed, _JSON if column.storage == "json" else Text)
+
     # -- numbers ----------------------------------------------------------------------------------
     def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
         """Exactly, as numeric."""
@@ -316,6 +364,10 @@ class Postgresql(Dialect):
         """By the first byte, compared as a byte: what begins with a printable sign of ASCII is not blank."""
         byte = sa.cast(value, Text).collate("C")
         return sa.case((byte.between(word("'!'"), word("'~'")), sa.false()), else_=super().is_blank(value))
+
+    def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+        """`~`, with its own sign for the end."""
+        return text.op("~", return_type=sa.Boolean())(sa.literal(portable(pattern, "$"), Text))
 
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
         """By the collation "C", as text: the trailing blanks of `character(n)` do not count."""

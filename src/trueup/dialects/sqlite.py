@@ -23,7 +23,8 @@ from trueup.dialects import _sqlite_catalogue as catalogue
 from trueup.dialects import _sqlite_functions as functions
 from trueup.errors import NotChecked, StoreError, UsageError
 from trueup.guarded import Guarded
-from trueup.store import Column, Dialect, Stage, Storage, Table
+from trueup.regexes import portable
+from trueup.store import Column, Dialect, Elements, Stage, Storage, Table
 
 BLANKS = " \t\n\r"
 # the white space of Unicode, as Python's str.split() knows it
@@ -332,6 +333,71 @@ class Sqlite(Dialect):
         pairs = [part for key, text in members.items() for part in (json.dumps([*path, key]), _bytes(text))]
         return sa.cast(func.trueup_json_put(_plain(value), *pairs), sa.Text)
 
+    def json_inside(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        """By `->`, which parses a document once for all the paths of a statement."""
+        if not all(_PLAIN_KEY.fullmatch(key) for key in path):
+            return self.json_get(value, storage, path)
+        return value.op("->")(literal(_path(path), sa.Text))
+
+    def json_path_lacks(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """By json_type() of the path, which is NULL where nothing is."""
+        if "invalid" in types or not types or not all(_PLAIN_KEY.fullmatch(key) for key in path):
+            return super().json_path_lacks(value, storage, path, types)
+        words = [word for word, kind in _TYPES.items() if kind in types]
+        found = func.json_type(value, literal(_path(path), sa.Text))
+        if len(words) == 1:
+            return found.is_distinct_from(words[0])
+        return found.in_(words).isnot(sa.true())
+
+    def json_inside_string(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
+    ) -> ColumnElement[str]:
+        """By json_extract(), which sees a string up to an escaped NUL."""
+        if not all(_PLAIN_KEY.fullmatch(key) for key in path):
+            return func.json_extract(self.json_inside(value, storage, path), "$")
+        return func.json_extract(value, literal(_path(path), sa.Text))
+
+    def json_inside_one_of(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], texts: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """By `IN`: text taken out of JSON is compared byte for byte."""
+        return self.json_inside_string(value, storage, path).in_(list(texts))
+
+    def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
+        """INTEGER or REAL."""
+        return func.json_extract(value, "$")
+
+    def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
+        """json_array_length()."""
+        return func.json_array_length(value)
+
+    def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
+        """json_each(), which hands out scalars as SQL values."""
+        found = func.json_each(value).table_valued("value", "type")
+        spelled = sa.case(
+            {"text": func.json_quote(found.c.value), **{word: word for word in ("true", "false", "null")}},
+            value=found.c.type,
+            else_=sa.cast(found.c.value, sa.Text),
+        )
+        return Elements(found, spelled, "text")
+
+    def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
+        """What json_remove() leaves."""
+        if not all(_PLAIN_KEY.fullmatch(key) for key in keys):
+            raise NotChecked("SQLite cannot tell whether keys beyond ASCII, or with quotes, are the only ones")
+        rest: ColumnElement[Any] = func.json(value)
+        for start in range(0, len(keys), _ARGUMENTS):
+            rest = func.json_remove(rest, *(_path([key]) for key in keys[start : start + _ARGUMENTS]))
+        return rest != "{}"
+
+    def json_change(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], new: ColumnElement[Any]
+    ) -> ColumnElement[Any]:
+        """Every other byte of the document stays."""
+        return sa.cast(func.trueup_json_change(_bytes(value), json.dumps(list(path)), _bytes(new)), sa.Text)
+
     # -- numbers ----------------------------------------------------------------------------------
     def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
         """INTEGER or REAL."""
@@ -360,6 +426,10 @@ class Sqlite(Dialect):
         """By the first character, so that only what begins with white space is handed to Python."""
         ascii_sign, no_space = (value.op("GLOB")(literal(form, sa.Text)) for form in ("[!-~]*", f"[^{_SPACE}]*"))
         return sa.case((ascii_sign, sa.false()), (no_space, sa.false()), else_=super().is_blank(value))
+
+    def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+        """By Python: SQLite has no regular expressions of its own."""
+        return func.trueup_matches(_plain(text), portable(pattern), type_=sa.Boolean) == 1
 
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
         """Equal, and of one storage class."""

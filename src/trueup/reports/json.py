@@ -18,6 +18,7 @@ Keys are never renamed; new ones may come. There are no floats: durations are wh
       findings          broken rows
       letter            strategy, "A" to "D"
       distribution      [{word, healthy, count}], over all rows
+      parts             [{place, expected, within, right, rows}]: keys of documents, and in how many they are right
       group_by groups   [{group, word, count, severity}]
       repairs           [{repair, effect, count}]; repair "" is: a person has to look
       samples           the first findings: fingerprint check severity store table key path line message hint evidence
@@ -69,6 +70,7 @@ def _check(result: CheckResult) -> dict[str, Any]:
         "distribution": [
             {"word": plain(word), "healthy": healthy, "count": count} for word, healthy, count in result.distribution
         ],
+        "parts": [plain(asdict(part)) for part in result.parts],
         "group_by": plain(result.group_by),
         "groups": [plain(asdict(group)) for group in result.groups],
         "repairs": [plain(asdict(repair)) for repair in result.repairs],

@@ -16,6 +16,8 @@ from trueup.strategy import MEANING
 
 #: Groups of one check that are shown; the rest is summed up.
 GROUPS = 20
+#: Keys of a document that are shown, the worst first.
+PARTS = 30
 _RANK = {"high": 0, "medium": 1, "low": 2}
 
 
@@ -93,6 +95,8 @@ def _broken(result: CheckResult, thresholds: Mapping[str, int], limit: int) -> I
     yield indented(line((f"{many(result.findings, 'row')}{share} {verb} broken", BAD)))
     if result.distribution:
         yield indented(blank(), _distribution(result))
+    if result.parts:
+        yield indented(blank(), _parts(result))
     if result.groups:
         yield indented(blank(), _groups(result))
     if result.samples and limit:
@@ -116,6 +120,26 @@ def _distribution(result: CheckResult) -> RenderableType:
         ("total", number(total), "", (f"{number(healthy_count)} healthy, {number(total - healthy_count)} not", DIM))
     )
     return table(rows, head=("holds", "rows", "share", ""), right=(1, 2))
+
+
+def _parts(result: CheckResult) -> RenderableType:
+    ordered = sorted(result.parts, key=lambda one: one.right / one.rows)
+    named = any(one.within for one in ordered)
+    rows: list[list[str | tuple[str, str]]] = [
+        [
+            *([safe(one.within, 60)] if named else []),
+            safe(one.place, 100),
+            one.expected,
+            (percent(one.right, one.rows), GOOD if one.right == one.rows else BAD),
+        ]
+        for one in ordered[:PARTS]
+    ]
+    if ordered[PARTS:]:
+        least = percent(ordered[PARTS].right, ordered[PARTS].rows)
+        more = f"and {many(len(ordered) - PARTS, 'more key', 'more keys')}, each at least {least}"
+        rows.append([*([""] if named else []), (more, DIM), "", ""])
+    head = (*(["of"] if named else []), "key", "must be", "right")
+    return table(rows, head=head, right=(3 if named else 2,))
 
 
 def _groups(result: CheckResult) -> RenderableType:

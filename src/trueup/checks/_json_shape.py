@@ -1,0 +1,304 @@
+"""Whether a JSON document meets a schema, as conditions of the engine: what is wrong in it, and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, Double, Text, and_, case, exists, false, func, literal, not_, null, or_, select
+from sqlalchemy import literal_column as word
+from sqlalchemy import true as always
+
+from trueup.checks._json_schema import CONDITIONS, Node, accepts
+from trueup.guarded import Guarded
+from trueup.store import Column, Dialect, Storage
+
+#: From here on every double is a whole number, and none of fewer characters is rounded.
+_WHOLE, _EXACT = 2**53, 15
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A place in a document; but for the root the document is known to pass the dialect's `json_guard`."""
+
+    dialect: Dialect
+    whole: ColumnElement[Any]
+    storage: Storage
+    path: tuple[str, ...] = ()
+
+    def inside(self, path: tuple[str, ...]) -> At:
+        """Another place of the same document."""
+        return At(self.dialect, self.whole, self.storage, path)
+
+    @property
+    def value(self) -> ColumnElement[Any]:
+        """The JSON here; SQL NULL where nothing is."""
+        return self.dialect.json_inside(self.whole, self.storage, self.path) if self.path else self.whole
+
+    def is_not(self, types: Sequence[str]) -> ColumnElement[bool]:
+        """There, and of none of `types`."""
+        if self.path:
+            return self.dialect.json_path_is_not(self.whole, self.storage, self.path, types)
+        return self.dialect.json_is_not(self.whole, self.storage, types)
+
+    def lacks(self, types: Sequence[str]) -> ColumnElement[bool]:
+        """Not there, or of none of `types`."""
+        if self.path:
+            return self.dialect.json_path_lacks(self.whole, self.storage, self.path, types)
+        return or_(self.whole.is_(None), self.dialect.json_is_not(self.whole, self.storage, types))
+
+    def type(self) -> ColumnElement[str]:
+        """The type of what is here; SQL NULL where nothing is."""
+        if self.path:
+            return self.dialect.json_path_type(self.whole, self.storage, self.path)
+        return self.dialect.json_type(self.whole, self.storage)
+
+    def when(self, types: Sequence[str], condition: ColumnElement[bool]) -> ColumnElement[bool]:
+        """`condition`, asked only of a value of `types`; false elsewhere, never NULL."""
+        return case((self.lacks(types), false()), else_=func.coalesce(condition, false()))
+
+    def number(self) -> ColumnElement[Any]:
+        """A number."""
+        return self.dialect.json_number(self.value, self.storage)
+
+    def string(self) -> ColumnElement[str]:
+        """The content of a string."""
+        return self.dialect.json_inside_string(self.whole, self.storage, self.path)
+
+
+# -- one place --------------------------------------------------------------------------------------------------------
+def wrong_type(node: Node, at: At, *, missing: bool) -> ColumnElement[bool]:
+    """Of another type; with `missing` also not there. As JSON Schema has it, `1.0` is an integer."""
+    if not node.types:
+        return at.value.is_(None) if missing else false()
+    wrong = at.lacks(node.engine_types) if missing else at.is_not(node.engine_types)
+    if "integer" not in node.types or "number" in node.types:
+        return wrong
+    number = at.number()
+    whole = at.when(("double",), or_(func.abs(number) >= _WHOLE, number == func.round(number)))
+    return case((wrong, not_(whole)), else_=false())
+
+
+def breaks(node: Node, at: At, keyword: str) -> ColumnElement[bool]:
+    """Whether what is there breaks a rule; never NULL."""
+    wanted = node.rules[keyword]
+    if keyword in ("enum", "const"):
+        return case((at.value.is_(None), false()), else_=not_(or_(*_equal(at, wanted))))
+    about = tuple(part for kind in CONDITIONS[keyword] for part in _ENGINE.get(kind, (kind,)))
+    return at.when(about, _condition(keyword, at, wanted))
+
+
+_ENGINE = {"number": ("integer", "double")}
+
+
+def _condition(keyword: str, at: At, wanted: Any) -> ColumnElement[bool]:
+    dialect, storage = at.dialect, at.storage
+    if isinstance(wanted, Decimal):
+        number, bound = at.number(), _number(wanted)
+        found: dict[str, ColumnElement[bool]] = {
+            "minimum": number < bound,
+            "maximum": number > bound,
+            "exclusiveMinimum": number <= bound,
+            "exclusiveMaximum": number >= bound,
+        }
+        return found[keyword]
+    if keyword == "pattern":
+        return not_(dialect.matches(at.string(), wanted))
+    if keyword == "additionalProperties":
+        return dialect.json_other_keys(at.value, storage, wanted)
+    if keyword == "items":
+        elements = dialect.json_elements(at.value, storage)
+        inner = At(dialect, elements.value, elements.storage)
+        return exists(select(literal(1)).select_from(elements.relation).where(broken(wanted, inner)))
+    count = dialect.json_length(at.value, storage) if keyword.endswith("Items") else func.char_length(at.string())
+    found_few: ColumnElement[bool] = count < wanted
+    return found_few if keyword.startswith("min") else count > wanted
+
+
+def _equal(at: At, members: Sequence[Any]) -> Iterator[ColumnElement[bool]]:
+    """Whether the value is one of `members`, type by type; each never NULL."""
+    dialect = at.dialect
+    texts = [member for member in members if isinstance(member, str)]
+    numbers = [Decimal(m) for m in members if isinstance(m, int | Decimal) and not isinstance(m, bool)]
+    booleans = [str(member).lower() for member in members if isinstance(member, bool)]
+    yield false()
+    if texts:
+        yield at.when(("string",), dialect.json_inside_one_of(at.whole, at.storage, at.path, texts))
+    if numbers:
+        yield at.when(("integer", "double"), _one_of(at, numbers))
+    if len(set(booleans)) == 2:
+        yield not_(at.lacks(("boolean",)))
+    elif booleans:
+        yield at.when(("boolean",), dialect.json_text(at.value, at.storage) == booleans[0])
+    if None in members:
+        yield not_(at.lacks(("null",)))
+
+
+def _one_of(at: At, numbers: Sequence[Decimal]) -> ColumnElement[bool]:
+    return at.number().in_([_number(one) for one in numbers])
+
+
+def _of_number(node: Node, at: At) -> Iterator[ColumnElement[bool]]:
+    """Whether what is known to be a number meets the rules of a node; never NULL."""
+    yield always()
+    for keyword, wanted in node.rules.items():
+        if keyword in ("enum", "const"):
+            members = [Decimal(one) for one in wanted if isinstance(one, int | Decimal) and not isinstance(one, bool)]
+            yield func.coalesce(_one_of(at, members), false()) if members else false()
+        elif "number" in CONDITIONS[keyword]:
+            yield not_(func.coalesce(_condition(keyword, at, wanted), false()))
+
+
+def _number(value: Decimal) -> ColumnElement[Any]:
+    # word for word: drivers would make a double, or text, of a Decimal
+    whole = value == value.to_integral_value() and abs(value) < _WHOLE
+    return word(str(int(value)) if whole else str(value), Double())
+
+
+# -- a document -------------------------------------------------------------------------------------------------------
+def broken(root: Node, at: At, *, null_allowed: bool = False) -> ColumnElement[bool]:
+    """Whether the document at `at` does not meet `root`; SQL NULL does only where `null_allowed`. Never NULL."""
+    inner = [condition for node in root.children for _, _, condition in faults(node, at, root)]
+    if root.types == ("object",):
+        own = [breaks(root, at, keyword) for keyword in root.rules]
+        guard = at.dialect.json_guard(at.whole, at.storage)
+        missing = false() if null_allowed else always()
+        if guard is not None:
+            outside = at.whole.is_not(None) if null_allowed else always()
+            return Guarded(at.whole, guard, or_(false(), *inner, *own), outside)
+        wrong = at.is_not(("object",))
+        return case((at.whole.is_(None), missing), (wrong, always()), else_=or_(false(), *inner, *own))
+    outer = [condition for _, _, condition in root_faults(root, at, null_allowed=null_allowed)]
+    return or_(false(), *outer, within(at, or_(false(), *inner), false()))
+
+
+def within(at: At, inside: ColumnElement[Any], outside: ColumnElement[Any]) -> ColumnElement[Any]:
+    """`inside` where the document is an object that can be looked into, else `outside`."""
+    guard = at.dialect.json_guard(at.whole, at.storage)
+    if guard is not None:
+        return case((guard, inside), else_=outside)
+    return case((at.inside(()).lacks(("object",)), outside), else_=inside)
+
+
+def root_faults(root: Node, at: At, *, null_allowed: bool) -> Iterator[tuple[Node, str, ColumnElement[bool]]]:
+    """What can be wrong with the document itself."""
+    if root.types or not null_allowed:
+        yield root, "type", wrong_type(root, at, missing=not null_allowed)
+    for keyword in root.rules:
+        yield root, keyword, breaks(root, at, keyword)
+
+
+def faults(
+    node: Node, document: At, parent: Node, *, certain: bool = True
+) -> Iterator[tuple[Node, str, ColumnElement[bool]]]:
+    """(node, aspect, condition) for what can be wrong at `node` and below it.
+
+    With `certain` a place whose parent is no object counts as missing, which is quicker and makes no difference where
+    the parent must be an object: it is then wrong itself.
+    """
+    # the root is an object wherever this is asked
+    certain = certain and (not parent.path or (parent.required and parent.types == ("object",)))
+    at = document.inside(node.path)
+    if node.required and certain:
+        yield node, "type", wrong_type(node, at, missing=True)
+    elif node.required or node.types:
+        wrong = wrong_type(node, at, missing=False)
+        yield node, "type", or_(wrong, missing(node, document)) if node.required else wrong
+    for keyword in node.rules:
+        yield node, keyword, breaks(node, at, keyword)
+    for child in node.children:
+        yield from faults(child, document, node, certain=certain)
+
+
+def missing(node: Node, document: At) -> ColumnElement[bool]:
+    """Whether there is an object around `node` that does not have it; never NULL."""
+    nothing = document.inside(node.path).value.is_(None)
+    if len(node.path) == 1:
+        return nothing
+    return case((document.inside(node.path[:-1]).lacks(("object",)), false()), else_=nothing)
+
+
+# -- mending ----------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """What a repair may do to a document: fill defaults always, `decode` text, `nullify` what may be null."""
+
+    root: Node
+    document: At
+    column: Column
+    decode: bool = False
+    nullify: bool = False
+
+    def fits(self) -> ColumnElement[bool]:
+        """Whether the document is as it must be afterwards; never NULL."""
+        at, dialect = self.document, self.document.dialect
+        left = [self._left(node) for node in self.root.walk()]
+        inside = not_(or_(*left))
+        return within(at, case((dialect.json_rewritable(at.whole, self.column), inside), else_=false()), false())
+
+    def made(self) -> ColumnElement[Any]:
+        """The document afterwards."""
+        at, dialect = self.document, self.document.dialect
+        changed = at.whole
+        for node in self.root.walk():
+            new = list(self._new(node)) if node.path else []
+            if new:
+                changed = dialect.json_change(changed, self.column, node.path, case(*new, else_=null()))
+        rewritten = case((dialect.json_rewritable(at.whole, self.column), changed), else_=at.whole)
+        return within(at, rewritten, at.whole)
+
+    def decodes(self, node: Node) -> ColumnElement[bool]:
+        """Whether a string is here that spells a number or a boolean this place may hold; never NULL."""
+        at = self.document.inside(node.path)
+        dialect = at.dialect
+        spelled: list[ColumnElement[bool]] = [false()]
+        booleans = [text for text, value in (("true", True), ("false", False)) if accepts(node, value)]
+        if "boolean" in node.types and booleans:
+            spelled.append(dialect.json_inside_one_of(at.whole, at.storage, at.path, booleans))
+        numbers = [kind for kind in node.engine_types if kind in ("integer", "double")]
+        if numbers:
+            text = at.string()
+            parsed = At(dialect, dialect.json_parse(text, self.column), at.storage)
+            fine = and_(*(condition for condition in _of_number(node, parsed)))
+            exact = case((dialect.json_valid(text, numbers), fine), else_=false())
+            spelled.append(case((func.char_length(text) <= _EXACT, exact), else_=false()))
+        return at.when(("string",), or_(*spelled))
+
+    def _decodable(self, node: Node) -> bool:
+        words = {"integer", "number", "boolean"} & set(node.types)
+        return bool(self.decode and node.path and words and "string" not in node.types)
+
+    def _parsed(self, at: At) -> ColumnElement[Any]:
+        return at.dialect.json_parse(at.string(), self.column)
+
+    def _own(self, node: Node) -> ColumnElement[bool]:
+        """Whether what is here is wrong by itself, and could be replaced."""
+        at = self.document.inside(node.path)
+        rules = [breaks(node, at, keyword) for keyword in node.rules if keyword != "additionalProperties"]
+        return or_(wrong_type(node, at, missing=False), *rules)
+
+    def _left(self, node: Node) -> ColumnElement[bool]:
+        """Whether something stays wrong at a node, whatever is below it."""
+        at = self.document.inside(node.path)
+        left: list[ColumnElement[bool]] = [false()]
+        if node.path and node.required and node.default is None:
+            left.append(missing(node, self.document))
+        if "additionalProperties" in node.rules:
+            left.append(breaks(node, at, "additionalProperties"))
+        if not (self.nullify and node.path and node.nullable):
+            own = self._own(node)
+            left.append(and_(own, not_(self.decodes(node))) if self._decodable(node) else own)
+        return or_(*left)
+
+    def _new(self, node: Node) -> Iterator[tuple[ColumnElement[bool], ColumnElement[Any]]]:
+        if node.required and node.default is not None:
+            yield missing(node, self.document), self._literal(node.default)
+        if self._decodable(node):
+            yield self.decodes(node), self._parsed(self.document.inside(node.path))
+        if self.nullify and node.nullable:
+            yield self._own(node), self._literal("null")
+
+    def _literal(self, text: str) -> ColumnElement[Any]:
+        return self.document.dialect.json_parse(literal(str(text), Text()), self.column)

@@ -1,0 +1,40 @@
+"""JSON as text that a frozen value can hold, compare and write down without a float."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+
+class JsonText(str):
+    """One JSON value as text; empty when there is none. Numbers keep the digits they are written with."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, value: Any) -> JsonText:
+        """The text of a value of Python, as `json` would take it; a Decimal is a number too."""
+        return cls(_spelled(value))
+
+    def value(self) -> Any:
+        """What the text says; a number with a point or an exponent is a Decimal. Raises `ValueError`."""
+        return json.loads(self, parse_float=Decimal, parse_constant=_refuse)
+
+
+#: No JSON at all.
+NOTHING = JsonText("")
+
+
+def _spelled(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_spelled(str(key))}: {_spelled(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_spelled, value)) + "]"
+    if isinstance(value, Decimal):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _refuse(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON")
