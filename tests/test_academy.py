@@ -231,6 +231,7 @@ def test_the_clean_up_command_shows_asks_recovers_and_can_be_taken_back(academy:
 def test_manage_py_knows_every_command_and_the_models(academy: Academy) -> None:
     assert "find the rows that break a check" in academy.manage("trueup", "--help")
     (academy.folder / "trueup.yaml").unlink()
+    academy.manage("seed_academy", "--events", "40")
     said = academy.manage("trueup", "init", "--django")
     assert academy.code == 0, said
     text = (academy.folder / "trueup.yaml").read_text()
@@ -238,7 +239,14 @@ def test_manage_py_knows_every_command_and_the_models(academy: Academy) -> None:
     assert "references: auth_user.id" in text
     assert "analytics_activityevent-event_type-is-a-choice" in text
     assert "lesson_completed, analytics_report_generated]" in text
+    assert "analytics_activityevent-content_object-question" in text
     assert academy.manage("trueup", "scan").startswith("healthy: ")
+    academy.ask(
+        "import json\nfrom analytics.models import ActivityEvent as E\n"
+        "E.objects.filter(id=3).update(object_id=99999)\nprint(json.dumps(0))"
+    )
+    said = " ".join(academy.manage("trueup", "scan").split())
+    assert "3 analytics_activityevent.object_id refers to no analytics_question.id" in said
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

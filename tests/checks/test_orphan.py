@@ -32,6 +32,24 @@ def test_a_reference_to_no_row_is_found_nullified_and_quarantined(database: Data
     assert proof.masked_messages()["4"] == "orders.user_id refers to no users.id"
 
 
+COMMENTS = [
+    *USERS,
+    "CREATE TABLE comments (id INTEGER PRIMARY KEY, about_type {TEXT_KEY}, about INTEGER)",
+    """INSERT INTO comments VALUES (1, 'user', 1), (2, 'user', 7), (3, 'order', 7), (4, 'user', NULL), (5, NULL, 9),
+       (6, 'order', NULL)""",
+]
+
+
+def test_where_another_column_decides_only_its_rows_refer(database: Database) -> None:
+    about = Orphan(table="comments", column="about", references="users.id", where={"about_type": ("user",)})
+    prove(about, database, COMMENTS, broken=[2], repairs={"nullify": [2], "quarantine": [2]})
+
+
+def test_where_another_column_decides_only_its_rows_must_refer(database: Database) -> None:
+    about = Orphan(table="comments", column="about", references="users.id", where={"about_type": ("user",)}, null=False)
+    prove(about, database, COMMENTS, broken=[2, 4], repairs={"quarantine": [2, 4]})
+
+
 def test_a_row_is_relinked_only_where_one_parent_has_the_same_bytes(database: Database) -> None:
     check = Orphan(table="orders", column="user_id", references="users.id", relink_by={"email": "email"})
     proof = prove(

@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from trueup.check import Broken, Check, Database, Refers, Repair, Row, SetCheck
+from trueup.checks._sources import condition
 from trueup.errors import UsageError
 from trueup.repairs import always, quarantine
 from trueup.store import Column, Table
@@ -50,7 +51,8 @@ class Orphan(SetCheck):
     with `referenced_columns: [a, b]`. A column may be a path inside JSON (`metadata.quiz_id`): text `"5"` and
     number `5` both refer to id 5, a missing key and JSON null to nothing. NULL refers to nothing, and is broken
     only with `null: false`. Of several columns one NULL is enough to refer to nothing. Text refers by the rules of
-    the parent's collation, inside JSON byte for byte.
+    the parent's collation, inside JSON byte for byte. `where: {content_type_id: 7}` says which rows refer to this
+    table at all, where another column decides.
 
     **Repairs.** `relink` (lossless) where `relink_by: {customer_email: email}` names columns that tell the parent
     and exactly one parent has the same bytes in all of them. `nullify` (lossy) takes the reference away where NULL
@@ -84,6 +86,7 @@ class Orphan(SetCheck):
     references: str
     referenced_columns: tuple[str, ...] = ()
     null: bool = True
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     relink_by: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -104,7 +107,7 @@ class Orphan(SetCheck):
         parent = self._parent(row)
         found = select(1).select_from(parent.relation).where(self._match(parent, row)).correlate(row.relation)
         lost = and_(self._refers(row), not_(exists(found)))
-        return lost if self.null else or_(not_(self._refers(row)), lost)
+        return and_(condition(row, self.where), lost if self.null else or_(not_(self._refers(row)), lost))
 
     def constraint(self, row: Row) -> Refers | None:
         """A foreign key, where the engine can have one: plain columns of the parent's types, and NULL allowed."""
@@ -112,7 +115,7 @@ class Orphan(SetCheck):
         wanted = self._parent_columns(parent)
         places = [row.place(name) for name in self.columns]
         unique = wanted == parent.table.key or wanted in parent.table.uniques
-        if any(path for _, path in places) or not unique or not self.null:
+        if any(path for _, path in places) or not unique or not self.null or self.where:
             return None
         pairs = zip(places, wanted, strict=True)
         if any(row.column(name).ddl != parent.column(above).ddl for (name, _), above in pairs):
@@ -142,7 +145,8 @@ class Orphan(SetCheck):
         parent = self._parent(row)
         source = row.relation.outerjoin(parent.relation, self._match(parent, row))
         lost = parent[self._parent_columns(parent)[0]].is_(None)
-        return Broken(row, source, and_(self._refers(row), lost) if self.null else lost)
+        concerned = condition(row, self.where)
+        return Broken(row, source, and_(concerned, self._refers(row), lost) if self.null else and_(concerned, lost))
 
     def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """Whether there is a reference at all, and its value."""

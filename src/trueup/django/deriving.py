@@ -1,4 +1,4 @@
-"""Checks that a project's models imply."""
+"""Checks that a project's models imply, and of generic references what the tables hold."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from trueup.django.fields import JSONObjectField
 
 
 def checks(alias: str = "default") -> list[Check]:
-    """Foreign keys, choices and JSON types of every managed model of one database, each table once."""
+    """References, choices and JSON types of every managed model of one database, each table once."""
     found: list[Check] = []
     for model in apps.get_models(include_auto_created=True):
         if model._meta.managed and not model._meta.proxy and router.allow_migrate_model(alias, model):
-            found += [*references(model), *choices(model), *json_types(model)]
+            found += [*references(model), *generic_references(model, alias), *choices(model), *json_types(model)]
     return found
 
 
@@ -38,6 +38,30 @@ def references(model: type[Model]) -> Iterator[Check]:
                 null=bool(field.null),
                 name=f"{model._meta.db_table}-{field.column}-refers",
             )
+
+
+def generic_references(model: type[Model], alias: str) -> Iterator[Check]:
+    """An `orphan` for each generic foreign key and each content type that its rows name."""
+    if not apps.is_installed("django.contrib.contenttypes"):
+        return
+    from django.contrib.contenttypes.fields import GenericForeignKey
+    from django.contrib.contenttypes.models import ContentType
+
+    for generic in model._meta.private_fields:
+        if not isinstance(generic, GenericForeignKey) or generic.model is not model:
+            continue
+        kind, key = model._meta.get_field(generic.ct_field), model._meta.get_field(generic.fk_field)
+        used = model._base_manager.using(alias).exclude(**{generic.ct_field: None}).order_by()
+        for number in sorted(used.values_list(kind.attname, flat=True).distinct()):
+            target = ContentType.objects.db_manager(alias).get_for_id(number).model_class()
+            if target is not None and target._meta.managed:
+                yield Orphan(
+                    table=model._meta.db_table,
+                    column=key.column,
+                    references=f"{target._meta.db_table}.{target._meta.pk.column}",
+                    where={kind.column: (str(number),)},
+                    name=f"{model._meta.db_table}-{generic.name}-{target._meta.model_name}",
+                )
 
 
 def choices(model: type[Model]) -> Iterator[Check]:
