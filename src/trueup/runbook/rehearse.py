@@ -13,10 +13,11 @@ from trueup.changes import Plan
 from trueup.config import Config
 from trueup.errors import PlanError, Refused
 from trueup.evidence import Given, enter, known, told_identity, whole
+from trueup.execution import carry_out, parse_groups, take_back, targets
 from trueup.journal import Journal, schema_digest
 from trueup.planfile import PlanFile
 from trueup.results import Progress, RunReport, Silent
-from trueup.run import carry_out, opened, parse_groups, take_back, targets
+from trueup.run import opened
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.sums import TableSum, differences, sums
 from trueup.verifying import compare
