@@ -34,12 +34,12 @@ format: venv ## format the code, and mend what ruff can mend
 bench: venv ## the benchmarks, side by side with what one would use instead (ARGS=...)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-peers: $(VENV)/peers/.requirements ## the tools that make bench measures beside trueup, in an environment of their own
+peers: $(VENV)/peers/.requirements $(VENV)/linters/.requirements ## the tools that make bench measures beside trueup
 
-$(VENV)/peers/.requirements: requirements/peers.txt | $(VENV)/.python
-	@echo "installing what requirements/peers.txt lists"
-	@$(BIN)/python -m venv --clear $(VENV)/peers
-	@$(call quietly,$(VENV)/peers/bin/python -m pip install --require-hashes -r requirements/peers.txt)
+$(VENV)/peers/.requirements $(VENV)/linters/.requirements: $(VENV)/%/.requirements: requirements/%.txt | $(VENV)/.python
+	@echo "installing what requirements/$*.txt lists"
+	@$(BIN)/python -m venv --clear $(VENV)/$*
+	@$(call quietly,$(VENV)/$*/bin/python -m pip install --require-hashes -r requirements/$*.txt)
 	@touch $@
 
 chaos: venv ## the fault suite: each scenario once, or for an hour with ARGS="--minutes 60"
@@ -93,3 +93,4 @@ lock: $(LOCK)/.requirements ## pin the newest versions anew (takes minutes)
 
 lock-peers: $(LOCK)/.requirements ## pin the newest versions of what make peers installs (takes minutes)
 	@$(COMPILE) --upgrade --output-file requirements/peers.txt requirements/peers.in
+	@$(COMPILE) --upgrade --output-file requirements/linters.txt requirements/linters.in
