@@ -16,7 +16,8 @@ from trueup.changes import Group, Plan, PlanSummary
 from trueup.config import Config, build_check
 from trueup.errors import PlanError, Refused, Stopped, StoreError
 from trueup.evidence import Given
-from trueup.journal import LEFT_ALONE, Journal, schema_digest
+from trueup.journal import LEFT_ALONE, Journal
+from trueup.journal_tables import schema_digest
 from trueup.pace import TRIES, backoff
 from trueup.planfile import PlanFile
 from trueup.planning import identity

@@ -36,7 +36,8 @@ from trueup.check import Check, Row, RowCheck
 from trueup.codec import digest
 from trueup.errors import Refused, StoreError
 from trueup.guard import Guard, Step, Words
-from trueup.journal import HUGE, Journal
+from trueup.journal import Journal
+from trueup.journal_tables import HUGE
 from trueup.stores.sql import SqlDatabase, SqlStore
 
 #: Times a step is tried that waits for a lock, and seconds of rest between.

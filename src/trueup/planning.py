@@ -19,7 +19,8 @@ from trueup.changes import Group, Left, Plan, PlanSummary
 from trueup.check import Check
 from trueup.config import Config, check_options
 from trueup.findings import Key
-from trueup.journal import Journal, schema_digest
+from trueup.journal import Journal
+from trueup.journal_tables import schema_digest
 from trueup.looking import Look, Seen
 from trueup.planfile import Writer
 from trueup.repairs import always

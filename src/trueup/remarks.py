@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, MetaData, String, delete, insert, inspect, select
 from sqlalchemy import Table as SqlTable
 
-from trueup.journal import HUGE
+from trueup.journal_tables import HUGE
 from trueup.stores.sql import SqlStore
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from trueup.check import Row
-from trueup.journal import schema_digest
+from trueup.journal_tables import schema_digest
 from trueup.results import Progress
 from trueup.store import Column
 from trueup.stores.sql import SqlDatabase

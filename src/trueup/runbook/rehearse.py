@@ -14,7 +14,8 @@ from trueup.config import Config
 from trueup.errors import PlanError, Refused
 from trueup.evidence import Given, enter, known, told_identity, whole
 from trueup.execution import carry_out, parse_groups, take_back, targets
-from trueup.journal import Journal, schema_digest
+from trueup.journal import Journal
+from trueup.journal_tables import schema_digest
 from trueup.planfile import PlanFile
 from trueup.results import Progress, RunReport, Silent
 from trueup.run import opened
