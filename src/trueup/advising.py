@@ -72,7 +72,11 @@ def _columns(words: Words, database: SqlDatabase, check: Check) -> Advice:
     key = [row[name] for name in row.table.key]
     query = select(*key).select_from(broken.source).where(broken.where)
     text = str(query.compile(dialect=spelling(words.name), compile_kwargs={"literal_binds": True})).replace("\n", " ")
-    places = [row.place(name) for name in check.columns]
+    looked_in, names = check.compared()
+    if not names:
+        return Advice(check.title, words.name, "each row is judged by itself, so all of them are read", text)
+    row = database.row(looked_in)
+    places = [row.place(name) for name in names]
     if any(path for _, path in places):
         return Advice(check.title, words.name, "the reference is inside JSON: each document has to be opened", text)
     columns = tuple(name for name, _ in places)

@@ -241,6 +241,13 @@ class Check(ABC):
         """
         return None
 
+    def compared(self) -> tuple[str, tuple[str, ...]]:
+        """The table, and the columns of it, that rows are looked up by: an index on them makes the check cheap.
+
+        No columns: each row is judged by itself.
+        """
+        return self.table, self.columns
+
     def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """Values that break a good row, to try a guard with in a transaction that is rolled back; none: not known."""
         return {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from trueup.changes import Group, Left, Plan, PlanSummary
-from trueup.findings import Finding, Severity
+from trueup.findings import Finding, Severity, Source
 
 
 class Progress(Protocol):
@@ -58,6 +58,18 @@ class RepairCount:
     count: int
 
 
+Fate = Literal["persists", "lost", "may be lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """A line of code that writes a column, its text, and what becomes of what it writes."""
+
+    where: Source
+    fate: Fate
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class PartCount:
     """A place inside a value, and in how many of `rows` it is as it must be (`right`)."""
@@ -75,7 +87,8 @@ class CheckResult:
 
     `rows` were read, `skipped` of them not judged because of `skipped_because`. `distribution` is
     (word, healthy, count) over all rows. `samples` are the first findings, critical groups first; the
-    evidence named in `told` is in their messages already.
+    evidence named in `told` is in their messages already. `writers` are the lines of code that write the columns, the
+    lost ones first; None when no code was looked at, or it has no model of the table.
     """
 
     title: str
@@ -98,6 +111,15 @@ class CheckResult:
     repairs: tuple[RepairCount, ...] = ()
     letter: str = "A"
     seconds: float = 0.0
+    writers: tuple[Writer, ...] | None = None
+
+    @property
+    def effective(self) -> int | None:
+        """Rows that are right times lines that persist, a million being all of both; None where either is not known."""
+        if not self.rows or not self.writers or self.status == "not checked":
+            return None
+        kept = sum(writer.fate != "lost" for writer in self.writers)
+        return 1_000_000 * (self.rows - self.findings) * kept // (self.rows * len(self.writers))
 
 
 @dataclass(frozen=True, slots=True)

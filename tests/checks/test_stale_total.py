@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ from tests.proof import config_of, prove, run_script
 from trueup.checks.stale_total import StaleTotal
 from trueup.errors import Refused
 from trueup.run import make_plan, scan
+from trueup.runbook.advise import advise
 from trueup.stores.sql import SqlDatabase, SqlStore
 
 SHOP = [
@@ -310,6 +312,14 @@ def test_an_empty_table_is_taken_to_be_at_fault_itself(database: Database, tmp_p
     assert [left.reason for left in plan.summary.left] == [
         "purchases is empty, so every reference to it looks broken; the fault is there"
     ]
+
+
+def test_the_advised_index_is_on_the_rows_that_are_counted(database: Database) -> None:
+    run_script(database, [one for one in SHOPS[database.engine] if not one.startswith("CREATE INDEX")])
+    twins = StaleTotal(table="users", column="volume", equals="volumes.personalTotal")
+    found, none = advise(config_of(database, COUNT, twins))
+    assert re.search(r"ON \S*purchases\W+user_id\W+$", found.index.replace("CONCURRENTLY ", "")), found.index
+    assert (none.index, none.why) == ("", "each row is judged by itself, so all of them are read")
 
 
 def test_a_total_of_other_rows_has_no_guard(database: Database) -> None:

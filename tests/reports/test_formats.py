@@ -107,7 +107,8 @@ def test_a_scan_as_json_keeps_its_keys() -> None:
     first, second, third = document["checks"]
     assert list(first) == [
         "title", "kind", "store", "table", "columns", "status", "reason", "rows", "skipped", "skipped_because",
-        "findings", "letter", "distribution", "parts", "group_by", "groups", "repairs", "samples", "milliseconds",
+        "findings", "letter", "distribution", "parts", "group_by", "groups", "repairs", "samples", "code",
+        "milliseconds",
     ]  # fmt: skip
     assert list(first) == list(second) == list(third)
     assert first["distribution"][0] == {"word": "object", "healthy": True, "count": 1_200_000}

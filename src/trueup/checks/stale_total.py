@@ -145,6 +145,10 @@ class StaleTotal(SetCheck):
             return None
         raise Refused(f"{self.title} has no guard: rows are written before or after the total that counts them")
 
+    def compared(self) -> tuple[str, tuple[str, ...]]:
+        """The columns of the other table that refer to this one."""
+        return self.reference(), self._by()
+
     def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """Whether anything is stored, and both numbers."""
         name, path = row.place(self.column)
@@ -225,7 +229,7 @@ class StaleTotal(SetCheck):
         strange = number.is_(None) if path else row.dialect.not_a_number(row[name], column)
         nothing = absent(row, self.column)
         # each engine works the derived number out as often as it is named, so that it is named once
-        stored = case((nothing, _NOTHING), else_=func.coalesce(number, _NOTHING))
+        stored = func.coalesce(number, _NOTHING)
         away = self._slack(row, stored)
         differs = derived != stored if away is None else not_(derived.between(stored - away, stored + away))
         wrong = or_(and_(not_(nothing), func.coalesce(strange, false())), differs)

@@ -160,6 +160,10 @@ class TornWrite(SetCheck):
             return None
         raise Refused(f"{self.title} has no guard: the two tables are not written by one statement")
 
+    def compared(self) -> tuple[str, tuple[str, ...]]:
+        """The columns of the other table that refer to this one."""
+        return self.exists, self._by()
+
     def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """Of each place whether it is `missing`, `different` or neither; with `equals` both values."""
         shown: dict[str, ColumnElement[Any]] = {}

@@ -27,6 +27,7 @@ SAMPLES, SHOWN = 100, 10
     trueup scan sqlite:///shop.db
     trueup scan --check orders-have-users --limit 50
     trueup scan --json - --export findings.parquet
+    trueup scan --code src/
     """,
 )
 @click.argument("url", required=False)
@@ -39,6 +40,12 @@ SAMPLES, SHOWN = 100, 10
 @click.option("--json", "json_path", metavar="FILE", help="Write the result as JSON; - is stdout, instead of the text.")
 @click.option("--export", "export_path", metavar="FILE", help="Write every finding to FILE.csv, .jsonl or .parquet.")
 @click.option("--show-values", "values", is_flag=True, help="Show values of the data instead of their type and length.")
+@click.option(
+    "--code",
+    multiple=True,
+    metavar="PATH",
+    help="Show the lines below PATH that write each check's columns, and if they persist.",
+)
 def scan(
     url: str | None,
     path: str | None,
@@ -48,6 +55,7 @@ def scan(
     json_path: str | None,
     export_path: str | None,
     values: bool,
+    code: tuple[str, ...],
 ) -> int:
     """Find the rows that break a check. Nothing is changed.
 
@@ -65,6 +73,10 @@ def scan(
         found = run.scan(
             config, only=only, samples=SAMPLES if limit is None else limit, values=values, sink=sink, progress=progress
         )
+    if code:
+        from trueup.lint.writers import with_code
+
+        found = with_code(found, code)
     if export_path is not None and Path(export_path).is_file():
         from trueup.runbook.exported import exported
 

@@ -62,7 +62,7 @@ def job(
 
 def lint(todo: Job) -> Report:
     """Look at the files and return what is found. Nothing of the project is imported or run."""
-    modules, chosen = _modules(todo)
+    modules, chosen = read_modules(todo)
     cache = Cache(todo.root if todo.use_cache else None)
     question = _question(todo, modules, chosen)
     known = cache.answer(question) if todo.use_cache else None
@@ -79,7 +79,7 @@ def lint(todo: Job) -> Report:
     return _report(todo, known)
 
 
-def _modules(todo: Job) -> tuple[dict[str, Module], list[str]]:
+def read_modules(todo: Job) -> tuple[dict[str, Module], list[str]]:
     """Every file of the project by its shown path, and those to report on."""
     root, exclude = os.path.abspath(todo.root), todo.settings.exclude  # noqa: PTH100 - a link keeps its own name
     here, home = _folder(str(Path.cwd())), _folder(root)

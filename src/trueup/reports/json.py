@@ -22,6 +22,10 @@ Keys are never renamed; new ones may come. There are no floats: durations are wh
       group_by groups   [{group, word, count, severity}]
       repairs           [{repair, effect, count}]; repair "" is: a person has to look
       samples           the first findings: fingerprint check severity store table key path line message hint evidence
+      code              null when no code was looked at or it has no model of the table, else
+                        {effective, writers: [{path, line, fate, text}]}: `effective` is the share of rows that are
+                        right times the share of lines that persist, 1000000 for all, or null; `fate` is "persists",
+                        "lost" or "may be lost"
       milliseconds
 """
 
@@ -75,5 +79,16 @@ def _check(result: CheckResult) -> dict[str, Any]:
         "groups": [plain(asdict(group)) for group in result.groups],
         "repairs": [plain(asdict(repair)) for repair in result.repairs],
         "samples": [as_row(finding) for finding in result.samples],
+        "code": _code(result),
         "milliseconds": round(result.seconds * 1000),
     }
+
+
+def _code(result: CheckResult) -> dict[str, Any] | None:
+    if result.writers is None:
+        return None
+    lines = [
+        {"path": plain(one.where.path), "line": one.where.line, "fate": one.fate, "text": plain(one.text)}
+        for one in result.writers
+    ]
+    return {"effective": result.effective, "writers": lines}

@@ -18,6 +18,8 @@ from trueup.strategy import MEANING
 GROUPS = 20
 #: Keys of a document that are shown, the worst first.
 PARTS = 30
+#: Lines of code of one check that are shown, those that lose what they write first.
+WRITERS = 12
 _RANK = {"high": 0, "medium": 1, "low": 2}
 
 
@@ -31,8 +33,9 @@ def scan_report(scan: Scan, *, thresholds: Mapping[str, int], source: str = "", 
     broken = [result for result in scan.results if result.status == "findings"]
     clean = [result for result in scan.results if result.status == "clean"]
     notices = [line(("NOTICE", WARN), f"  {masked(notice)}") for notice in scan.notices]
+    code = [part for result in clean if _loses(result) for part in (line((result.title, STRONG)), _code(result))]
     if not failed and not broken:
-        return Group(*notices, _healthy(scan)) if notices else _healthy(scan)
+        return Group(*notices, _healthy(scan), *code) if notices or code else _healthy(scan)
     parts: list[RenderableType] = [_head(scan), blank(), *notices]
     parts += [_not_checked(result) for result in failed]
     if failed:
@@ -40,7 +43,7 @@ def scan_report(scan: Scan, *, thresholds: Mapping[str, int], source: str = "", 
     for result in sorted(broken, key=lambda one: min((_RANK[group.severity] for group in one.groups), default=1)):
         parts += [*_broken(result, thresholds, limit), blank()]
     if clean:
-        parts += [table([_clean(result) for result in clean]), blank()]
+        parts += [table([_clean(result) for result in clean]), *code, blank()]
     parts.append(_total(scan, broken, failed))
     parts.append(steps(next_steps(scan, source)))
     return Group(*parts)
@@ -102,6 +105,43 @@ def _broken(result: CheckResult, thresholds: Mapping[str, int], limit: int) -> I
     if result.samples and limit:
         yield indented(blank(), *_samples(result, limit))
     yield indented(blank(), *_judgement(result, thresholds))
+    if result.writers is not None:
+        yield blank()
+        yield _code(result)
+
+
+def _loses(result: CheckResult) -> bool:
+    """Whether a line of code that writes the columns of a check does not persist what it writes."""
+    return any(writer.fate != "persists" for writer in result.writers or ())
+
+
+def _code(result: CheckResult) -> RenderableType:
+    """The lines that write the columns of a check, the lost ones first, and what that makes of its rows."""
+    writers = result.writers or ()
+    columns = ", ".join(dict.fromkeys(f"{result.table}.{column.partition('.')[0]}" for column in result.columns))
+    if not writers:
+        return indented(line(("code", STRONG), f": no line of it writes {columns}"))
+    kept = sum(writer.fate != "lost" for writer in writers)
+    told = f"{number(kept)} of the {number(len(writers))} lines that write {columns} persist"
+    if len(writers) == 1:
+        told = f"the one line that writes {columns} {'persists' if kept else 'does not persist'}"
+    parts = [line(("code", STRONG), f": {told}")]
+    if result.effective is not None:
+        right = percent(result.rows - result.findings, result.rows)
+        share = percent(kept, len(writers))
+        parts.append(
+            line(
+                ("effective compliance", STRONG),
+                f": {percent(result.effective, 1_000_000)} = {right} of rows x {share} of lines",
+            )
+        )
+    shown: list[list[str | tuple[str, str]]] = []
+    for one in writers[:WRITERS]:
+        fate = (one.fate, GOOD if one.fate == "persists" else BAD)
+        shown.append([fate, f"{safe(one.where.path)}:{one.where.line}", (safe(one.text, 80), DIM)])
+    if len(writers) > WRITERS:
+        shown.append(["", f"and {many(len(writers) - WRITERS, 'more line', 'more lines')}", ""])
+    return indented(*parts, table(shown))
 
 
 def _distribution(result: CheckResult) -> RenderableType:
