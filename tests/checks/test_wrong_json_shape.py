@@ -1,17 +1,21 @@
 import json
+import sqlite3
 from typing import Any
 
+import psycopg
+import pymysql
 import pytest
 
 from tests.engines import Database
 from tests.proof import config_of, prove, run_script
 from trueup.checks._json_schema import SUPPORTED
 from trueup.checks.wrong_json_shape import WrongJsonShape
-from trueup.config import build_check, check_options
-from trueup.errors import UsageError
+from trueup.config import Config, build_check, check_options
+from trueup.errors import Refused, UsageError
 from trueup.jsontext import JsonText
 from trueup.results import PartCount
 from trueup.run import scan
+from trueup.runbook.guard import guard
 
 MLM = {
     "type": "object",
@@ -224,6 +228,73 @@ def test_every_keyword_has_its_words(database: Database) -> None:
     check = WrongJsonShape(table="d", column="doc", schema=JsonText.of(RULES))
     proof = prove(check, database, script, broken=range(1, len(found)), repairs={"nullify": []})
     assert proof.messages() == {str(n): message for n, message in enumerate(found.values()) if message}
+
+
+GUARDED = {
+    "type": "object",
+    "required": ["code"],
+    "properties": {
+        "code": {"type": "string", "minLength": 2, "enum": ["ab", "a'b"]},
+        "rate": {"type": "number", "minimum": 0.5},
+        "deep": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}},
+    },
+}
+
+
+def guarded(database: Database, check: WrongJsonShape) -> Config:
+    script = ["CREATE TABLE d (id INTEGER PRIMARY KEY, kind VARCHAR(20), doc {JSON})"]
+    run_script(database, [*script, """INSERT INTO d VALUES (1, 'a', '{"code": "ab"}'), (2, 'b', NULL)"""])
+    return config_of(database, check)
+
+
+def taken(database: Database, document: str) -> bool:
+    """Whether the application, on a session of its own, may write a document into row 1."""
+    try:
+        run_script(database, [f"UPDATE d SET doc = '{document}' WHERE id = 1"])
+    except (sqlite3.Error, psycopg.Error, pymysql.Error):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("by", [False, True])
+def test_a_guard_refuses_what_does_not_meet_the_schema(database: Database, by: bool) -> None:
+    schema = JsonText.of(GUARDED)
+    options: dict[str, Any] = {"by": "kind", "schemas": {"a": schema}} if by else {"schema": schema}
+    check = WrongJsonShape(table="d", column="doc", name="guarded", **options)
+    report = guard(guarded(database, check), "guarded", act="apply")
+    assert report.trial is not None
+    assert report.trial.held, report.trial.said
+    good = ['{"code": "a\'\'b", "rate": 0.5}', '{"code": "ab", "deep": {"n": 1}, "more": []}', '{"code": "ab"}']
+    bad = ["{}", "7", '{"code": "x"}', '{"code": "ab", "rate": 0.25}', '{"code": "ab", "deep": {}}']
+    assert [taken(database, document) for document in good] == [True] * len(good)
+    assert [taken(database, document) for document in bad] == [False] * len(bad)
+
+
+def test_what_no_constraint_can_ask_has_no_guard(database: Database) -> None:
+    schema = JsonText.of({"properties": {"tags": {"items": {"type": "string"}}}})
+    check = WrongJsonShape(table="d", column="doc", name="guarded", schema=schema)
+    with pytest.raises(Refused) as caught:
+        guard(guarded(database, check), "guarded", act="apply")
+    assert str(caught.value) == "guarded has no guard: no constraint can look at each of the 'items' of an array"
+
+
+def test_a_pattern_is_guarded_where_the_engine_knows_patterns(database: Database) -> None:
+    schema = JsonText.of({"properties": {"code": {"type": "string", "pattern": "^[a-z]+\\s?\\d*$"}}})
+    check = WrongJsonShape(table="d", column="doc", name="guarded", schema=schema)
+    config = guarded(database, check)
+    if database.engine == "sqlite":
+        with pytest.raises(Refused, match="no function of its own"):
+            guard(config, "guarded", act="apply")
+        return
+    report = guard(config, "guarded", act="apply")
+    assert report.trial is not None
+    assert report.trial.held, report.trial.said
+    assert [taken(database, f'{{"code": "{code}"}}') for code in ("ab", "ab 12", "AB", "12")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,9 @@ from sqlalchemy import true as always
 from trueup.check import Check, Database, Part, Repair, Row, RowCheck
 from trueup.checks import _json_shape as shape
 from trueup.checks._json_inferred import inferred
-from trueup.checks._json_schema import Node, expected, read, told
+from trueup.checks._json_schema import Node, accepts, expected, read, told
 from trueup.checks._json_shape import At, Mending
-from trueup.errors import UsageError
+from trueup.errors import Refused, UsageError
 from trueup.jsontext import NOTHING, JsonText
 
 DEFAULT = "default"
@@ -187,15 +187,20 @@ class WrongJsonShape(RowCheck):
             self._repair("nullify", decode=True, nullify=True),
         ]
 
+    def constraint(self, row: Row) -> None:
+        """A condition on the row; not where elements of arrays are asked, for no constraint may hold a subquery."""
+        if any("items" in node.rules for _, node, _ in self.aspects):
+            raise Refused(f"{self.title} has no guard: no constraint can look at each of the 'items' of an array")
+
     def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
-        """An empty object where keys are required, else a value of another type."""
-        root = next(iter(self.roots.values()))
-        if self.by:
+        """The first of a few simple documents that does not meet the first schema."""
+        name, root = next(iter(self.roots.items()))
+        simple = [{}, 7, "text", [], *({child.path[0]: value} for child in root.children for value in (7, "text", []))]
+        wrong = next((value for value in simple if not accepts(root, value)), None)
+        if wrong is None or (self.by and (name == DEFAULT or row.column(self.by).family != "text")):
             return {}
-        wrong = "{}" if any(child.required for child in root.children) else "7"
-        if wrong == "7" and (not root.types or {"integer", "number"} & set(root.types)):
-            return {}
-        return {self.column: row.dialect.json_parse(_text(wrong), row.column(self.column))}
+        document = row.dialect.json_parse(_text(JsonText.of(wrong)), row.column(self.column))
+        return {self.column: document, **({self.by: _text(name)} if self.by else {})}
 
     @classmethod
     def propose(cls, database: Database) -> Iterator[Check]:
