@@ -425,6 +425,10 @@ class Dialect(ABC):
         # not `= ''`: collations that pad with blanks find more than blanks equal to it
         return func.coalesce(self.same_bytes(self.fold(value, ["space"]), literal("")), false())
 
+    def characters(self, text: ColumnElement[str]) -> ColumnElement[int]:
+        """How many characters text has."""
+        return func.char_length(text)
+
     @abstractmethod
     def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
         """Whether a regular expression, one that `trueup.regexes.portable` takes, matches anywhere in `text`."""

@@ -17,6 +17,8 @@ from trueup.store import Column, Table
 _SAMPLE, _LONGEST = 1000, 10_000
 #: Objects that say enough, and the share of them that makes a rule.
 _ENOUGH, _NEARLY_ALL = 20, 0.95
+#: The share of documents that must be objects, and that the values of a column must explain.
+_MOST = 0.9
 #: From this share on JSON null is taken to be meant, and a key is worth a word.
 _MEANT, _COMMON = 0.01, 0.05
 #: More keys than this are not keys but data; so are more values of a column than this.
@@ -31,7 +33,7 @@ def inferred(database: Database, table: Table, column: Column) -> tuple[str, Map
     names = [one.name for one in table.stored() if _tells(one, table) and one.name != column.name]
     rows = _sample(database, table, column, names)
     objects = [(document, values) for document, values in rows if isinstance(document, dict)]
-    if len(objects) < _ENOUGH or len(objects) < 0.9 * len(rows):
+    if len(objects) < _ENOUGH or len(objects) < _MOST * len(rows):
         return None
     plain = _schema([document for document, _ in objects])
     best, chosen = len(plain.get("required", ())) + 1.0, ("", {"": plain})
@@ -39,9 +41,10 @@ def inferred(database: Database, table: Table, column: Column) -> tuple[str, Map
         groups = _groups(objects, place)
         schemas = {value: _schema(documents) for value, documents in groups.items()}
         told = sum(len(schema.get("required", ())) * len(groups[value]) for value, schema in schemas.items())
+        covered = sum(map(len, groups.values()))
         # each value must say at least one key more, on the average, than no value would
-        if len(schemas) > 1 and told / len(objects) >= best:
-            best, chosen = told / len(objects), (name, {value: one for value, one in schemas.items() if one})
+        if len(schemas) > 1 and covered >= _MOST * len(objects) and told / covered >= best:
+            best, chosen = told / covered, (name, {value: one for value, one in schemas.items() if one})
     return chosen if any("required" in schema for schema in chosen[1].values()) else None
 
 

@@ -112,7 +112,7 @@ def _condition(keyword: str, at: At, wanted: Any) -> ColumnElement[bool]:
         elements = dialect.json_elements(at.value, storage)
         inner = At(dialect, elements.value, elements.storage)
         return exists(select(literal(1)).select_from(elements.relation).where(broken(wanted, inner)))
-    count = dialect.json_length(at.value, storage) if keyword.endswith("Items") else func.char_length(at.string())
+    count = dialect.json_length(at.value, storage) if keyword.endswith("Items") else dialect.characters(at.string())
     found_few: ColumnElement[bool] = count < wanted
     return found_few if keyword.startswith("min") else count > wanted
 
@@ -263,7 +263,7 @@ class Mending:
             parsed = At(dialect, dialect.json_parse(text, self.column), at.storage)
             fine = and_(*(condition for condition in _of_number(node, parsed)))
             exact = case((dialect.json_valid(text, numbers), fine), else_=false())
-            spelled.append(case((func.char_length(text) <= _EXACT, exact), else_=false()))
+            spelled.append(case((dialect.characters(text) <= _EXACT, exact), else_=false()))
         return at.when(("string",), or_(*spelled))
 
     def _decodable(self, node: Node) -> bool:

@@ -195,7 +195,8 @@ class WrongJsonShape(RowCheck):
     def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """The first of a few simple documents that does not meet the first schema."""
         name, root = next(iter(self.roots.items()))
-        simple = [{}, 7, "text", [], *({child.path[0]: value} for child in root.children for value in (7, "text", []))]
+        others: list[Any] = [7, "text", []]
+        simple = [{}, *others, *({child.path[0]: value} for child in root.children for value in others)]
         wrong = next((value for value in simple if not accepts(root, value)), None)
         if wrong is None or (self.by and (name == DEFAULT or row.column(self.by).family != "text")):
             return {}

@@ -157,6 +157,15 @@ def scalar(text: str) -> str:
     return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=1_000_000)).strip()
 
 
+def _as_yaml(value: Any) -> str:
+    """JSON, which is YAML; only values may take something from the environment, keys never do."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{JsonText.of(key)}: {_as_yaml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_as_yaml, value)) + "]"
+    return JsonText.of(value.replace("${", "$${") if isinstance(value, str) else value)
+
+
 def flow(value: Any) -> str:
     """JSON without floats as YAML on one line; a list of one is written as the one, as every option takes it."""
     if isinstance(value, Mapping):
@@ -164,7 +173,7 @@ def flow(value: Any) -> str:
     if isinstance(value, list):
         return flow(value[0]) if len(value) == 1 else "[" + ", ".join(flow(item) for item in value) + "]"
     if isinstance(value, JsonText):
-        return value.replace("${", "$${")  # JSON is YAML
+        return _as_yaml(value.value())
     if isinstance(value, str):
         return scalar(value)
     return (
