@@ -19,7 +19,7 @@ _JSON = {
 }
 _TOP = {"MutableDict", "MutableList", "MutableSet", "Mutable", "MutableMultiDict"}
 _NESTED = {"NestedMutable", "NestedMutableDict", "NestedMutableList", "TrackedDict", "TrackedList"}
-_READY: dict[str, Tracked] = {"MutableJson": "top", "NestedMutableJson": "nested"}
+_READY: dict[str, Tracked] = {"MutableJson": "top", "NestedMutableJson": "nested", "nested_json": "nested"}
 #: Names without one of which no type holds JSON, but for types that a project defines.
 JSON_TYPES = _JSON | set(_READY) | {"as_mutable", "mutable_json_type"}
 COLUMN = {"Column", "mapped_column", "MappedColumn"}

@@ -12,3 +12,5 @@ from trueup.sqlalchemy.guarding import Mode as Mode
 from trueup.sqlalchemy.guarding import WrongShape as WrongShape
 from trueup.sqlalchemy.guarding import WrongShapeWarning as WrongShapeWarning
 from trueup.sqlalchemy.guarding import guard as guard
+from trueup.sqlalchemy.nested import nested_json as nested_json
+from trueup.sqlalchemy.updating import update_json as update_json
