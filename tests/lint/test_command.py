@@ -253,3 +253,22 @@ def test_a_function_that_cannot_be_followed_is_no_clean_run(project: Path, capsy
     )
     assert run(["lint", "app", "--no-cache", "--select", "lost-json-change"]) == 3
     assert "not checked" in capsys.readouterr().out
+
+
+def test_a_package_that_is_looked_at_by_itself_keeps_its_name(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "pyproject.toml").unlink()
+    package = project / "shop"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "models.py").write_text(
+        "from sqlalchemy import Integer\n" + MODELS + "\nclass User(Base):\n    __tablename__ = 'users'\n"
+        "    id = Column(Integer, primary_key=True)\n    settings = Column(JSON)\n"
+    )
+    (package / "views.py").write_text(
+        "from shop.models import User\n\n\ndef choose(session, user: User) -> None:\n"
+        "    user.settings['theme'] = 'dark'\n    session.commit()\n"
+    )
+    assert run(["lint", "shop", "--no-cache"]) == 1
+    assert "shop/views.py:5:5: lost-json-change:" in capsys.readouterr().out

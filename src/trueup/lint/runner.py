@@ -82,7 +82,7 @@ def lint(todo: Job) -> Report:
 def read_modules(todo: Job) -> tuple[dict[str, Module], list[str]]:
     """Every file of the project by its shown path, and those to report on."""
     root, exclude = os.path.abspath(todo.root), todo.settings.exclude  # noqa: PTH100 - a link keeps its own name
-    here, home = _folder(str(Path.cwd())), _folder(root)
+    here, home = _folder(str(Path.cwd())), _folder(_above_packages(root))
     inside: dict[str, str] = {}
     chosen = []
     for place in todo.paths:
@@ -105,6 +105,13 @@ def read_modules(todo: Job) -> tuple[dict[str, Module], list[str]]:
         parts = tuple(real.removeprefix(home).removesuffix(".py").split(os.sep))  # noqa: PTH206 - as above
         modules[shown] = Module(shown, data, parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
     return modules, chosen
+
+
+def _above_packages(root: str) -> str:
+    """The folder from which modules are named: a package that is looked at by itself keeps its own name."""
+    while os.path.exists(os.path.join(root, "__init__.py")):  # noqa: PTH110, PTH118 - as above
+        root = os.path.dirname(root)  # noqa: PTH120
+    return root
 
 
 def _folder(path: str) -> str:
