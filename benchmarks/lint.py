@@ -22,7 +22,7 @@ PROGRAM = Path(sys.executable).parent
 #: Where `make peers` puts the linters that are not ours.
 LINTERS = Path(__file__).parent.parent / ".venv" / "linters" / "bin"
 #: Close to lost-json-change in what a pattern can say of it.
-SEMGREP = """\
+NEAREST = """\
 rules:
   - id: nearest
     languages: [python]
@@ -55,7 +55,7 @@ def measure(place: Place) -> Iterator[Answer]:
             shutil.copytree(Path(spec.origin).parent, source / package, ignore=shutil.ignore_patterns("*.pyc"))
     (source / "pyproject.toml").write_text("[project]\nname = 'source'\n")
     rule = source / "nearest.yaml"
-    rule.write_text(SEMGREP)
+    rule.write_text(NEAREST)
 
     # as it is installed: where bytecode is not kept, each start would compile all that it imports
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
