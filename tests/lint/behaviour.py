@@ -109,6 +109,10 @@ def set_json_well(obj, name, key, value):
 
 def mark(obj, name):
     flag_modified(obj, name)
+
+
+def call(func):
+    func()
 """
 
 VALUE: dict[str, Any] = {"a": {"b": 1}, "list": [{"x": 1}], "n": 1}
@@ -142,6 +146,14 @@ LOST = {
     "shallow copy, nested change": 'held = dict(user.data)\nheld["a"]["k"] = "NEW"\nuser.data = held',
     "copy.copy, nested change": 'held = copy.copy(user.data)\nheld["list"].append("NEW")\nuser.data = held',
     "shallow copy, nested change, mutable": 'held = dict(user.mutable)\nheld["a"]["k"] = "NEW"\nuser.mutable = held',
+    "shallow copy, guard, nested change": (
+        'held = dict(user.data)\nif "a" not in held:\n    held["a"] = {}\nheld["a"]["k"] = "NEW"\nuser.data = held'
+    ),
+    "new list of the same elements": (
+        "held = []\nfor entry in user.mutable_tags:\n    entry['k'] = 'NEW'\n    held.append(entry)\n"
+        "user.mutable_tags = held"
+    ),
+    "inner function": 'def write():\n    user.data["k"] = "NEW"\ncall(write)',
     "nested change, mutable": 'user.mutable["a"]["k"] = "NEW"',
     "nested change by an alias, mutable": 'held = user.mutable["list"]\nheld.append("NEW")',
     "nested change, mutable list": 'user.mutable_tags[0]["k"] = "NEW"',
@@ -192,6 +204,16 @@ SAVED = {
         'held = dict(user.data)\nheld["a"] = dict(held["a"])\nheld["a"]["k"] = "NEW"\nuser.data = held'
     ),
     "shallow copy, nested and top": 'held = dict(user.data)\nheld["a"]["k"] = "NEW"\nheld["n"] = 2\nuser.data = held',
+    "new list of changed elements": (
+        "held = []\nfor entry in user.mutable_tags:\n    held.append({**entry, 'k': 'NEW'})\nuser.mutable_tags = held"
+    ),
+    "new list with one more": (
+        "held = []\nfor entry in user.mutable_tags:\n    entry['k'] = 'NEW'\n    held.append(entry)\n"
+        "held.append({'x': 2})\nuser.mutable_tags = held"
+    ),
+    "inner function that flags": (
+        'def write():\n    user.data["k"] = "NEW"\n    flag_modified(user, "data")\ncall(write)'
+    ),
     "mutable": 'user.mutable["k"] = "NEW"',
     "mutable list": 'user.mutable_tags.append("NEW")',
     "subclass of mutable": 'user.own["k"] = "NEW"',

@@ -31,6 +31,8 @@ from trueup.lint.source import Function, dotted
 _SETTLES = re.compile(r"flag_|_flag|dirty|modified|mark_.*(json|chang)|touch_json")
 _STORES = re.compile(r"^_?(save|update|store|persist|write|set|upsert|put|patch)(_|$)")
 _FINDS = re.compile(r"^(get|find|first|create|fetch|load|by|lookup|one|find_by|filter)(_|$)")
+#: Methods of SQLModel that make a new object of what they are given.
+_MADE = {"model_validate", "from_orm", "parse_obj", "model_construct", "construct", "validate"}
 #: How deep calls are followed.
 DEPTH = 4
 
@@ -133,6 +135,8 @@ class Calls(Plain):
                 return only(rows)
             return only(rows)
         cls = next((value.cls for value in receiver if isinstance(value, ClassRef)), None)
+        if cls is not None and name in _MADE and self.columns.is_model(cls):
+            return self._construct(cls, node, {}, state)
         if (
             cls is not None
             and self.columns.is_model(cls)
@@ -188,7 +192,9 @@ class Calls(Plain):
                 case FuncRef():
                     found.append(self.called(value, args, keywords, node, state))
                 case Local(file=file, node=inner) if isinstance(inner, Function | ast.Lambda):
-                    names = {**state.names, **_bind(inner, args, keywords, None)}
+                    around = self.within_frame.get(inner)
+                    seen = around.names if around in self.frames[:-1] else state.names
+                    names = {**seen, **_bind(inner, args, keywords, None)}
                     if len(self.frames) <= DEPTH and all(frame.node is not inner for frame in self.frames):
                         found.append(self.inlined(file, inner, None, names, node, state))
                 case Outside(name=origin):

@@ -71,6 +71,7 @@ class Evaluate(Calls):
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 return self._comprehension(node, state)
             case ast.Lambda():
+                self.within_frame[node] = self.frames[-1]
                 return only(Local(self.file, node))
             case ast.Starred(value=value) | ast.FormattedValue(value=value):
                 return self.ev(value, state)
@@ -160,7 +161,9 @@ class Evaluate(Calls):
             return self.copied(data, node, state, "copy", differs=len(items) > 1)
         if isinstance(node, ast.Tuple) or any(isinstance(value, Inst) for one in held for value in one):
             return only(Tup(tuple(held)))
-        return self.made(node, state)
+        made = self.made(node, state)
+        state.rebuilt.update({one.token: () for one in made if isinstance(one, Data) and items})
+        return made
 
     def _comprehension(
         self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, state: State

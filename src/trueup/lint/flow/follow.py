@@ -16,7 +16,7 @@ from trueup.lint.source import Function
 Callable_ = Function | ast.Lambda
 
 
-@dataclass
+@dataclass(eq=False)
 class Frame:
     """A function that is being followed: how it was called, and how it ended so far."""
 
@@ -150,6 +150,7 @@ class Follow(Evaluate):
                     waiting[-1].append(state.copy())
                 state.dead = True
             case ast.FunctionDef() | ast.AsyncFunctionDef():
+                self.within_frame[node] = self.frames[-1]
                 state.names[node.name] = only(Local(self.file, node))
             case ast.Assert(test=test):
                 self.ev(test, state)
@@ -192,7 +193,11 @@ class Follow(Evaluate):
             self.block(node.body, state)
             for other in frame.nexts.pop():
                 state.meet(other)
+            # a loop is taken to run: what it did to copies and new lists is done
+            diverged, rebuilt = state.diverged, {**state.rebuilt}
             state.meet(before)
+            state.diverged |= diverged
+            state.rebuilt |= {token: base for token, base in rebuilt.items() if token not in before.rebuilt}
         self.block(node.orelse, state)
         for other in frame.breaks.pop():
             state.meet(other)

@@ -46,6 +46,8 @@ class Names:
         self.held: dict[Slot, Column] = {}
         #: How a function (its tree) calls the object of a column.
         self.sources: dict[tuple[Slot, ast.AST], str] = {}
+        #: The function that an inner function or a lambda sees the variables of.
+        self.within_frame: dict[ast.AST, Frame] = {}
         self._annotations: dict[tuple[str, str], tuple[str, tuple[Class, ...]] | None] = {}
 
     @property

@@ -133,7 +133,12 @@ class Plain(Objects):
     def of_data(self, name: str, data: Values, node: ast.Call, args: list[Values], state: State) -> Values:
         """A call of a method of a dict or list."""
         if name in MUTATORS:
+            before = {value.token: state.rebuilt.get(value.token) for value in data if isinstance(value, Data)}
             self.changed(data, node, state, name)
+            if name == "append" and args:
+                elements = {value.token if isinstance(value, Data) else () for value in args[0]}
+                for token, so_far in before.items():
+                    state.appended(token, elements, so_far)
             if name == "setdefault":
                 return join(self.within(data, node, state), args[1] if len(args) > 1 else NOTHING)
             return self.within(data, node, state) if name in ("pop", "popitem") else NOTHING

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from trueup.lint.flow.values import NOTHING, Token, Values, join, outermost, shares
+from trueup.lint.flow.values import NOTHING, Data, Token, Values, inside, join, only, outermost, shares
 
 #: (object, field): one column of one object.
 Slot = tuple[Token, str]
@@ -33,7 +33,8 @@ class State:
     """Mutable while a path is followed, copied where paths part.
 
     `slots` maps a column to the pairs (compared with, current) it may be in; `fates` a change to its fate; `covered`
-    are changes that were safe when they were made, because the column had been set or flagged before.
+    are changes that were safe when they were made, because the column had been set or flagged before. `rebuilt` maps a
+    new list to the value whose very elements, and no others, were put into it, or to `()`.
     """
 
     names: dict[str, Values] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class State:
     covered: frozenset[tuple[Token, Slot]] = frozenset()
     diverged: frozenset[Token] = frozenset()
     copies: frozenset[Token] = frozenset()
+    rebuilt: dict[Token, Token] = field(default_factory=dict)
     keys: dict[tuple[Token, object], Values] = field(default_factory=dict)
     pending: frozenset[Token] = frozenset()
     added: frozenset[Token] = frozenset()
@@ -62,6 +64,7 @@ class State:
             self.covered,
             self.diverged,
             self.copies,
+            dict(self.rebuilt),
             dict(self.keys),
             self.pending,
             self.added,
@@ -83,7 +86,11 @@ class State:
             return
         _join_all(self.names, other.names)
         _join_all(self.attributes, other.attributes)
-        _join_all(self.keys, other.keys)
+        for (token, key), values in [*self.keys.items(), *other.keys.items()]:
+            # a key that one path has not set holds there what it held before
+            before = NOTHING if token[0] == "new" else only(Data(inside(token)))
+            held = self.keys.get((token, key), before), other.keys.get((token, key), before)
+            self.keys[token, key] = join(values, *held)
         for slot in {*self.slots, *other.slots}:
             untouched = frozenset({(self._first(slot), ("load", *slot))})
             self.slots[slot] = self.slots.get(slot, untouched) | other.slots.get(slot, untouched)
@@ -91,7 +98,12 @@ class State:
         for change, fate in other.fates.items():
             self.fates[change] = either(self.fates.get(change, fate), fate)
         self.covered |= other.covered
-        self.diverged |= other.diverged
+        # a copy that only one path has changed is equal on the other; what one path has not made is not compared there
+        mine, theirs = self.diverged - (other.copies - other.diverged), other.diverged - (self.copies - self.diverged)
+        self.diverged = mine | theirs
+        for token in {*self.rebuilt, *other.rebuilt}:
+            if self.rebuilt.get(token) != other.rebuilt.get(token):
+                self.rebuilt[token] = ()
         self.copies |= other.copies
         self.pending &= other.pending
         self.added |= other.added
@@ -117,10 +129,10 @@ class State:
         if before in (CLEAN, now):
             return False
         token = now
-        while token[0] in ("copy", "deepcopy"):
+        while token[0] in ("copy", "deepcopy") or self.rebuilt.get(token):
             if token in self.diverged:
                 return True
-            token = token[2]  # type: ignore[assignment]
+            token = self.rebuilt.get(token) or token[2]  # type: ignore[assignment]
             if token == before:
                 return False
         return True
@@ -143,6 +155,8 @@ class State:
             if copy[2] == base and (not nested or copy[0] == "deepcopy"):
                 apart.add(copy)
         self.diverged |= apart
+        if base[0] == "new" and not nested:
+            self.rebuilt[base] = ()
         for slot, pairs in list(self.slots.items()):
             hit = [pair for pair in pairs if (shares(pair[1], base) if nested else pair[1] == base)]
             if not hit:
@@ -154,6 +168,12 @@ class State:
                 yield slot, SAVED
             else:
                 yield slot, OPEN
+
+    def appended(self, token: Token, elements: set[Token], before: Token | None) -> None:
+        """One of `elements` was put into the new list `token`, which had been rebuilt from `before` so far."""
+        (element,) = elements if len(elements) == 1 else ((),)
+        if token[0] == "new" and element and element[0] == "in" and before in (None, element[1]):
+            self.rebuilt[token] = element[1]  # type: ignore[assignment]
 
     def set(self, slot: Slot, tokens: list[Token]) -> None:
         """The column was assigned one of `tokens`."""

@@ -47,7 +47,7 @@ def stamp(db: Session, key: str, stamps: dict) -> None:
     extra.update(stamps)  # OK
     instance.extra = extra
     for step in instance.steps:
-        step.extra["stamped"] = True  # BUG
+        step.extra["stamped"] = True  # OK
         step.update_extra({"by": key})
     db.commit()
 
