@@ -240,13 +240,17 @@ def test_manage_py_knows_every_command_and_the_models(academy: Academy) -> None:
     assert "analytics_activityevent-event_type-is-a-choice" in text
     assert "lesson_completed, analytics_report_generated]" in text
     assert "analytics_activityevent-content_object-question" in text
+    assert "analytics_activityevent-metadata-keeps-its-shape" in text
     assert academy.manage("trueup", "scan").startswith("healthy: ")
     academy.ask(
         "import json\nfrom analytics.models import ActivityEvent as E\n"
-        "E.objects.filter(id=3).update(object_id=99999)\nprint(json.dumps(0))"
+        "E.objects.filter(id=3).update(object_id=99999)\n"
+        "E.objects.filter(event_type='quiz_answer_submitted', id=2).update(metadata={'quiz_id': 'x'})\n"
+        "print(json.dumps(E.objects.get(id=2).event_type))"
     )
     said = " ".join(academy.manage("trueup", "scan").split())
     assert "3 analytics_activityevent.object_id refers to no analytics_question.id" in said
+    assert "analytics_activityevent.metadata.quiz_id is a string, must be an integer" in said
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -254,7 +258,9 @@ def test_a_json_field_that_takes_anything_is_warned_about(academy: Academy) -> N
     assert "no issues" in academy.manage("check")
     models = academy.folder / "analytics" / "models.py"
     models.write_text(
-        models.read_text().replace("metadata = JSONObjectField(null=True)", "metadata = models.JSONField(null=True)")
+        models.read_text().replace(
+            'JSONObjectField(null=True, by="event_type", schemas=METADATA)', "models.JSONField(null=True)"
+        )
     )
     said = academy.manage("check")
     assert "analytics.ActivityEvent: (trueup.W001) analytics.ActivityEvent.metadata takes JSON of any type" in said

@@ -65,6 +65,28 @@ class EventType(models.TextChoices):
     ANALYTICS_REPORT_GENERATED = "analytics_report_generated"
 
 
+#: What the metadata of an event hold, as far as the analytics rely on it.
+METADATA = {
+    EventType.QUIZ_ANSWER_SUBMITTED: {
+        "type": "object",
+        "required": ["quiz_id", "question_id", "is_correct"],
+        "properties": {
+            "quiz_id": {"type": "integer"},
+            "question_id": {"type": "integer"},
+            "is_correct": {"type": "boolean"},
+            "time_spent_ms": {"type": ["integer", "null"]},
+            "attempt_index": {"type": "integer", "minimum": 1},
+            "hints_used": {"type": "array"},
+        },
+    },
+    EventType.QUIZ_SUBMITTED: {
+        "type": "object",
+        "required": ["correct_count", "total_answers"],
+        "properties": {"correct_count": {"type": "integer"}, "total_answers": {"type": "integer"}},
+    },
+}
+
+
 class ActivityEvent(models.Model):
     user = models.ForeignKey(User, null=True, on_delete=models.SET_NULL)
     event_type = models.CharField(max_length=50, choices=EventType.choices)
@@ -73,7 +95,7 @@ class ActivityEvent(models.Model):
     content_object = GenericForeignKey("content_type", "object_id")
     timestamp = models.DateTimeField(default=timezone.now, db_index=True)
     session_id = models.UUIDField(null=True)
-    metadata = JSONObjectField(null=True)
+    metadata = JSONObjectField(null=True, by="event_type", schemas=METADATA)
 
     class Meta:
         indexes = [

@@ -11,9 +11,11 @@ from django.db.models import CharField, ForeignKey, IntegerField, Model, TextFie
 from trueup.check import Check
 from trueup.checks.orphan import Orphan
 from trueup.checks.unknown_value import UnknownValue
+from trueup.checks.wrong_json_shape import WrongJsonShape
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.django.constraints import JSONTypeConstraint
 from trueup.django.fields import JSONObjectField
+from trueup.jsontext import JsonText
 
 
 def checks(alias: str = "default") -> list[Check]:
@@ -80,7 +82,7 @@ def choices(model: type[Model]) -> Iterator[Check]:
 
 
 def json_types(model: type[Model]) -> Iterator[Check]:
-    """A `wrong-json-type` for each JSON field that the model keeps to a type."""
+    """A `wrong-json-type` for each JSON field that the model keeps to a type, a `wrong-json-shape` for its schemas."""
     table = model._meta.db_table
     group = next((f.column for f in model._meta.local_concrete_fields if f.choices), "")
     for field in model._meta.local_concrete_fields:
@@ -93,6 +95,15 @@ def json_types(model: type[Model]) -> Iterator[Check]:
                 group_by=group,
                 name=f"{table}-{field.column}-is-an-object",
             )
+            if field.schemas:
+                yield WrongJsonShape(
+                    table=table,
+                    column=field.column,
+                    by=model._meta.get_field(field.by).column,
+                    schemas={str(value): JsonText.of(schema) for value, schema in field.schemas.items()},
+                    null=bool(field.null),
+                    name=f"{table}-{field.column}-keeps-its-shape",
+                )
     for one in model._meta.constraints:
         if isinstance(one, JSONTypeConstraint):
             field = model._meta.get_field(one.field)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -17,11 +18,20 @@ class JSONObjectField(models.JSONField):
     The value is looked at where Django makes it ready for the database, which `save()`, `create()`, `bulk_create()`,
     `bulk_update()` and `QuerySet.update()` all pass; overriding `save()` misses the last three. Expressions
     (`F()`, `Value()`) are left to the database: a `JSONTypeConstraint` looks at those.
+
+    `schemas` says what the objects hold: a JSON Schema for each value of the field `by`, such as the members of a
+    `TextChoices`. No migration knows of it; `manage.py trueup init --django` makes a `wrong-json-shape` of it.
     """
 
     default_error_messages: ClassVar[dict[str, str]] = {
         "object": "%(field)s must be a dict or None, not %(type)s: %(value)s"
     }
+
+    def __init__(
+        self, *arguments: Any, by: str = "", schemas: Mapping[str, Mapping[str, Any]] | None = None, **options: Any
+    ) -> None:
+        super().__init__(*arguments, **options)
+        self.by, self.schemas = by, dict(schemas or {})
 
     def validate(self, value: Any, model_instance: models.Model | None) -> None:
         """As forms and `full_clean()` ask."""
