@@ -16,6 +16,8 @@ from trueup.checks.duplicate import Duplicate
 from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
 from trueup.checks.out_of_range import OutOfRange
+from trueup.checks.stale_total import StaleTotal
+from trueup.checks.torn_write import TornWrite
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.config import Config
 from trueup.errors import Refused
@@ -51,8 +53,26 @@ CHECKS: list[tuple[Check, str, str]] = [
         "'{\"user\": 99}'",
     ),
     (Duplicate(table="events", column="email", name="guarded"), "email", "'b@x.org'"),
+    (
+        StaleTotal(table="events", column="metadata.user", equals="user_id", name="guarded"),
+        "metadata",
+        "'{\"user\": 99}'",
+    ),
+    (StaleTotal(table="events", column="user_id", equals="metadata.user", name="guarded"), "user_id", "99"),
 ]
-NAMES = ["json", "json path", "missing", "blank", "range", "time", "reference", "reference in json", "duplicate"]
+NAMES = [
+    "json",
+    "json path",
+    "missing",
+    "blank",
+    "range",
+    "time",
+    "reference",
+    "reference in json",
+    "duplicate",
+    "twin in json",
+    "twin",
+]
 
 
 def ready(database: Database, check: Check) -> Config:
@@ -97,6 +117,25 @@ def test_a_guard_refuses_what_the_check_would_find_and_nothing_else(
     assert (gone.standing, gone.act) == (None, "removed")
     assert not refused(database, f"UPDATE events SET {column} = {bad} WHERE id = 1")
     assert scan(config).results[0].findings == 1
+
+
+def test_a_guard_asks_again_when_what_decides_about_a_row_changes(database: Database) -> None:
+    torn = TornWrite(table="events", expects=("metadata.lang",), when={"email": ("c@x.org", "d@x.org")}, name="guarded")
+    config = ready(database, torn)
+    execute(database, ['UPDATE events SET metadata = \'{"lang": "fr"}\' WHERE id = 3'])
+    guard(config, "guarded", act="apply")
+    assert not refused(database, "UPDATE events SET email = 'd@x.org' WHERE id = 1")
+    assert refused(database, "UPDATE events SET metadata = '{}' WHERE id = 3")
+    execute(database, ["UPDATE events SET metadata = '{}' WHERE id = 2"])
+    assert refused(database, "UPDATE events SET email = 'd@x.org' WHERE id = 2")
+
+
+def test_a_number_and_its_twin_cannot_part(database: Database) -> None:
+    twins = StaleTotal(table="events", column="metadata.user", equals="user_id", name="guarded")
+    config = ready(database, twins)
+    guard(config, "guarded", act="apply")
+    assert refused(database, "UPDATE events SET user_id = 3 WHERE id = 1")
+    assert not refused(database, "UPDATE events SET user_id = 3, metadata = '{\"user\": 3}' WHERE id = 1")
 
 
 def _others(column: str) -> str:

@@ -205,6 +205,11 @@ class Check(ABC):
         """The columns the check is about, in the order a reader expects."""
 
     @property
+    def judged_by(self) -> tuple[str, ...]:
+        """The columns of a row, or paths inside them, that `holds` reads: a guard asks again when one changes."""
+        return self.columns
+
+    @property
     def title(self) -> str:
         """The name given, or one derived from kind, table and columns."""
         return self.name or "-".join([self.kind, self.table, *self.columns])

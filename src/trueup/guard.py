@@ -101,7 +101,7 @@ class Words(ABC):
 
     def watched(self, check: Check, row: Row) -> list[str]:
         """The columns whose change can break a row."""
-        return list(dict.fromkeys(row.place(name)[0] for name in check.columns))
+        return list(dict.fromkeys(row.place(name)[0] for name in check.judged_by))
 
     # -- making -----------------------------------------------------------------------------------------------------
     def guard(self, check: Check, database: SqlDatabase, *, transition: bool, window: bool) -> Guard:

@@ -98,6 +98,11 @@ class Orphan(SetCheck):
         if self.relink_by and len(self.columns) > 1:
             raise ValueError(f"{self.kind} can relink one column, not {len(self.columns)}")
 
+    @property
+    def judged_by(self) -> tuple[str, ...]:
+        """Also what decides which rows refer."""
+        return (*self.columns, *self.where)
+
     def reference(self) -> str:
         """The parent table."""
         return self.references if self.referenced_columns else self.references.rpartition(".")[0] or self.references

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, and_, case, false, func, literal, literal_column, not_, or_, select
+from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, literal_column, not_, or_, select
 
 from trueup.check import Broken, Database, Refers, Repair, Row, SetCheck, Unique
 from trueup.checks._sources import absent, bare, beside, condition, exact, is_number, json_number, links, spelled, told
@@ -113,6 +113,11 @@ class StaleTotal(SetCheck):
         """The column, or the path inside it."""
         return (self.column,)
 
+    @property
+    def judged_by(self) -> tuple[str, ...]:
+        """Also the number it must equal, and what decides which rows are judged."""
+        return (self.column, *([self.equals] if self.equals else []), *self.when)
+
     def reference(self) -> str:
         """The table that is counted or summed."""
         return self.count_of or self._summed()[0]
@@ -144,6 +149,17 @@ class StaleTotal(SetCheck):
         if self.equals:
             return None
         raise Refused(f"{self.title} has no guard: rows are written before or after the total that counts them")
+
+    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+        """With `equals`: text inside JSON, which is no number, or a number that is too large by one."""
+        if not self.equals or self.when:
+            return {}
+        name, path = row.place(self.column)
+        if path:
+            text = literal('"no number"', Text())
+            return {name: row.dialect.json_set(row[name], row.column(name), path[:-1], {path[-1]: text})}
+        more = spelled(1 + 2 * (exact(self.tolerance) or Decimal(0)))
+        return {name: row.dialect.cast(self._derived(row) + more, row.column(name))}
 
     def compared(self) -> tuple[str, tuple[str, ...]]:
         """The columns of the other table that refer to this one."""

@@ -121,6 +121,14 @@ class TornWrite(SetCheck):
         """What must be there."""
         return self.expects
 
+    @property
+    def judged_by(self) -> tuple[str, ...]:
+        """Also what decides which rows are judged, and what a place must equal."""
+        twins = (
+            [word for word in self.from_.values() if word not in _CONSTANTS] if self.equals and not self.exists else []
+        )
+        return (*self.expects, *self.when, *twins)
+
     def holds(self, row: Row) -> ColumnElement[bool]:
         """The sign is there, and something of what it is a sign of is not."""
         lost = or_(*(self._wrong(row, place, self._origin(row)) for place in self.expects))
