@@ -358,6 +358,12 @@ class Dialect(ABC):
     def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
         """What is known to be a number, as a double of the engine or as something more exact."""
 
+    def json_inside_number(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
+    ) -> ColumnElement[Any]:
+        """`json_number` of what is at `path`, in a document of which `json_guard` holds."""
+        return self.json_number(self.json_inside(value, storage, path) if path else value, storage)
+
     @abstractmethod
     def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
         """How many elements what is known to be an array has."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -61,7 +61,7 @@ class At:
 
     def number(self) -> ColumnElement[Any]:
         """A number."""
-        return self.dialect.json_number(self.value, self.storage)
+        return self.dialect.json_inside_number(self.whole, self.storage, self.path)
 
     def string(self) -> ColumnElement[str]:
         """The content of a string."""
@@ -160,7 +160,7 @@ def _number(value: Decimal) -> ColumnElement[Any]:
 # -- a document -------------------------------------------------------------------------------------------------------
 def broken(root: Node, at: At, *, null_allowed: bool = False) -> ColumnElement[bool]:
     """Whether the document at `at` does not meet `root`; SQL NULL does only where `null_allowed`. Never NULL."""
-    inner = [condition for node in root.children for _, _, condition in faults(node, at, root)]
+    inner = [condition for node in root.children for condition in _broken(node, at, root)]
     if root.types == ("object",):
         own = [breaks(root, at, keyword) for keyword in root.rules]
         guard = at.dialect.json_guard(at.whole, at.storage)
@@ -172,6 +172,44 @@ def broken(root: Node, at: At, *, null_allowed: bool = False) -> ColumnElement[b
         return case((at.whole.is_(None), missing), (wrong, always()), else_=or_(false(), *inner, *own))
     outer = [condition for _, _, condition in root_faults(root, at, null_allowed=null_allowed)]
     return or_(false(), *outer, within(at, or_(false(), *inner), false()))
+
+
+def _broken(node: Node, document: At, parent: Node, *, certain: bool = True) -> Iterator[ColumnElement[bool]]:
+    """The conditions of `faults`, the rules of a place asked after its type, which is then asked once."""
+    at, inner = document.inside(node.path), replace(node, children=())
+    if not node.types and all(isinstance(member, str) for member in node.rules.get("enum", [None])):
+        # what is no string is none of them, and quicker to tell
+        inner = replace(inner, types=("string",))
+    direct = [keyword for keyword in node.rules if _about(inner, keyword)]
+    rules = {keyword: value for keyword, value in node.rules.items() if keyword not in direct}
+    found = list(faults(replace(inner, rules=rules), document, parent, certain=certain))
+    if direct:
+        wrong = or_(*(condition for _, aspect, condition in found if aspect == "type"))
+        broken_rules = or_(*(_direct(inner, at, keyword) for keyword in direct))
+        yield case((wrong, always()), else_=func.coalesce(broken_rules, false()))
+    yield from (condition for _, aspect, condition in found if not (direct and aspect == "type"))
+    for child in node.children:
+        yield from _broken(child, document, node, certain=_certain(parent, certain))
+
+
+def _about(node: Node, keyword: str) -> bool:
+    """Whether a rule says something about every value of the node's types, and can be asked without a look at them."""
+    if keyword in ("enum", "const"):
+        return node.types == ("string",) and all(isinstance(member, str) for member in node.rules[keyword])
+    about = {part for kind in CONDITIONS[keyword] for part in _ENGINE.get(kind, (kind,))}
+    return bool(node.types) and set(node.engine_types) <= about
+
+
+def _direct(node: Node, at: At, keyword: str) -> ColumnElement[bool]:
+    """A rule asked of a value of the node's types; SQL NULL where nothing is."""
+    if keyword in ("enum", "const"):
+        return not_(at.dialect.json_inside_one_of(at.whole, at.storage, at.path, node.rules[keyword]))
+    return _condition(keyword, at, node.rules[keyword])
+
+
+def _certain(parent: Node, certain: bool) -> bool:
+    # the root is an object wherever this is asked
+    return certain and (not parent.path or (parent.required and parent.types == ("object",)))
 
 
 def within(at: At, inside: ColumnElement[Any], outside: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -198,8 +236,7 @@ def faults(
     With `certain` a place whose parent is no object counts as missing, which is quicker and makes no difference where
     the parent must be an object: it is then wrong itself.
     """
-    # the root is an object wherever this is asked
-    certain = certain and (not parent.path or (parent.required and parent.types == ("object",)))
+    certain = _certain(parent, certain)
     at = document.inside(node.path)
     if node.required and certain:
         yield node, "type", wrong_type(node, at, missing=True)

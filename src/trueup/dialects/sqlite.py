@@ -366,6 +366,12 @@ class Sqlite(Dialect):
         """By `IN`: text taken out of JSON is compared byte for byte."""
         return self.json_inside_string(value, storage, path).in_(list(texts))
 
+    def json_inside_number(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
+    ) -> ColumnElement[Any]:
+        """By json_extract(), as a string."""
+        return self.json_inside_string(value, storage, path)
+
     def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
         """INTEGER or REAL."""
         return func.json_extract(value, "$")
