@@ -111,6 +111,7 @@ def test_a_scan_as_json_keeps_its_keys() -> None:
         "milliseconds",
     ]  # fmt: skip
     assert list(first) == list(second) == list(third)
+    assert first["parts"] == []
     assert first["distribution"][0] == {"word": "object", "healthy": True, "count": 1_200_000}
     assert first["groups"][0] == {"group": "content_viewed", "word": "string", "count": 140, "severity": "low"}
     assert first["repairs"][2] == {"repair": "", "effect": "", "count": 3}

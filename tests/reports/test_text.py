@@ -15,7 +15,7 @@ from trueup.reports._words import duration, many, masked, moment, percent, safe
 from trueup.reports.text.plan import plan_report
 from trueup.reports.text.runs import OPERATIONS, STATES, run_report, runs_report, verification_report
 from trueup.reports.text.scan import scan_report
-from trueup.results import CheckResult, GroupCount
+from trueup.results import CheckResult, GroupCount, PartCount
 
 
 def text(report: RenderableType, *, terminal: bool = False, width: int = 160) -> str:
@@ -316,3 +316,27 @@ def test_passwords_are_masked_and_ports_are_not(told: str, expected: str) -> Non
 def test_examples_do_not_depend_on_the_zone_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "TZ", "Asia/Tokyo")
     assert moment(1) == "1970-01-01 00:00:01 UTC"
+
+
+def test_keys_of_documents_are_told_the_worst_first() -> None:
+    parts = (
+        PartCount("mlmStatus.isFounder", "boolean", "", 1000, 1000),
+        PartCount("mlmStatus.rankQualifiedAt", "string", "", 982, 1000),
+        PartCount("mlmStatus.rank", "integer or null", "", 999, 1000),
+    )
+    assert (
+        """\
+  key                        must be             right
+  mlmStatus.rankQualifiedAt  string            98.20 %
+  mlmStatus.rank             integer or null   99.90 %
+  mlmStatus.isFounder        boolean          100.00 %
+"""
+        in scanned(broken(parts=parts)) + "\n"
+    )
+
+
+def test_keys_of_many_documents_are_told_with_what_says_which_is_meant() -> None:
+    many = tuple(PartCount(f"metadata.k{n}", "any", "seen", 100 - n % 2, 100) for n in range(40))
+    told = scanned(broken(parts=many))
+    assert re.search(r"  of +key +must be +right\n  seen  metadata.k1 +any +99.00 %\n", told)
+    assert "and 10 more keys, each at least 100.00 %" in told

@@ -161,17 +161,27 @@ def _number(value: Decimal) -> ColumnElement[Any]:
 def broken(root: Node, at: At, *, null_allowed: bool = False) -> ColumnElement[bool]:
     """Whether the document at `at` does not meet `root`; SQL NULL does only where `null_allowed`. Never NULL."""
     inner = [condition for node in root.children for condition in _broken(node, at, root)]
-    if root.types == ("object",):
-        own = [breaks(root, at, keyword) for keyword in root.rules]
+    if set(root.types) <= {"object"} and set(root.rules) <= {"additionalProperties"}:
+        inside = or_(false(), *inner, *(breaks(root, at, keyword) for keyword in root.rules))
+        others = always() if root.types else false()
         guard = at.dialect.json_guard(at.whole, at.storage)
         missing = false() if null_allowed else always()
         if guard is not None:
-            outside = at.whole.is_not(None) if null_allowed else always()
-            return Guarded(at.whole, guard, or_(false(), *inner, *own), outside)
+            return Guarded(at.whole, guard, inside, case((at.whole.is_(None), missing), else_=others))
         wrong = at.is_not(("object",))
-        return case((at.whole.is_(None), missing), (wrong, always()), else_=or_(false(), *inner, *own))
+        return case((at.whole.is_(None), missing), (wrong, others), else_=inside)
     outer = [condition for _, _, condition in root_faults(root, at, null_allowed=null_allowed)]
     return or_(false(), *outer, within(at, or_(false(), *inner), false()))
+
+
+def by_value(at: At, found: Sequence[tuple[ColumnElement[bool], ColumnElement[bool]]]) -> ColumnElement[bool]:
+    """The second of the first pair of which the first holds, else false; what all ask of the document is asked once."""
+    guards = [condition.guard for _, condition in found if isinstance(condition, Guarded)]
+    if len(guards) < len(found):
+        return case(*found, else_=false())
+    inside = [(meant, condition.inside) for meant, condition in found if isinstance(condition, Guarded)]
+    outside = [(meant, condition.outside) for meant, condition in found if isinstance(condition, Guarded)]
+    return Guarded(at.whole, guards[0], case(*inside, else_=false()), case(*outside, else_=false()))
 
 
 def _broken(node: Node, document: At, parent: Node, *, certain: bool = True) -> Iterator[ColumnElement[bool]]:

@@ -120,7 +120,7 @@ class WrongJsonShape(RowCheck):
         """The document does not meet the schema that is meant."""
         at = self._at(row)
         found = {name: shape.broken(root, at, null_allowed=self.null) for name, root in self.roots.items()}
-        return found[""] if not self.by else case(*self._cases(row, found), else_=false())
+        return found[""] if not self.by else shape.by_value(at, self._cases(row, found))
 
     def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """What is wrong, as `number=detail` of each aspect, and the document."""
