@@ -141,6 +141,34 @@ def test_what_is_mended_is_what_was_meant(database: Database) -> None:
     )
 
 
+def test_the_evidence_names_places_and_what_is_wrong_there(database: Database) -> None:
+    check = WrongJsonShape(
+        table="d",
+        column="doc",
+        by="kind",
+        schemas={"a; b": JsonText.of({"properties": {"x=;y": {"type": "string"}, "n": {"minimum": 1}}})},
+    )
+    script = ["CREATE TABLE d (id INTEGER PRIMARY KEY, kind VARCHAR(20), doc {JSON})"]
+    script += ["""INSERT INTO d VALUES (1, 'a; b', '{"x=;y": 1, "n": 0}')"""]
+    proof = prove(check, database, script, broken=[1])
+    assert proof.findings["1"].evidence["wrong"] == "a%3B%20b: x%3D%3By type=integer; a%3B%20b: n minimum; "
+    assert proof.messages() == {"1": "d.doc.x=;y is an integer, must be a string; d.doc.n is below the minimum 1"}
+    assert [part.right for part in proof.result.parts] == [0, 0]
+
+
+def test_text_that_is_no_json_never_meets_a_schema(database: Database) -> None:
+    script = ["CREATE TABLE d (id INTEGER PRIMARY KEY, doc TEXT)"]
+    script += ["""INSERT INTO d VALUES (1, 'nothing'), (2, '{"a": 1}'), (3, '{"a": 1'), (4, '7'), (5, ''), (6, '{}')"""]
+    any_type = WrongJsonShape(table="d", column="doc", schema=JsonText.of({"required": ["a"]}))
+    proof = prove(any_type, database, script, broken=[1, 3, 5, 6])
+    assert proof.messages()["1"] == "d.doc is text that is not JSON, must be JSON"
+    assert [(part.right, part.rows) for part in proof.result.parts] == [(1, 2)]
+    an_object = WrongJsonShape(table="d", column="doc", schema=JsonText.of({"type": "object", "required": ["a"]}))
+    told = scan(config_of(database, an_object)).results[0]
+    assert told.findings == 5
+    assert [(part.right, part.rows) for part in told.parts] == [(1, 6)]
+
+
 def test_documents_that_meet_their_schema_are_left_alone(database: Database) -> None:
     script = quoted(database, users(document(), None, document(extra=[1]), document(rank={"level": 9})))
     proof = prove(CHECK, database, script, broken=[])

@@ -263,7 +263,7 @@ def told(node: Node, aspect: str, held: str) -> str:
         wanted = " or ".join(WORDS[word] for word in node.types)
         if held == "missing":
             return "is missing" if node.path else f"is NULL, must be {wanted or 'a document'}"
-        return f"is {WORDS.get(held, held)}, must be {wanted}"
+        return f"is {WORDS.get(held, held)}, must be {wanted or 'JSON'}"
     return _TOLD[aspect](node.rules[aspect])
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import true as always
 
 from trueup.checks._json_schema import CONDITIONS, Node, accepts
 from trueup.guarded import Guarded
-from trueup.store import Column, Dialect, Storage
+from trueup.store import JSON_TYPES, Column, Dialect, Storage
 
 #: From here on every double is a whole number, and none of fewer characters is rounded.
 _WHOLE, _EXACT = 2**53, 15
@@ -163,7 +163,7 @@ def broken(root: Node, at: At, *, null_allowed: bool = False) -> ColumnElement[b
     inner = [condition for node in root.children for condition in _broken(node, at, root)]
     if set(root.types) <= {"object"} and set(root.rules) <= {"additionalProperties"}:
         inside = or_(false(), *inner, *(breaks(root, at, keyword) for keyword in root.rules))
-        others = always() if root.types else false()
+        others = always() if root.types else _no_json(at)
         guard = at.dialect.json_guard(at.whole, at.storage)
         missing = false() if null_allowed else always()
         if guard is not None:
@@ -172,6 +172,11 @@ def broken(root: Node, at: At, *, null_allowed: bool = False) -> ColumnElement[b
         return case((at.whole.is_(None), missing), (wrong, others), else_=inside)
     outer = [condition for _, _, condition in root_faults(root, at, null_allowed=null_allowed)]
     return or_(false(), *outer, within(at, or_(false(), *inner), false()))
+
+
+def _no_json(at: At) -> ColumnElement[bool]:
+    """Whether text is no JSON; never NULL."""
+    return at.is_not(JSON_TYPES[:-1]) if at.storage == "text" else false()
 
 
 def by_value(at: At, found: Sequence[tuple[ColumnElement[bool], ColumnElement[bool]]]) -> ColumnElement[bool]:
@@ -231,9 +236,9 @@ def within(at: At, inside: ColumnElement[Any], outside: ColumnElement[Any]) -> C
 
 
 def root_faults(root: Node, at: At, *, null_allowed: bool) -> Iterator[tuple[Node, str, ColumnElement[bool]]]:
-    """What can be wrong with the document itself."""
-    if root.types or not null_allowed:
-        yield root, "type", wrong_type(root, at, missing=not null_allowed)
+    """What can be wrong with the document itself; where any type will do, it must still be JSON."""
+    wrong = wrong_type(root, at, missing=not null_allowed)
+    yield root, "type", wrong if root.types else or_(wrong, _no_json(at))
     for keyword in root.rules:
         yield root, keyword, breaks(root, at, keyword)
 

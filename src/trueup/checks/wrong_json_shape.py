@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from operator import add
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, not_, or_, type_coerce
 from sqlalchemy import true as always
@@ -108,13 +109,18 @@ class WrongJsonShape(RowCheck):
 
     @cached_property
     def aspects(self) -> tuple[tuple[str, Node, str], ...]:
-        """(schema, node, aspect) of all that can be wrong; the evidence names them by number."""
+        """(schema, node, aspect) of all that can be wrong."""
         return tuple(
             (name, node, aspect)
             for name, root in self.roots.items()
             for node in root.walk()
             for aspect in (node.aspects() if node.path else ["type", *node.rules])
         )
+
+    @cached_property
+    def labels(self) -> Mapping[str, tuple[str, Node, str]]:
+        """The aspects by the words that the evidence has for them."""
+        return {_label(name, node, aspect): (name, node, aspect) for name, node, aspect in self.aspects}
 
     def holds(self, row: Row) -> ColumnElement[bool]:
         """The document does not meet the schema that is meant."""
@@ -123,7 +129,7 @@ class WrongJsonShape(RowCheck):
         return found[""] if not self.by else shape.by_value(at, self._cases(row, found))
 
     def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
-        """What is wrong, as `number=detail` of each aspect, and the document."""
+        """What is wrong (`rank.level type=string; rank.share maximum`), and the document."""
         at = self._at(row)
         wrong = {name: self._wrong(name, root, at) for name, root in self.roots.items()}
         told = wrong[""] if not self.by else case(*self._cases(row, wrong), else_=_text(""))
@@ -132,7 +138,7 @@ class WrongJsonShape(RowCheck):
     def message(self, evidence: Mapping[str, Any]) -> str:
         """`users.settings.beta is a string, must be a boolean; users.settings.theme is missing`."""
         said = []
-        found = [(*self.aspects[number], held) for number, held in self._read(evidence)]
+        found = self._read(evidence)
         mistyped = {node.path for _, node, aspect, _ in found if aspect == "type"}
         for _, node, aspect, held in found:
             if aspect != "type" and node.path in mistyped:
@@ -168,7 +174,12 @@ class WrongJsonShape(RowCheck):
 
     def wrong_parts(self, evidence: Mapping[str, Any]) -> frozenset[int]:
         """A key that is wrong, and all below it, for nothing there is as it must be."""
-        found = [self.aspects[number] for number, _ in self._read(evidence)]
+        found = [
+            (name, node, aspect)
+            for name, node, aspect, _ in self._read(evidence)
+            # what need not be an object is judged only where it is one
+            if node.path or self.roots[name].types == ("object",)
+        ]
         places = [(name, node) for name, root in self.roots.items() for node in root.walk() if node.path]
         return frozenset(
             i
@@ -238,24 +249,22 @@ class WrongJsonShape(RowCheck):
         return [(condition, found[name]) for name, condition in self._meant(row).items()]
 
     def _wrong(self, name: str, root: Node, at: At) -> ColumnElement[str]:
-        numbers = {(node.path, aspect): i for i, (owner, node, aspect) in enumerate(self.aspects) if owner == name}
-
         def part(node: Node, aspect: str, condition: ColumnElement[bool]) -> ColumnElement[str]:
-            number = numbers[node.path, aspect]
+            label = _label(name, node, aspect)
             if aspect != "type":
-                return case((condition, _text(f"{number}=;")), else_=_text(""))
+                return case((condition, _text(f"{label}; ")), else_=_text(""))
             held = func.coalesce(at.inside(node.path).type(), "missing")
-            return case((condition, _text(f"{number}=") + _as_text(held) + _text(";")), else_=_text(""))
+            return case((condition, _text(f"{label}=") + _as_text(held) + _text("; ")), else_=_text(""))
 
         outer = [part(*fault) for fault in shape.root_faults(root, at, null_allowed=self.null)]
         inner = [part(*fault) for child in root.children for fault in shape.faults(child, at, root, certain=False)]
         inside = shape.within(at, reduce(add, inner), _text("")) if inner else _text("")
         return reduce(add, [*outer, inside])
 
-    def _read(self, evidence: Mapping[str, Any]) -> list[tuple[int, str]]:
-        """The numbers of the aspects that are wrong, with the type that is held where it is the type."""
-        pairs = [part.partition("=") for part in str(evidence.get("wrong") or "").split(";") if part]
-        return [(int(number), held) for number, _, held in pairs]
+    def _read(self, evidence: Mapping[str, Any]) -> list[tuple[str, Node, str, str]]:
+        """(schema, node, aspect, the type that is held where it is the type) of all that is wrong."""
+        pairs = [part.partition("=") for part in str(evidence.get("wrong") or "").split("; ") if part]
+        return [(*self.labels[label], held) for label, _, held in pairs]
 
     def _repair(self, name: str, *, decode: bool, nullify: bool) -> Repair:
         def mending(root: Node, row: Row) -> Mending:
@@ -276,6 +285,11 @@ class WrongJsonShape(RowCheck):
 def _none_of(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
     """None of `conditions`, each of which is never NULL."""
     return not_(or_(false(), *conditions))
+
+
+def _label(name: str, node: Node, aspect: str) -> str:
+    place = quote(".".join(node.path) or "$", safe="$/-_.")
+    return f"{quote(name)}: {place} {aspect}" if name else f"{place} {aspect}"
 
 
 def _text(text: str) -> ColumnElement[str]:
