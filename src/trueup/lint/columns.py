@@ -278,21 +278,47 @@ class Columns(Types):
 
     @cached_property
     def _backrefs(self) -> dict[tuple[Class, str], Relation]:
+        """Attributes that a relation of another class makes: `backref` of SQLAlchemy, `related_name` of Django."""
         found: dict[tuple[Class, str], Relation] = {}
         for cls in list(self.project.all_classes()):
             for source in cls.facts.values.values():
-                if "backref" not in source:
+                if "backref" not in source and not any(word in source for word in _DJANGO):
                     continue
                 call = expression(source)
                 if not isinstance(call, ast.Call):
                     continue
-                value = keyword(call, "backref")
-                if isinstance(value, ast.Call) and value.args:
-                    value = value.args[0]
                 target = self.class_named(self._target(call, "")[0], cls.file)
-                if target is not None and isinstance(value, ast.Constant):
-                    found[target, str(value.value)] = Relation(cls.name, True, cls.file)
+                if target is None:
+                    continue
+                if last(call) in _DJANGO:
+                    one = last(call) == "OneToOneField"
+                    name = self._reverse(call, cls.name.lower() if one else f"{cls.name.lower()}_set")
+                    many = not one
+                else:
+                    value = keyword(call, "backref")
+                    if isinstance(value, ast.Call) and value.args:
+                        value = value.args[0]
+                    name, many = str(value.value) if isinstance(value, ast.Constant) else "", True
+                if name:
+                    found[target, name] = Relation(cls.name, many, cls.file)
         return found
+
+    @staticmethod
+    def _reverse(call: ast.Call, usual: str) -> str:
+        """The name that a field of Django gives to the way back; empty when there is none, or it is not written out."""
+        name = keyword(call, "related_name")
+        if name is None:
+            return usual
+        text = name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else ""
+        return "" if text.endswith("+") or "%(" in text else text
+
+    def reverse_named(self, name: str) -> Class | None:
+        """The class of the rows behind an attribute such as `book_set`, if one relation alone has that name."""
+        found = {relation.target: relation for (_, attr), relation in self._backrefs.items() if attr == name}
+        if len(found) != 1:
+            return None
+        (relation,) = found.values()
+        return self.class_named(relation.target, relation.file)
 
     def class_named(self, name: str, near: File) -> Class | None:
         """The class that a name in a relationship means: as the file sees it, or the only model of that name."""

@@ -136,6 +136,13 @@ class Local:
         meaning = self.index.project.resolve(self.file, dotted(node)) if dotted(node) else None
         return meaning if isinstance(meaning, Class) and self.index.columns.is_model(meaning) else None
 
+    def manager(self, cls: Class, attr: str) -> bool:
+        """Whether an attribute of a model gives its rows: `objects`, `query`, or a manager by another name."""
+        if attr in ("objects", "query", "_default_manager", "_base_manager"):
+            return True
+        declared = (one.facts.values.get(attr, "") for one in self.index.project.mro(cls))
+        return any(re.search(r"Manager\b|as_manager\(|from_queryset\(", source) for source in declared)
+
     def rows(self, node: ast.expr | None, depth: int = 0) -> Class | None:  # noqa: C901 - one case a kind of query
         """The model whose objects an expression gives when it is looped over: a query, a manager, a relation."""
         if depth > 8 or node is None:
@@ -144,8 +151,9 @@ class Local:
             case ast.Await(value=value):
                 return self.rows(value, depth + 1)
             case ast.Attribute(value=value, attr=attr):
-                if attr in ("objects", "query", "_default_manager"):
-                    return self.mapped(value)
+                cls = self.mapped(value)
+                if cls is not None:
+                    return cls if self.manager(cls, attr) else None
                 cls = self.model(value, depth + 1)
                 relation = self.index.columns.relation(cls, attr) if cls is not None else None
                 return self.index.columns.class_named(relation.target, relation.file) if relation else None
