@@ -133,6 +133,35 @@ def test_the_name_under_which_a_file_imports_it_is_used() -> None:
     assert text.count("import") == 2
 
 
+def test_the_import_stands_with_those_of_sqlalchemy_not_with_those_of_the_application() -> None:
+    text = after(
+        "def go(user: User):\n    user.settings['a'] = 1\n",
+        "import re\n\nfrom sqlalchemy import or_\nfrom sqlalchemy.orm import Session\n\nfrom models import User\n\n\n",
+    )
+    assert text.splitlines()[2:5] == [
+        "from sqlalchemy import or_",
+        "from sqlalchemy.orm import Session",
+        "from sqlalchemy.orm.attributes import flag_modified",
+    ]
+
+
+def test_the_import_stands_between_the_standard_library_and_the_application() -> None:
+    files = {
+        "shop/__init__.py": "",
+        "shop/models.py": MODELS,
+        "shop/app.py": "import logging\nfrom typing import Any\n\nfrom shop.models import User\n\n\n"
+        "def go(user: User, value: Any):\n    user.settings['a'] = value\n",
+    }
+    assert fixed(files)["shop/app.py"].splitlines()[:6] == [
+        "import logging",
+        "from typing import Any",
+        "",
+        "from sqlalchemy.orm.attributes import flag_modified",
+        "",
+        "from shop.models import User",
+    ]
+
+
 def test_a_generic_helper_flags_the_attribute_it_is_given() -> None:
     text = after(
         """\

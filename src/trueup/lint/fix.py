@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -221,20 +222,26 @@ def _imported(module: Module) -> str | None:
 def _import(module: Module, edit: Edit, origin: str, *names: str) -> None:
     """Import from `origin`, among the imports, where a sorted list has it."""
     line = f"from {origin} import {', '.join(names)}"
-    place = 0
+    place, after = 0, ""
+    beside = False  # whether the place is among imports of the same distribution
+    own = set(Path(module.path).parts[:-1])
     for node in module.tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             text = node.module or "" if isinstance(node, ast.ImportFrom) else ""
-            related = text.partition(".")[0] == origin.partition(".")[0]
-            if place and related and text > origin:
+            top = (text or (node.names[0].name if isinstance(node, ast.Import) else "")).partition(".")[0]
+            standard = top in sys.stdlib_module_names
+            related = top == origin.partition(".")[0]
+            if place and ((related and text > origin) or top in own):
                 break
-            if text == "__future__" or related or not _later_group(node, origin) or not place:
-                place = node.end_lineno or node.lineno
+            if related or (not beside and (standard or not _later_group(node, origin) or not place)):
+                place, after = node.end_lineno or node.lineno, top
+            beside |= related
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and not place:
             place = node.end_lineno or node.lineno
         elif place:
             break
-    edit.after.setdefault(place, []).append(line)
+    # the standard library's imports are a group of their own
+    edit.after.setdefault(place, []).extend(["", line] if after in sys.stdlib_module_names else [line])
 
 
 def _later_group(node: ast.Import | ast.ImportFrom, origin: str) -> bool:
