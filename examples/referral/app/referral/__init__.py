@@ -1,0 +1,1 @@
+"""A referral programme: purchases make volume, volume makes ranks, the first large purchases make pioneers."""
