@@ -256,6 +256,11 @@ class Dialect(ABC):
         """`json_text` of what is at `path` in any value, a number in any spelling; SQL NULL where nothing is."""
         return self.json_text(self.json_get(value, storage, path), storage)
 
+    def json_path_number(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        """The number at `path` in any value; SQL NULL where there is none."""
+        is_one = self.json_path_type(value, storage, path).in_(["integer", "double"])
+        return case((is_one, self.as_number(self.json_path_text(value, storage, path))))
+
     @abstractmethod
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
         """A scalar without its quotes; for objects and arrays their text; SQL NULL for JSON null."""

@@ -206,6 +206,34 @@ def test_rows_that_refer_from_inside_json_are_counted(database: Database) -> Non
     )
 
 
+def test_all_of_it_may_lie_inside_json(database: Database) -> None:
+    check = StaleTotal(
+        table="users",
+        column="m.x.y.total",
+        sum_of="history.amount * amount",
+        by=("data.user.id",),
+        where={"data.s.state": ("paid", "sent"), "data.s.n": (">= 5",), "data.user.id": ("not null",)},
+        when={"conf.a.on": ("true",)},
+        tolerance="0.001",
+    )
+    prove(
+        check,
+        database,
+        [
+            "CREATE TABLE users (id INTEGER PRIMARY KEY, conf {JSON}, m {JSON})",
+            """INSERT INTO users VALUES (1, '{"a": {"on": true}}', '{"x": {"y": {"total": 2.2501}}}'),
+               (2, '{"a": {"on": true}}', '{"x": {"z": 1}}'), (3, '{"a": {"on": false}}', NULL)""",
+            "CREATE TABLE history (id INTEGER PRIMARY KEY, data {JSON}, amount DECIMAL(10, 2))",
+            """INSERT INTO history VALUES (1, '{"user": {"id": 1}, "s": {"state": "paid", "n": 5}}', 1.5),
+               (2, '{"user": {"id": 2}, "s": {"state": "sent", "n": 7}}', 2.5),
+               (3, '{"user": {"id": 2}, "s": {"state": "open", "n": 7}}', 100)""",
+        ],
+        broken=[2],
+        repairs={"recompute": [2]},
+        mended={"recompute": {("m", 2): {"x": {"z": 1, "y": {"total": 6.25}}}}},
+    )
+
+
 def test_several_columns_may_refer_to_other_columns_than_the_key(database: Database) -> None:
     check = StaleTotal(
         table="accounts", column="lines", count_of="ledger", by=("tenant", "code"), key=("tenant", "name")

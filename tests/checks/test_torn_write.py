@@ -201,7 +201,7 @@ def test_a_condition_on_the_row_may_be_the_sign_and_a_constant_what_it_is_a_sign
         mended={
             "restore": {
                 ("mail", 2): {"mail": {"confirmed": True, "purchase": 6}},
-                ("mail", 4): {"mail": {"confirmed": "true", "purchase": 7}},
+                ("mail", 4): {"mail": {"confirmed": True, "purchase": 7}},
                 ("mail", 5): {"mail": {"confirmed": True, "purchase": 7}},
             }
         },
@@ -286,3 +286,46 @@ def test_options_that_say_nothing_are_refused(options: Any, message: str) -> Non
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole message is compared
         TornWrite(**{"table": "users", "expects": ("s.a",), **options})
     assert str(caught.value) == message
+
+
+DEEP = [
+    "CREATE TABLE users (id INTEGER PRIMARY KEY, conf {JSON}, m {JSON})",
+    """INSERT INTO users VALUES (1, '{"a": {"on": true}}', '{"x": {"y": {"rank": "v"}}}'),
+       (2, '{"a": {"on": true}}', NULL), (3, '{"a": {"on": false}}', NULL)""",
+    """CREATE TABLE history (id INTEGER PRIMARY KEY, data {JSON}, new_rank VARCHAR(20), at {TIMESTAMP},
+       amount DECIMAL(10, 2))""",
+    """INSERT INTO history VALUES
+       (1, '{"user": {"id": 1}, "s": {"state": "paid", "n": 5}}', 'r1', '2024-01-01 00:00:00', 1.5),
+       (2, '{"user": {"id": 2}, "s": {"state": "sent", "n": 7}}', 'r2', '2024-01-01 00:00:00', 2.5),
+       (3, '{"user": {"id": 2}, "s": {"state": "open", "n": 7}}', 'r3', '2025-01-01 00:00:00', 100)""",
+]
+
+
+@pytest.mark.parametrize("equals", [False, True])
+def test_all_of_it_may_lie_inside_json(database: Database, equals: bool) -> None:
+    places = {f"m.x.y.{key}": word for key, word in {"rank": "new_rank", "id": "id", "at": "at", "ok": "true"}.items()}
+    check = TornWrite(
+        table="users",
+        expects=("m.x.y.rank", "m.x.y.id"),
+        exists="history",
+        by=("data.user.id",),
+        where={"data.s.state": ("paid", "sent"), "data.s.n": (">= 5",)},
+        when={"conf.a.on": ("true",)},
+        newest="at",
+        from_=places,
+        equals=equals,
+    )
+    at = "2024-01-01T00:00:00"
+    prove(
+        check,
+        database,
+        DEEP,
+        broken=[1, 2],
+        repairs={"restore": [1, 2]},
+        mended={
+            "restore": {
+                ("m", 1): {"x": {"y": {"rank": "r1" if equals else "v", "id": 1, "at": at, "ok": True}}},
+                ("m", 2): {"x": {"y": {"rank": "r2", "id": 2, "at": at, "ok": True}}},
+            }
+        },
+    )

@@ -583,6 +583,8 @@ def test_the_text_at_a_path_is_read_from_whatever_a_column_holds(database: Datab
         )
         columns = session.table("things").sql.c
         told = dict(session.ask(columns.id, session.dialect.json_path_text(columns.v, "text", ["a", "b"])))
+        numbers = dict(session.ask(columns.id, session.dialect.json_path_number(columns.v, "text", ["a", "b"])))
+    assert [float(number) for _, number in sorted(numbers.items()) if number is not None] == [-7.0, 1.5]
     assert {text: told[n] for n, text in enumerate(PATH_TEXTS)} == PATH_TEXTS
     # a string that goes on after NUL is not taken for the part before it
     assert told[len(PATH_TEXTS)] != "x"

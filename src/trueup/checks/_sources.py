@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from sqlalchemy import ColumnElement, Numeric, Text, and_, case, cast, literal, literal_column, not_, null, or_, true
+from sqlalchemy import ColumnElement, Numeric, Text, and_, cast, false, func, literal, literal_column, not_, or_, true
 
 from trueup.check import Row
 from trueup.errors import UsageError
@@ -55,8 +55,8 @@ def json_text(row: Row, name: str) -> ColumnElement[str]:
 
 def json_number(row: Row, name: str) -> ColumnElement[Any]:
     """The number at a path inside JSON; NULL where there is none."""
-    is_one = row.json(name).type().in_(["integer", "double"])
-    return case((is_one, row.dialect.as_number(json_text(row, name))), else_=null())
+    column, path = row.place(name)
+    return row.dialect.json_path_number(row[column], row.column(column).storage or "text", path)
 
 
 def exact(text: str) -> Decimal | None:
@@ -106,13 +106,15 @@ def _referring(source: Row, name: str, wanted: Column) -> ColumnElement[Any]:
 
 
 def _fits(row: Row, name: str, word: str) -> ColumnElement[bool]:
-    nothing = absent(row, name)
     if word in ("null", "not null"):
+        nothing = absent(row, name)
         return nothing if word == "null" else not_(nothing)
     sign = next((one for one in _SIGNS if word.startswith(one)), "")
     value = word.removeprefix(sign).strip()
-    test = _json_fits if row.place(name)[1] else _column_fits
-    return and_(not_(nothing), test(row, name, sign, value))
+    if row.place(name)[1]:
+        return func.coalesce(_json_fits(row, name, sign, value), false())
+    # not COALESCE: an index on the column would be of no use
+    return and_(row[name].is_not(None), _column_fits(row, name, sign, value))
 
 
 def _column_fits(row: Row, name: str, sign: str, word: str) -> ColumnElement[bool]:
@@ -131,12 +133,12 @@ def _column_fits(row: Row, name: str, sign: str, word: str) -> ColumnElement[boo
 
 def _json_fits(row: Row, name: str, sign: str, word: str) -> ColumnElement[bool]:
     text, number = json_text(row, name), exact(word)
-    found = _compared(json_number(row, name), sign, spelled(number)) if number is not None else None
-    same = _compared(text, sign, literal(word, Text)) if sign else row.dialect.same_bytes(text, literal(word, Text))
-    if found is None:
-        return same.is_(true())
+    same = _compared(text, sign, literal(word, Text))
+    if number is None:
+        return same
+    found = _compared(json_number(row, name), sign, spelled(number))
     # "7" and 7 are both 7; a bound that is a number asks numbers only
-    return found.is_(true()) if sign else or_(found.is_(true()), same.is_(true()))
+    return found if sign else or_(found, same)
 
 
 def _compared(value: ColumnElement[Any], sign: str, other: ColumnElement[Any]) -> ColumnElement[bool]:

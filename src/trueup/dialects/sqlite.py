@@ -270,6 +270,15 @@ class Sqlite(Dialect):
         found = sa.case(words, value=func.json_type(value, place), else_=text)
         return sa.case((self.json_guard(value, storage), found), else_=sa.null())
 
+    def json_path_number(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        """By json_extract()."""
+        if not all(_PLAIN_KEY.fullmatch(key) for key in path):
+            return super().json_path_number(value, storage, path)
+        place = literal(_path(path), sa.Text)
+        is_one = func.json_type(value, place).in_(["integer", "real"])
+        number = func.json_extract(value, place, type_=NullType())
+        return sa.case((self.json_guard(value, storage), sa.case((is_one, number))))
+
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         """JSON text as the document spells it; of equal keys the first."""
         if all(_PLAIN_KEY.fullmatch(key) for key in path):
