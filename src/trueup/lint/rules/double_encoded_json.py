@@ -66,6 +66,12 @@ class DoubleEncodedJson(Rule):
     def record(answer: dict) -> None:
         Event.objects.create(metadata=answer)
     ```
+
+    **The rows that are there already.** A check of kind `wrong-json-type` finds them (`trueup scan`); its repair
+    `decode` turns the text back into the object, and leaves alone what does not decode.
+
+    **What it leaves alone.** `json.dumps` into a column of text, into a file or a message, or as a value *inside* the
+    object.
     """
 
     name: ClassVar[str] = "double-encoded-json"

@@ -51,6 +51,9 @@ class JsonAggregateWithoutOutputField(Rule):
     def longest_time():
         return Event.objects.aggregate(longest=models.Max("metadata__time_spent_ms", output_field=FloatField()))
     ```
+
+    **What it leaves alone.** `Count`, which is a number of rows whatever the key holds, and aggregates over columns
+    that are no JSON.
     """
 
     name: ClassVar[str] = "json-aggregate-without-output-field"

@@ -21,7 +21,8 @@ class NotInNull(Rule):
     """`NOT IN` over a list or a subquery that holds NULL: it is never true.
 
     SQL cannot say that a value differs from NULL, so `x NOT IN ('a', NULL)` is unknown for every row and the query
-    returns nothing. A clean-up that looks for broken rows in this way reports a healthy table.
+    returns nothing. There is no error: a clean-up that looks for broken rows in this way reports a healthy table. One
+    row with NULL in the subquery is enough.
 
     **Bad**
 
@@ -63,6 +64,8 @@ class NotInNull(Rule):
     def who_invited_nobody():
         return select(User).where(User.id.not_in(select(User.invited_by).where(User.invited_by.is_not(None))))
     ```
+
+    **What to write.** Leave NULL out of the list or the subquery, or ask `NOT EXISTS`, which NULL does not trouble.
     """
 
     name: ClassVar[str] = "not-in-null"

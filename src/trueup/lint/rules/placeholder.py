@@ -34,7 +34,7 @@ _SPARED = ("abstractmethod", "overload", "abstractproperty", "abstractclassmetho
 
 
 class Placeholder(Rule):
-    """A function on a live path that only pretends to do its work.
+    """A function that the program calls, and that only pretends to do its work.
 
     It returns a constant where a comment says that it *would* compute one, or nothing at all. Everything built on it
     works, looks plausible, and is wrong: scores that are all 0.5, a sync that syncs nothing.
@@ -71,6 +71,9 @@ class Placeholder(Rule):
         def add(self, document):
             self.documents.append(document)
     ```
+
+    **What it leaves alone.** Abstract methods, protocols, overloads and tests; a hook that does nothing and says so;
+    a method that refuses on purpose and names the reason; a class that is only inherited from.
     """
 
     name: ClassVar[str] = "placeholder"

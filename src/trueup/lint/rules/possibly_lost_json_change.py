@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 class PossiblyLostJsonChange(JsonChange):
-    """A change inside a JSON column that is lost on some path, or if the object is a row.
+    """A change inside a JSON column that may be gone after the commit.
 
-    The softer sister of `lost-json-change`: the object is known by its name only, or one way through the function
-    flags the change and another does not. Some findings will be harmless; read them once, before an incident does it
-    for you.
+    SQLAlchemy does not see a change inside a JSON value (the page of `lost-json-change` says why), so somebody has to
+    say `flag_modified`. Here one way through the function does, and another does not; or the object is known by its
+    name only, and may be no row at all. Some findings will be harmless, which is why the rule is off: select it once,
+    read what it finds, and keep it on where it was right.
 
     **Bad**
 

@@ -21,8 +21,9 @@ _NOT_ROWS = re.compile(r"chunk|batch|page|attempt|retr|offset|start|step|shard|m
 class QueryInLoop(Rule):
     """A query for each row of a loop: one for the list, and then one more for every entry.
 
-    With ten rows nobody notices. With ten thousand the page takes a minute, and the database spends it answering the
-    same small question. It hides best behind an attribute that loads what it points to, or behind a helper function.
+    Known as "N+1 queries". With ten rows nobody notices. With ten thousand the page takes a minute, and the database
+    spends it answering the same small question. It hides best behind an attribute that loads what it points to, a
+    property, or a helper function, and all of those are followed.
 
     **Bad**
 
@@ -86,6 +87,10 @@ class QueryInLoop(Rule):
     def books(authors):
         return list(Book.objects.filter(author__in=authors))
     ```
+
+    **What it leaves alone.** What `select_related`, `prefetch_related`, `joinedload` and their like bring along; the
+    key itself (`book.author_id`); loops over pages, chunks and a few things written out; a query after which the loop
+    ends; a helper that is cached; tests and migrations.
     """
 
     name: ClassVar[str] = "query-in-loop"

@@ -19,7 +19,8 @@ class SharedMutableDefault(Rule):
     """One dict or list that every row, or every call, gets as its default.
 
     A default such as `{}` is made once, when the module is imported. Every row that is created without a value holds
-    *the same object*: what one of them adds, all others have too, and the next insert writes it to the database.
+    *the same object*: what one of them adds, all others have too, and the next insert writes it to the database. The
+    first user's settings turn up in everybody else's.
 
     **Bad**
 
@@ -61,6 +62,8 @@ class SharedMutableDefault(Rule):
         seen.append(name)
         return seen
     ```
+
+    **What it leaves alone.** A default argument that the function only reads.
     """
 
     name: ClassVar[str] = "shared-mutable-default"

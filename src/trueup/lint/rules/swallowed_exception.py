@@ -17,6 +17,9 @@ _EMPTY_CALLS = {"dict", "list", "set", "tuple", "str", "int", "float", "frozense
 #: Where nothing can be told to anybody any more.
 _LAST_BREATH = {"__del__", "__repr__", "__str__"}
 
+#: Methods that let go of something that may be gone already.
+_LETS_GO = {"close", "aclose", "rollback", "terminate", "kill", "disconnect", "shutdown", "cancel", "wait_closed"}
+
 
 class SwallowedException(Rule):
     """A handler for every exception that turns the failure into an empty value, or into a line without its traceback.
@@ -69,6 +72,9 @@ class SwallowedException(Rule):
             logger.exception("indexing failed: %s", document.id)
             raise
     ```
+
+    **What it leaves alone.** A handler that raises, answers with an error, or hands the exception on; one that names
+    what it expects; an import that may fail; closing what may be closed already; `__del__` and its like.
     """
 
     name: ClassVar[str] = "swallowed-exception"
@@ -79,7 +85,7 @@ class SwallowedException(Rule):
         tries: list[ast.Try | ast.TryStar] = [*file.module.of(ast.Try), *file.module.of(ast.TryStar)]
         for node in tries:
             for handler in node.handlers:
-                if _broad(handler) and not _imports(node):
+                if _broad(handler) and not _imports(node) and not _closes(node, handler):
                     message = _verdict(handler)
                     if message and not _last_breath(handler, file):
                         hint = "catch what is expected here, or log with logger.exception() and let it pass"
@@ -101,6 +107,15 @@ def _broad(handler: ast.ExceptHandler) -> bool:
 def _imports(node: ast.Try | ast.TryStar) -> bool:
     """An import that may fail in any way, and does not have to be there."""
     return all(isinstance(item, ast.Import | ast.ImportFrom) for item in node.body)
+
+
+def _closes(node: ast.Try | ast.TryStar, handler: ast.ExceptHandler) -> bool:
+    """One call that lets go of something, and nothing after it: there is nobody left to whom a failure matters."""
+    if len(node.body) != 1 or not isinstance(node.body[0], ast.Expr) or not isinstance(handler.body[-1], ast.Pass):
+        return False
+    call = node.body[0].value
+    call = call.value if isinstance(call, ast.Await) else call
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and last(call) in _LETS_GO
 
 
 def _verdict(handler: ast.ExceptHandler) -> str:

@@ -86,6 +86,8 @@ class TemporaryPathStored(Rule):
         mark.text_file_path = str(path)
         session.commit()
     ```
+
+    **What it leaves alone.** A temporary file that is used and forgotten, and a path to where it was moved.
     """
 
     name: ClassVar[str] = "temporary-path-stored"

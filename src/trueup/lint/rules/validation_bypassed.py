@@ -69,6 +69,8 @@ class ValidationBypassed(Rule):
     def rename(title):
         Event.objects.update(title=title)
     ```
+
+    **What it leaves alone.** Fields that no rule is about, and bulk writes after `full_clean()` in the same function.
     """
 
     name: ClassVar[str] = "validation-bypassed"
