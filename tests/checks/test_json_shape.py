@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from tests.engines import Database
 from tests.rowhash import execute
 from trueup.checks._json_schema import accepts, read
-from trueup.checks._json_shape import At, broken
-from trueup.jsontext import JsonText
+from trueup.checks._json_shape import At, Mending, broken
+from trueup.store import Column
 from trueup.stores.sql import SqlDatabase, SqlStore
 
+Form = Callable[[At, Column], list[Any]]
 KEYS = ["a", "b", "c d", "e.f", "$g", "é", "h/i"]
 PATTERNS = ["^a", "a|b", r"^\d+$", r"[a-c]{2,3}", r"^[^a]*$", r"\w\s\w", r"(ab)+", ".", "é", r"a\.b"]
 
@@ -71,9 +72,14 @@ def schemas(depth: int) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[dict[str, Any], list[Any]]:
+def cases(draw: st.DrawFn, *, defaults: bool = False) -> tuple[dict[str, Any], list[Any]]:
     """A schema, and documents of which some are made after it."""
     schema = draw(schemas(2))
+    if defaults:
+        for inner in schema.get("properties", {}).values():
+            default = draw(st.none() | like(inner))
+            if default is not None and jsonschema.Draft202012Validator(inner).is_valid(default):
+                inner["default"] = default
     return schema, draw(st.lists(like(schema) | values, min_size=1, max_size=10))
 
 
@@ -89,9 +95,8 @@ def like(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
     return values if "const" not in schema else st.just(schema["const"]) | values
 
 
-def asked(database: Database, schema: Any, documents: Sequence[str]) -> dict[str, list[bool]]:
-    """What each way to keep JSON says of each document: whether it does not meet the schema."""
-    root = read(JsonText(JsonText.of(exact(schema))).value())
+def asked(database: Database, documents: Sequence[str], form: Form) -> dict[str, list[tuple[Any, ...]]]:
+    """What `form` says of each document, by the way it is kept."""
     store = SqlStore("app", database.url)
     try:
         with store.connect(write=True) as connection:
@@ -112,16 +117,19 @@ def asked(database: Database, schema: Any, documents: Sequence[str]) -> dict[str
             row = found.row("d")
             answers = {}
             for name in names:
-                at = At(row.dialect, row[name], row.column(name).storage or "text")
-                condition = broken(root, at)
-                wrong = sa.case((condition, 1), (sa.not_(condition), 0), else_=-1)
-                rows = found.ask(sa.select(wrong).select_from(row.relation).order_by(row["id"]))
-                assert all(value in (0, 1) for (value,) in rows), "a condition was NULL"
-                answers[name] = [bool(value) for (value,) in rows]
+                column = row.column(name)
+                parts = form(At(row.dialect, row[name], column.storage or "text"), column)
+                statement = sa.select(*parts).select_from(row.relation).order_by(row["id"])
+                answers[name] = [tuple(one) for one in found.ask(statement)]
             connection.rollback()
             return answers
     finally:
         store.close()
+
+
+def told(condition: Any) -> Any:
+    """1 or 0 by a condition; -1 when it is NULL, which it must never be."""
+    return sa.case((condition, 1), (sa.not_(condition), 0), else_=-1)
 
 
 def make(database: Database) -> None:
@@ -168,6 +176,19 @@ LISTED: dict[str, Any] = {
 }
 DOCUMENTS = [{}, {"a": {}}, {"a": {"b": 1}}, {"a": {"b": 1.0}}, {"a": {"b": 1.5}}, {"a": {"b": -1}}, {"a": []}, [], 7]
 LISTS = [[{"b": "x"}], [{"b": 1}, {"b": True}, {"b": None}], [1], [{"b": "y"}], [{"b": 2}], [{"b": False}], [None], []]
+MENDED: dict[str, Any] = {
+    "type": "object",
+    "required": ["a", "b"],
+    "properties": {
+        "a": {
+            "type": "object",
+            "required": ["n"],
+            "properties": {"n": {"type": ["integer", "null"]}},
+            "default": {"n": 1},
+        },
+        "b": {"type": "boolean", "default": True},
+    },
+}
 NULLS = [[None], [], [None, 1], None, {}]
 
 
@@ -184,8 +205,37 @@ def test_a_condition_agrees_with_jsonschema(
     validator = jsonschema.Draft202012Validator(schema)
     wanted = [not validator.is_valid(document) for document in documents]
     spelled = [json.dumps(document, ensure_ascii=ascii_only) for document in documents]
-    for name, answers in asked(database, schema, spelled).items():
-        assert answers == wanted, f"{name}: {schema}: {spelled}"
+    root = read(exact(schema))
+    for name, answers in asked(database, spelled, lambda at, _: [told(broken(root, at))]).items():
+        assert answers == [(int(one),) for one in wanted], f"{name}: {schema}: {spelled}"
+
+
+@given(case=cases(defaults=True))
+@example(
+    case=({"required": ["a"], "properties": {"a": {"type": "integer", "default": 1}}}, [{}, {"a": "7"}, {"a": []}])
+)
+@example(case=(MENDED, [{}, {"a": {"n": "1"}}, {"a": {"n": "x"}, "b": "true"}, {"a": 1, "b": 1}, {"b": "yes"}]))
+def test_a_document_that_a_repair_fits_meets_the_schema_afterwards(
+    database: Database, case: tuple[dict[str, Any], list[Any]]
+) -> None:
+    schema, documents = case
+    assume(database.engine != "sqlite" or not closed_beyond_ascii(schema))
+    root = read(exact(schema))
+    levels = [(False, False), (True, False), (True, True)]
+
+    def form(at: At, column: Column) -> list[Any]:
+        repairs = [Mending(root, at, column, *level) for level in levels]
+        texts = [sa.cast(repair.made(), sa.Text) for repair in repairs]
+        return [part for repair, text in zip(repairs, texts, strict=True) for part in (told(repair.fits()), text)]
+
+    validator = jsonschema.Draft202012Validator(schema)
+    for name, answers in asked(database, [json.dumps(one) for one in documents], form).items():
+        for document, found in zip(documents, answers, strict=True):
+            fits, made = found[::2], found[1::2]
+            assert list(fits) == sorted(fits), f"{name}: a stronger repair fits less: {schema}: {document}"
+            for fit, text in zip(fits, made, strict=True):
+                assert fit in (0, 1)
+                assert not fit or validator.is_valid(json.loads(text)), f"{name}: {schema}: {document}: {text}"
 
 
 @given(case=cases())
