@@ -66,18 +66,42 @@ def truth(value: str) -> str:
     return f"CASE LOWER({text}) WHEN 'true' THEN 1 WHEN '1' THEN 1 WHEN 'false' THEN 0 WHEN '0' THEN 0 END"
 
 
+def read(since: str = "%s") -> str:
+    """A subquery of answers as they are written: user_id, happened, question_id, quiz, correct, spent, id."""
+    return f"""
+        SELECT e.id, e.user_id, e.timestamp AS happened, e.object_id AS question_id,
+               {scalar("quiz_id")} AS quiz, {scalar("is_correct")} AS correct, {scalar("time_spent_ms")} AS spent
+        FROM analytics_activityevent e
+        WHERE e.event_type = 'quiz_answer_submitted' AND e.timestamp >= {since} AND {is_object()}
+        {apart()}
+    """
+
+
+def apart() -> str:
+    """Keeps a subquery from being merged, which would take each key out of the JSON once a use."""
+    return "OFFSET 0" if vendor() == "postgresql" else f"LIMIT {2**62}"
+
+
 def answers(since: str = "%s") -> str:
     """A subquery of answers: user_id, happened, question_id, quiz_id, correct, ms. One parameter: not before when."""
-    # keeps the engine from merging the two levels, which would take each key out of the JSON once a use
-    apart = "OFFSET 0" if vendor() == "postgresql" else f"LIMIT {2**62}"
     return f"""
         SELECT a.user_id, a.happened, a.question_id, {integer("a.quiz")} AS quiz_id,
                {truth("a.correct")} AS correct, {integer("a.spent", cut=True)} AS ms, a.id
+        FROM ({read(since)}) a
+    """
+
+
+def counted(since: str = "%s") -> str:
+    """Answers by quiz and question: quiz_id, question_id, answers, right ones, milliseconds, and answers with a time.
+
+    What the engine counts by is what is written; only the counts are told apart into 7 and "7", true and 1.
+    """
+    ms = integer("a.spent", cut=True)
+    return f"""
+        SELECT {integer("c.quiz")}, c.question_id, SUM(c.n), SUM({truth("c.correct")} * c.n), SUM(c.ms), SUM(c.timed)
         FROM (
-            SELECT e.id, e.user_id, e.timestamp AS happened, e.object_id AS question_id,
-                   {scalar("quiz_id")} AS quiz, {scalar("is_correct")} AS correct, {scalar("time_spent_ms")} AS spent
-            FROM analytics_activityevent e
-            WHERE e.event_type = 'quiz_answer_submitted' AND e.timestamp >= {since} AND {is_object()}
-            {apart}
-        ) a
+            SELECT a.quiz, a.question_id, a.correct, COUNT(*) AS n, SUM({ms}) AS ms, COUNT({ms}) AS timed
+            FROM ({read(since)}) a GROUP BY a.quiz, a.question_id, a.correct {apart()}
+        ) c
+        WHERE {truth("c.correct")} IS NOT NULL GROUP BY 1, 2
     """

@@ -8,7 +8,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from django.utils import timezone
 
-from analytics.jobs.answers import answers
+from analytics.jobs.answers import counted
 from analytics.jobs.progress import bar
 from analytics.models import ContentDifficultyProfile, Question, Quiz
 
@@ -37,13 +37,9 @@ class Difficulty:
 
 def measured(*, min_attempts: int, days: int) -> dict[str, list[Difficulty]]:
     """Of both kinds of content, in one statement: it counts by quiz and question, which are then added up."""
-    statement = f"""
-        SELECT w.quiz_id, w.question_id, COUNT(*), SUM(w.correct), SUM(w.ms), COUNT(w.ms) FROM ({answers()}) w
-        WHERE w.correct IS NOT NULL GROUP BY w.quiz_id, w.question_id
-    """
     tallies: dict[str, dict[int, list[int]]] = {"quiz": {}, "question": {}}
     with connection.cursor() as cursor:
-        cursor.execute(statement, [timezone.now() - timedelta(days=days)])
+        cursor.execute(counted(), [timezone.now() - timedelta(days=days)])
         for quiz, question, *counts in cursor.fetchall():
             for kind, key in (("quiz", quiz), ("question", question)):
                 if key is not None:
