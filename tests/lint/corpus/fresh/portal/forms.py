@@ -1,0 +1,7 @@
+from flask_wtf import FlaskForm
+from wtforms import StringField
+
+
+class PreferencesForm(FlaskForm):
+    email = StringField()
+    preferences = StringField()
