@@ -155,7 +155,7 @@ class Columns(Types):
             if holds is not None and holds.json:
                 found[name] = Column(cls, name, holds.tracked)
         for name, method in cls.facts.methods.items():
-            if any(decorator.rpartition(".")[2] == "declared_attr" for decorator in method.decorators):
+            if any("declared_attr" in decorator.split(".") for decorator in method.decorators):
                 for source in method.returned:
                     holds = self._attribute(cls, source, "")
                     if holds is not None and holds.json:

@@ -18,6 +18,8 @@ _FLAG = ("sqlalchemy.orm.attributes", "flag_modified")
 _MUTABLE = "sqlalchemy.ext.mutable"
 #: What writes: the flag must stand before it.
 _WRITES = {"commit", "flush"}
+#: An object that can be called by its name again without doing anything: `user`, `self.user`, `users[key]`.
+_NAMED = re.compile(r"\w+(?:\.\w+|\[(?:[\w.]+|\"\w*\"|'\w*')\])*")
 
 
 @dataclass
@@ -71,7 +73,7 @@ def _flagged(path: str, data: bytes, findings: Sequence[Finding]) -> Fixed | Non
         obj, column = str(finding.evidence.get("object", "")), str(finding.evidence.get("field", ""))
         assert isinstance(finding.where, Source)
         statement = _statement(module, finding.where)
-        if obj and column and statement is not None and re.fullmatch(r"[\w.]+", obj):
+        if obj and column and statement is not None and _NAMED.fullmatch(obj):
             target = _place(module, statement, obj, column, findings)
             targets.append((target, f"{name}({obj}, {_field(module, statement, obj, column)})"))
     mended = len(targets)
@@ -191,9 +193,10 @@ def _found_in(node: ast.stmt, obj: str, column: str, findings: Sequence[Finding]
 
 def _same_object(loop: ast.For | ast.AsyncFor | ast.While, obj: str) -> bool:
     """Whether a loop leaves the name of the object alone, and is not left early or written in the middle."""
-    root = obj.partition(".")[0]
+    # `players` and `number` of `players[number]`
+    roots = set(re.findall(r"(?<![\w.\"'])[A-Za-z_]\w*", obj))
     for node in own_nodes(loop):
-        if isinstance(node, ast.Name) and node.id == root and isinstance(node.ctx, ast.Store):
+        if isinstance(node, ast.Name) and node.id in roots and isinstance(node.ctx, ast.Store):
             return False
         if isinstance(node, ast.Return | ast.Yield | ast.Await) or (
             isinstance(node, ast.Call) and last(node) in _WRITES

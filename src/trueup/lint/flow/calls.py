@@ -31,6 +31,8 @@ from trueup.lint.source import Function, dotted
 _SETTLES = re.compile(r"flag_|_flag|dirty|modified|mark_.*(json|chang)|touch_json")
 _STORES = re.compile(r"^_?(save|update|store|persist|write|set|upsert|put|patch)(_|$)")
 _FINDS = re.compile(r"^(get|find|first|create|fetch|load|by|lookup|one|find_by|filter)(_|$)")
+#: Methods of dicts and lists of objects that give these objects.
+_OF_OBJECTS = {"values", "items", "copy", "get", "pop", "popleft", "setdefault"}
 #: Methods of SQLModel that make a new object of what they are given.
 _MADE = {"model_validate", "from_orm", "parse_obj", "model_construct", "construct", "validate"}
 #: How deep calls are followed.
@@ -60,6 +62,9 @@ class Calls(Plain):
             data = frozenset(value for value in receiver if isinstance(value, Data))
             if data:
                 return self.of_data(name, data, node, args, state)
+            held = [item for value in receiver if isinstance(value, Tup) for item in value.items]
+            if held and name in _OF_OBJECTS:
+                return _within(name, join(*held))
             func = self.attribute(receiver, node.func, state)
         else:
             func = self.ev(node.func, state)
@@ -296,6 +301,13 @@ class Calls(Plain):
         if sure:
             return frozenset(sure)
         return noted or returned or only(Inst(token, None, hint))
+
+
+def _within(name: str, held: Values) -> Values:
+    """What a method of a dict or list of objects gives."""
+    if name == "items":
+        return only(Tup((only(Tup((NOTHING, held))),)))
+    return only(Tup((held,))) if name in ("values", "copy") else held
 
 
 def _bind(

@@ -112,9 +112,12 @@ class Evaluate(Calls):
                         found.append(self.copied(only(value), node, state, "copy", differs=not whole))
                     else:
                         found.append(self.within(only(value), node, state, key))
-                case Tup(items=items) if isinstance(key, ast.Constant) and isinstance(key.value, int):
-                    if -len(items) <= key.value < len(items):
-                        found.append(items[key.value])
+                case Tup(items=items) if (
+                    isinstance(key, ast.Constant)
+                    and isinstance(key.value, int)
+                    and -len(items) <= key.value < len(items)
+                ):
+                    found.append(items[key.value])
                 case Tup(items=items):
                     found.extend(items)
                 case Inst(cls=cls) if cls is not None and self.columns.is_model(cls):

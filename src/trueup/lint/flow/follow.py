@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from trueup.lint.columns import Column, Columns
 from trueup.lint.flow.evaluate import Evaluate
-from trueup.lint.flow.state import Slot, State
+from trueup.lint.flow.state import LOST, Slot, State, either
 from trueup.lint.flow.values import NOTHING, Data, Inst, Local, Token, Tup, Values, join, only
 from trueup.lint.project import Class, File, Project
 from trueup.lint.source import Function
@@ -81,6 +81,11 @@ class Follow(Evaluate):
         final.dead = False
         for other in ends[1:]:
             final.meet(other)
+        for other in frame.raised:
+            # what was committed before the exception is lost all the same
+            for change, fate in other.fates.items():
+                if fate == LOST:
+                    final.fates[change] = either(final.fates.get(change, fate), fate)
         return final
 
     def block(self, body: Sequence[ast.stmt], state: State) -> None:
@@ -230,7 +235,8 @@ class Follow(Evaluate):
 
     def try_(self, node: ast.Try | ast.TryStar, state: State) -> None:
         """A handler may start after any statement of the body."""
-        before, left = state.copy(), len(self.frames[-1].exits)
+        frame = self.frames[-1]
+        before, left, raised = state.copy(), len(frame.exits), len(frame.raised)
         for statement in node.body:
             if state.dead:
                 break
@@ -249,8 +255,8 @@ class Follow(Evaluate):
             was_dead, state.dead = state.dead, False
             self.block(node.finalbody, state)
             state.dead = state.dead or was_dead
-            # a return inside the `try` runs the `finally` on its way out
-            for end in self.frames[-1].exits[left:]:
+            # a return, or an exception, inside the `try` runs the `finally` on its way out
+            for end in (*frame.exits[left:], *frame.raised[raised:]):
                 self.block(node.finalbody, end)
 
     def match(self, subject: ast.expr, cases: list[ast.match_case], state: State) -> None:

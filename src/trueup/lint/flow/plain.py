@@ -82,6 +82,8 @@ class Plain(Objects):
                 if any(isinstance(value, Data) for value in args[1])
                 else (self.annotated(self.file, node.args[0], self.place(node)) or args[1])
             )
+        if name in ("max", "min") and len(args) == 1 and isinstance(node.func, ast.Name):
+            return self.elements(first, node, state)
         if name in ("next", "iter", "reversed", "enumerate", "zip", "filter", "list", "tuple") and first:
             if name == "next":
                 return self.elements(first, node, state)
