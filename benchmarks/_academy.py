@@ -76,10 +76,7 @@ def difficulty_by_orm() -> dict[str, list[tuple[int, int, float]]]:
     answers = ActivityEvent.objects.filter(event_type=ANSWER, timestamp__gte=SINCE)
     found: dict[str, list[tuple[int, int, float]]] = {"quiz": [], "question": []}
     for quiz in Quiz.objects.order_by("id"):
-        mine = [event for event in answers.filter(metadata__quiz_id=quiz.pk)]  # noqa: C416 - as people write it
-        # text and numbers are not the same to JSON
-        mine += list(answers.filter(metadata__quiz_id=str(quiz.pk)))
-        found["quiz"] += scored(quiz.pk, mine)
+        found["quiz"] += scored(quiz.pk, list(answers.filter(metadata__quiz_id=quiz.pk)))
     for question in Question.objects.order_by("id"):
         found["question"] += scored(question.pk, list(answers.filter(object_id=question.pk)))
     return found
