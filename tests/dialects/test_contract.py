@@ -589,3 +589,18 @@ def test_the_text_at_a_path_is_read_from_whatever_a_column_holds(database: Datab
     # a string that goes on after NUL is not taken for the part before it
     assert told[len(PATH_TEXTS)] != "x"
     assert told[len(PATH_TEXTS) + 1] is None
+
+
+@pytest.mark.parametrize("kind", ["JSON", "TEXT", "JSONB"])
+def test_where_nothing_is_there_is_no_number(database: Database, kind: str) -> None:
+    if kind == "JSONB" and database.engine != "postgresql":
+        pytest.skip("this engine has no such type")
+    make(database, f"id INTEGER PRIMARY KEY, v {kind}")
+    with opened(database, write=True) as session:
+        table = session.table("things")
+        storage = table.columns["v"].storage or "text"
+        given = session.dialect.json_parse(sa.literal('{"a": 5}', sa.Text), table.columns["v"])
+        session.connection.execute(sa.insert(table.sql).from_select(["id", "v"], sa.select(sa.literal(1), given)))
+        numbers = [session.dialect.json_inside_number(table.sql.c.v, storage, [key]) for key in ("a", "b")]
+        ((there, missing),) = session.ask(*numbers)
+        assert (float(there), missing) == (5, None)

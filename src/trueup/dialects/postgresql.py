@@ -296,7 +296,8 @@ class Postgresql(Dialect):
         if storage == "jsonb":
             return sa.cast(value.op("#>>", return_type=Text())(_ROOT), sa.Numeric)
         text = sa.cast(value, Text)
-        return sa.case((is_json(text), sa.cast(text, sa.Numeric)), else_=sa.cast(word("'NaN'"), sa.Numeric))
+        nan = sa.cast(word("'NaN'"), sa.Numeric)
+        return sa.case((text.is_(None), sa.null()), (is_json(text), sa.cast(text, sa.Numeric)), else_=nan)
 
     def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
         """By the function of the type; text as json."""
