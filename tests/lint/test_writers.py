@@ -62,7 +62,12 @@ def meant(session, user: User):
 def others(session, user: User):
     user.rank = "growth"
     user.settings = {"a": 1}
-    session.add(User(rank="start", status={}))
+    session.add(
+        User(
+            rank="start",
+            status={},
+        )
+    )
     session.execute(update(User).values(status={}))
     session.commit()
 """
@@ -104,8 +109,8 @@ def test_each_line_that_writes_a_json_column_is_told_with_what_becomes_of_it() -
         ("lost", "src/service.py", 16),
         ("persists", "src/service.py", 10),
         ("persists", "src/service.py", 21),
-        ("persists", "src/service.py", 31),
-        ("persists", "src/service.py", 32),
+        ("persists", "src/service.py", 34),
+        ("persists", "src/service.py", 37),
     ]
 
 
@@ -113,7 +118,7 @@ def test_columns_have_names_of_their_own_and_mixins_belong_to_the_tables_made_of
     found = writers(["src"])
     assert told(found, "public.users", "user_rank") == [
         ("persists", "src/service.py", 29),
-        ("persists", "src/service.py", 31),
+        ("persists", "src/service.py", 33),
     ]
     assert told(found, "users", "settings") == [("persists", "src/service.py", 30)]
     assert found.of("users", ["id"]) == ()

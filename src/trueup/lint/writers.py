@@ -145,6 +145,8 @@ class _Recording(Follow):
     def put(self, value: Inst, attr: str, given: Values, node: ast.AST, state: State) -> None:
         """`value.attr = given`."""
         super().put(value, attr, given, node, state)
+        if isinstance(node, ast.Call) and last(node) not in ("setattr", "set_attribute"):
+            return  # a constructor: its arguments have lines of their own, and are found by them
         column, _ = self.column(value, attr)
         pairs = state.slots.get((value.token, attr), ())
         if column is not None and pairs and all(state.written(pair) for pair in pairs):
