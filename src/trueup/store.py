@@ -115,6 +115,10 @@ class Load:
     reason: str = ""
 
 
+#: Paths in a JSON document, and what is to stand there.
+Changes = Sequence[tuple[Sequence[str], ColumnElement[Any]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Elements:
     """The elements of a JSON array as rows: `value` is the JSON of one, in `storage`."""
@@ -385,13 +389,11 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def json_change(
-        self, value: ColumnElement[Any], column: Column, path: Sequence[str], new: ColumnElement[Any]
-    ) -> ColumnElement[Any]:
-        """A document that is an object, and `json_rewritable`, with `new` (as `json_parse` makes it) at `path`.
+    def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
+        """A document that is an object, and `json_rewritable`, with new values (as `json_parse` makes them) at paths.
 
-        A key that is missing is added; what it is added to must be an object. Where `new` is SQL NULL the document is
-        as it was. `value`, which may be a long expression, is spelled once.
+        The changes are made in their order. A key that is missing is added; what it is added to must be an object. A
+        change whose new value is SQL NULL is none.
         """
 
     #: Whether `collect` in the pass that counts is quicker than a second statement for the keys.

@@ -381,3 +381,21 @@ def test_a_column_of_numbers_is_refused_in_one_line(database: Database) -> None:
     run_script(database, ["CREATE TABLE d (id INTEGER PRIMARY KEY, amount INTEGER)"])
     told = scan(config_of(database, check))
     assert (told.exit_code, told.results[0].reason) == (3, "d.amount is a column of numbers, which hold no JSON")
+
+
+def test_a_large_schema_fits_into_the_statements_of_every_engine(database: Database) -> None:
+    keys = {f"key{n}": {"type": ["integer", "null"], "minimum": 0, "default": n} for n in range(15)}
+    deep: dict[str, Any] = {"type": "object", "required": [*keys], "properties": keys}
+    for name in ("d", "c", "b", "a"):
+        deep = {"type": "object", "required": [name, "on"], "properties": {name: deep, "on": {"type": "boolean"}}}
+    check = WrongJsonShape(table="d", column="doc", schema=JsonText.of(deep))
+    good: dict[str, Any] = dict.fromkeys(keys, 1)
+    some: dict[str, Any] = {"key1": "-1", "key2": "7", "key3": None}
+    for name in ("d", "c", "b", "a"):
+        good, some = {name: good, "on": True}, {name: some, "on": "true"}
+    documents = [good, some, {"a": []}]
+    rows = ", ".join(f"({n}, '{json.dumps(one)}')" for n, one in enumerate(documents))
+    script = ["CREATE TABLE d (id INTEGER PRIMARY KEY, doc {JSON})", f"INSERT INTO d VALUES {rows}"]
+    proof = prove(check, database, script, broken=[1, 2], repairs={"nullify": [1]})
+    assert proof.messages()["1"].startswith("d.doc.a.b.c.d.key0 is missing; d.doc.a.b.c.d.key1 is a string, must be an")
+    assert proof.messages()["1"].endswith("; and 15 more")

@@ -42,15 +42,15 @@ def test_one_value_is_changed_and_nothing_else(database: Database, ascii_only: b
         session.connection.execute(insert)
         for name in names:
             column, value = table.columns[name], table.sql.c[name]
-            chain: sa.ColumnElement[Any] = value
+            changes: list[tuple[list[str], sa.ColumnElement[Any]]] = []
             for path, new, wanted in PLACES:
                 made = dialect.json_parse(sa.literal(json.dumps(None if new is ... else new), sa.Text), column)
                 # as a repair says it: nothing where a condition does not hold
                 put = sa.case((sa.literal(new is not ...).is_(sa.true()), made), else_=sa.null())
-                (changed,) = session.ask(sa.cast(dialect.json_change(value, column, path, put), sa.Text))
+                (changed,) = session.ask(sa.cast(dialect.json_change(value, column, [(path, put)]), sa.Text))
                 assert json.loads(changed) == wanted, (name, path)
-                chain = dialect.json_change(chain, column, path, put)
-            (changed,) = session.ask(sa.cast(chain, sa.Text))
+                changes.append((path, put))
+            (changed,) = session.ask(sa.cast(dialect.json_change(value, column, changes), sa.Text))
             assert json.loads(changed) == {
                 "a": 2, "b": {"c": {"k": [True]}, "new": None}, "d/é": 1.5, "new": "x"
             }, name  # fmt: skip

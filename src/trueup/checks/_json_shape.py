@@ -293,11 +293,11 @@ class Mending:
     def made(self) -> ColumnElement[Any]:
         """The document afterwards."""
         at, dialect = self.document, self.document.dialect
-        changed = at.whole
-        for node in self.root.walk():
-            new = list(self._new(node)) if node.path else []
-            if new:
-                changed = dialect.json_change(changed, self.column, node.path, case(*new, else_=null()))
+        ways = [(node.path, list(self._new(node))) for node in self.root.walk() if node.path]
+        changes = [(path, case(*new, else_=null())) for path, new in ways if new]
+        if not changes:
+            return at.whole
+        changed = dialect.json_change(at.whole, self.column, changes)
         rewritten = case((dialect.json_rewritable(at.whole, self.column), changed), else_=at.whole)
         return within(at, rewritten, at.whole)
 

@@ -43,7 +43,7 @@ def register(connection: sqlite3.Connection) -> None:
         ("trueup_json_get", 2, partial(json_get, encoding)),
         ("trueup_json_null", 2, partial(json_null, encoding)),
         ("trueup_json_put", -1, partial(json_put, encoding)),
-        ("trueup_json_change", 3, partial(json_change, encoding)),
+        ("trueup_json_change", -1, partial(json_change, encoding)),
         ("trueup_matches", 2, partial(matches, encoding)),
     ]
     for name, count, function in functions:
@@ -216,9 +216,12 @@ def json_put(encoding: str, value: bytes, *pairs: str | bytes) -> bytes:
     return text.encode(encoding, _LENIENT[encoding])
 
 
-def json_change(encoding: str, value: bytes | None, path: str, new: bytes | None) -> bytes | None:
-    """`json_put`, and the document as it was for None."""
-    return value if value is None or new is None else json_put(encoding, value, path, new)
+def json_change(encoding: str, value: bytes | None, *pairs: str | bytes | None) -> bytes | None:
+    """`json_put` of the pairs whose text is not None, one after the other."""
+    for path, new in zip(pairs[::2], pairs[1::2], strict=True):
+        if value is not None and path is not None and new is not None:
+            value = json_put(encoding, value, path, new)
+    return value
 
 
 def matches(encoding: str, value: bytes | None, pattern: str) -> bool:

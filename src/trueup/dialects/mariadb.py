@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
 from trueup.dialects._innodb_sql import cast_as, json_table, text_of
-from trueup.store import Column, Elements, Storage
+from trueup.store import Changes, Column, Elements, Storage
 
 #: JSON nested deeper than this is invalid to every JSON function of MariaDB, without an error.
 DEEPEST = 31
@@ -189,15 +189,16 @@ class Mariadb(InnoDB):
         rest = func.json_remove(value, *spelled) if spelled else value
         return func.json_length(rest) > 0
 
-    def json_change(
-        self, value: ColumnElement[Any], column: Column, path: Sequence[str], new: ColumnElement[Any]
-    ) -> ColumnElement[Any]:
+    def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
         """JSON_SET, which keeps every other value's spelling; a path of which no part is there changes nothing."""
-        paths = [literal(spelled, sa.Text) for spelled in _paths(path)]
-        # a key that is spelled in another way must not be added a second time
-        there = [(func.json_exists(value, spelled) == 1, spelled) for spelled in paths[1:]]
-        place = sa.case((new.is_(None), _NOWHERE), *there, else_=paths[0])
-        return func.json_set(value, place, func.json_extract(new, "$"), type_=sa.Text)
+        pairs: list[Any] = []
+        for path, new in changes:
+            paths = [literal(spelled, sa.Text) for spelled in _paths(path)]
+            # a key that is spelled in another way must not be added a second time
+            there = [(func.json_exists(value, spelled) == 1, spelled) for spelled in paths[1:]]
+            place = sa.case((new.is_(None), _NOWHERE), *there, else_=paths[0])
+            pairs += [place, func.json_extract(new, "$")]
+        return func.json_set(value, *pairs, type_=sa.Text)
 
     # -- writing ----------------------------------------------------------------------------------
     def _for_update(self, statement: Select[Any], row: FromClause) -> Select[Any]:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
 from trueup.dialects._innodb_sql import cast_as, json_table, text_of
-from trueup.store import Column, Elements, Storage
+from trueup.store import Changes, Column, Elements, Storage
 
 #: JSON nested deeper than this is an error to every JSON function of MySQL, JSON_VALID among them.
 DEEPEST = 100
@@ -160,12 +160,12 @@ class Mysql(InnoDB):
         rest = func.json_remove(value, *(_path([key]) for key in keys)) if keys else value
         return func.json_length(rest) > 0
 
-    def json_change(
-        self, value: ColumnElement[Any], column: Column, path: Sequence[str], new: ColumnElement[Any]
-    ) -> ColumnElement[Any]:
+    def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
         """JSON_SET; a path of which no part is there changes nothing."""
-        place = sa.case((new.is_(None), _NOWHERE), else_=literal(_path(path), sa.Text))
-        changed = func.json_set(value, place, cast_as(new, "JSON"))
+        pairs: list[Any] = []
+        for path, new in changes:
+            pairs += [sa.case((new.is_(None), _NOWHERE), else_=literal(_path(path), sa.Text)), cast_as(new, "JSON")]
+        changed = func.json_set(value, *pairs)
         return changed if column.storage == "json" else text_of(changed)
 
     # -- writing ----------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from trueup.dialects._postgresql_catalogue import Verbatim
 from trueup.dialects._postgresql_sql import Restoring, folded, is_json
 from trueup.errors import NotChecked
 from trueup.regexes import portable
-from trueup.store import Column, Dialect, Elements, Load, Stage, Storage, Table
+from trueup.store import Changes, Column, Dialect, Elements, Load, Stage, Storage, Table
 
 _FIRST = {"object": "{", "array": "[", "string": '"', "boolean": "tf", "null": "n"}
 _NUMBERS = {"integer", "double"}
@@ -319,14 +319,14 @@ class Postgresql(Dialect):
         rest = sa.cast(value, _JSONB).op("-", return_type=_JSONB)(names)
         return rest != word("'{}'::pg_catalog.jsonb", _JSONB)
 
-    def json_change(
-        self, value: ColumnElement[Any], column: Column, path: Sequence[str], new: ColumnElement[Any]
-    ) -> ColumnElement[Any]:
+    def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
         """jsonb_set_lax(). Text and json come out as jsonb spells them."""
-        keys = sa.cast(sa.literal(list(path), ARRAY(Text)), ARRAY(Text))
-        changed = func.jsonb_set_lax(
-            sa.cast(value, _JSONB), keys, sa.cast(new, _JSONB), sa.true(), "return_target", type_=_JSONB
-        )
+        changed = value if column.storage == "jsonb" else sa.cast(value, _JSONB)
+        for path, new in changes:
+            keys = sa.cast(sa.literal(list(path), ARRAY(Text)), ARRAY(Text))
+            changed = func.jsonb_set_lax(
+                changed, keys, sa.cast(new, _JSONB), sa.true(), word("'return_target'", Text), type_=_JSONB
+            )
         return changed if column.storage == "jsonb" else sa.cast(changed, _JSON if column.storage == "json" else Text)
 
     # -- numbers ----------------------------------------------------------------------------------

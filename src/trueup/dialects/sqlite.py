@@ -24,7 +24,7 @@ from trueup.dialects import _sqlite_functions as functions
 from trueup.errors import NotChecked, StoreError, UsageError
 from trueup.guarded import Guarded
 from trueup.regexes import portable
-from trueup.store import Column, Dialect, Elements, Stage, Storage, Table
+from trueup.store import Changes, Column, Dialect, Elements, Stage, Storage, Table
 
 BLANKS = " \t\n\r"
 # the white space of Unicode, as Python's str.split() knows it
@@ -408,11 +408,14 @@ class Sqlite(Dialect):
             rest = func.json_remove(rest, *(_path([key]) for key in keys[start : start + _ARGUMENTS]))
         return rest != "{}"
 
-    def json_change(
-        self, value: ColumnElement[Any], column: Column, path: Sequence[str], new: ColumnElement[Any]
-    ) -> ColumnElement[Any]:
+    def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
         """Every other byte of the document stays."""
-        return sa.cast(func.trueup_json_change(_bytes(value), json.dumps(list(path)), _bytes(new)), sa.Text)
+        changed: ColumnElement[Any] = _bytes(value)
+        for start in range(0, len(changes), _ARGUMENTS // 2):
+            some = changes[start : start + _ARGUMENTS // 2]
+            pairs = [part for path, new in some for part in (json.dumps(list(path)), _bytes(new))]
+            changed = func.trueup_json_change(changed, *pairs)
+        return sa.cast(changed, sa.Text)
 
     # -- numbers ----------------------------------------------------------------------------------
     def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
