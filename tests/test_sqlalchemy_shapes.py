@@ -164,12 +164,20 @@ def test_the_checks_of_a_configuration_are_shapes(tmp_path: Path, engine: Engine
         "stores: {app: 'sqlite:///app.db'}\nchecks:\n"
         "  - {kind: wrong-json-type, table: users, column: settings_json, expected: object, null: false}\n"
         "  - {kind: missing, table: users, column: kind}\n"
+        "  - kind: wrong-json-shape\n    table: users\n    column: settings_json\n    by: kind\n    schemas:\n"
+        "      admin: {type: object, required: [level], properties: {level: {type: integer}}}\n"
     )
     watch(load_config(path))
     with Watched(engine) as session:
-        with pytest.raises(WrongShape, match=r"users\.settings_json is an array, must be an object"):
-            session.execute(insert(User).values(settings=[]))
+        for values, problem in (
+            ({"settings": []}, r" is an array, must be an object"),
+            ({"settings": {}, "kind": "admin"}, r" has no 'level'"),
+            ({"settings": {"level": "1"}, "kind": "admin"}, r"\['level'\] is a string, must be an integer"),
+        ):
+            with pytest.raises(WrongShape, match=rf"^users\.settings_json{problem}; it was about to be written at"):
+                session.execute(insert(User).values(values))
         session.execute(insert(User).values(settings={}))
+        session.execute(insert(User).values(settings={"level": 1}, kind="admin"))
 
 
 def test_other_tables_and_a_removed_guard_are_silent(engine: Engine) -> None:
