@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 from sqlalchemy.orm.attributes import flag_modified
 
 from trueup.errors import TrueupError
-from trueup.sqlalchemy.reading import LAST, WATCH, Given, caller, given, hold, image, is_unchanged, loaded_at, release
+from trueup.sqlalchemy.reading import WATCH, Given, caller, given, hold, image, is_unchanged, loaded_at, release
 from trueup.sqlalchemy.shapes import Shapes, Wanted
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Guard:
         hold(session, target)
 
     def _on_end(self, session: Session, *_: object) -> None:
-        session.info.pop(LAST, None)
+        WATCH.ending.discard(session.hash_key)
         release(session)
 
     def _on_commit(self, session: Session) -> None:
@@ -93,7 +93,7 @@ class Guard:
                 if _lost(state, key, known) and state.obj() not in session.deleted:
                     self._tell(state, key, known)
         if session.expire_on_commit and not session.in_nested_transaction():
-            session.info[LAST] = True
+            WATCH.ending.add(session.hash_key)
 
     def _tell(self, state: Any, key: str, known: Given) -> None:
         if self._mode == "save":

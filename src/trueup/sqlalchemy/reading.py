@@ -26,13 +26,16 @@ _FORMAT = 2
 #: In `Session.info`: objects whose values were read in this transaction. One that nobody else holds would be forgotten,
 #: and its change with it.
 _HELD = "trueup.held"
-#: In `Session.info` while a commit runs after which every object is read anew.
-LAST = "trueup.last"
-#: How many references Python counts to a value that only one dict holds.
-_PROBE: dict[str, Any] = {"": {}}
-_ALONE = sys.getrefcount(_PROBE[""])
 _FOREIGN = ("sqlalchemy.", "sqlmodel.", "trueup.")
 CONTAINERS = (dict, list)
+
+
+def _references(values: dict[str, Any], key: str) -> int:
+    """How many references Python counts to what a dict holds; with `_ALONE` the dict is the only one that holds it."""
+    return sys.getrefcount(values[key])
+
+
+_ALONE = _references({"": {}}, "")
 
 #: A line of code: its code object and instruction; the number of the line is worked out when it is wanted.
 Place = tuple[CodeType, int]
@@ -52,6 +55,8 @@ class Watch:
         self._managers: WeakSet[Any] = WeakSet()
         #: The number of the last query, and the place that sent it.
         self._run: tuple[int, Place] | None = None
+        #: `hash_key` of the sessions of which a commit runs after which every object is read anew.
+        self.ending: set[int] = set()
         self._hooks: list[tuple[str, Callable[..., None]]] = [
             ("load", self._loaded),
             ("refresh", self._loaded),
@@ -105,23 +110,31 @@ class Watch:
 
     def _written(self, _: object, __: object, state: Any) -> None:
         """What was written is what is compared with from now on, where the application still has a hold of it."""
-        keys = self.keys(state.manager)
-        if not keys:
+        if state.session_id in self.ending:
             return
-        session = state.session
-        if LAST in session.info or not isinstance(session, self._sessions):
-            return
-        values, assigned = state.dict, state.committed_state
-        for key in keys:
-            if key not in assigned or not isinstance(values.get(key), CONTAINERS):
+        assigned = state.committed_state
+        for key in self.keys(state.manager):
+            if key not in assigned:
                 continue
-            known = given(state).get(key)
-            if known is not None and is_unchanged(state, key):
+            # no name may hold the value here: its references are counted
+            values, kept = state.dict, given(state)
+            known = kept.get(key)
+            if known is None or known[0] is values.get(key):
+                self._rewritten(state, key)
+            elif key in values and assigned[key] == values[key] and is_unchanged(state, key):
                 # an equal copy of what was changed in place: nothing was written, so the digest still counts
-                state._trueup_given[key] = (values[key], known[1])
-            # a new value that nobody holds must be read before it can be changed
-            elif (known is not None and known[0] is values[key]) or sys.getrefcount(values[key]) > _ALONE:
-                remember(session, state, key, values[key])
+                kept[key] = (values[key], known[1])
+            else:
+                del kept[key]
+                self._rewritten(state, key)
+
+    def _rewritten(self, state: Any, key: str) -> None:
+        """Remember a value that was flushed, unless nobody holds it: then it must be read before it can be changed."""
+        values, known = state.dict, key in given(state)
+        if not isinstance(values.get(key), CONTAINERS) or (known and is_unchanged(state, key)):
+            return
+        if (known or _references(values, key) > _ALONE) and isinstance(state.session, self._sessions):
+            remember(state.session, state, key, values[key])
 
     def read(self, state: Any, key: str, value: object) -> None:
         """Remember a value that is handed out for the first time."""
@@ -147,8 +160,8 @@ class _Telling:
         value = super().__get__(instance, owner)  # type: ignore[misc]
         if isinstance(value, CONTAINERS):
             state: Any = instance_state(instance)
-            known = getattr(state, "_trueup_given", None)
-            if known is None or self.key not in known or known[self.key][0] is not value:
+            known = getattr(state, "_trueup_given", _NOTHING).get(self.key)
+            if known is None or known[0] is not value:
                 WATCH.read(state, self.key, value)
         return value
 
