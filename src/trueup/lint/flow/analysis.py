@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from trueup.lint.flow.follow import Change, Follow
 from trueup.lint.flow.state import LOST, MAYBE, OPEN, SAVED
 from trueup.lint.flow.values import Token
 from trueup.lint.project import Class, File, Project
-from trueup.lint.source import Function, Unreadable, last
+from trueup.lint.source import Function, Unreadable, last, statements
 
 _WRITES = {"commit", "flush", "add", "merge", "save", "execute", "setattr", "begin", "refresh", "bulk_save_objects"}
 #: Functions deeper than this in callers of callers are not looked for.
@@ -49,10 +50,10 @@ class Analysis:
         names = [name for name, columns in self.columns.by_name.items() if any(c.orm == "sqlalchemy" for c in columns)]
         if not names:
             return []
-        mentions = re.compile(rb"\b(" + b"|".join(re.escape(name.encode()) for name in sorted(names)) + rb")\b")
+        mentions = _one_of(names, before=rb"(?<=[.\"'])")  # an attribute, or a text for getattr
         for file in self.project.files.values():
             if mentions.search(file.module.data):
-                self._file(file, set(names))
+                self._file(file, set(names), mentions)
         for _ in range(_ROUNDS):
             helpers = {
                 change.function.name
@@ -64,25 +65,30 @@ class Analysis:
                 break
         return sorted(self._weighed(), key=lambda lost: (lost.file.module.path, lost.node.lineno))  # type: ignore[attr-defined]
 
-    def _file(self, file: File, names: set[str]) -> None:
+    def _file(self, file: File, names: set[str], mentions: re.Pattern[bytes]) -> None:
         try:
             nodes = list(_roots(file))
         except Unreadable as problem:
             self.failed[file.module.path] = str(problem)
             return
+        lines = _lines(file, mentions)
         for node, owner in nodes:
-            if any(_mentions(inner, names) for inner in ast.walk(node)):
+            if _spans(node, lines) and any(_mentions(inner, names) for inner in ast.walk(node)):
                 self._root(file, node, owner)
 
     def _callers(self, helpers: set[str]) -> bool:
         """Follow the functions that call one of these; False when all are done."""
         found = False
+        named = _one_of(helpers, after=rb"\s*\(")
         for file in self.project.files.values():
-            if "facts" not in vars(file) or not any(name.encode() in file.module.data for name in helpers):
+            if "facts" not in vars(file) or not (lines := _lines(file, named)):
                 continue
             for node, owner in _roots(file):
-                calls = {last(inner) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
-                if helpers & calls:
+                if (
+                    (file.module.path, getattr(node, "lineno", 0)) not in self._done
+                    and _spans(node, lines)
+                    and any(isinstance(inner, ast.Call) and last(inner) in helpers for inner in ast.walk(node))
+                ):
                     found |= self._root(file, node, owner)
         return found
 
@@ -174,8 +180,32 @@ def _roots(file: File) -> Iterator[tuple[ast.AST, Class | None]]:
                 waiting.append((ast.iter_child_nodes(node), prefix))
 
 
-def _nested(function: ast.AST) -> list[ast.AST]:
-    return [node for node in ast.walk(function) if node is not function and isinstance(node, Function | ast.ClassDef)]
+def _nested(function: Function) -> list[ast.AST]:
+    """The functions and classes directly in a function."""
+    return [node for node in statements(function.body, inner=False) if isinstance(node, Function | ast.ClassDef)]
+
+
+def _one_of(names: Iterable[str], before: bytes = rb"\b", after: bytes = b"") -> re.Pattern[bytes]:
+    return re.compile(before + b"(?:" + b"|".join(re.escape(one.encode()) for one in sorted(names)) + rb")\b" + after)
+
+
+def _lines(file: File, pattern: re.Pattern[bytes]) -> list[int]:
+    """The lines of a file in which a pattern is, counted from 1."""
+    data, found, line, seen = file.module.data, [], 1, 0
+    for match in pattern.finditer(data):
+        line += data.count(b"\n", seen, match.start())
+        seen = match.start()
+        found.append(line)
+    return found
+
+
+def _spans(node: ast.AST, lines: list[int]) -> bool:
+    """Whether one of these lines is the node's: read before the tree is walked, which costs far more."""
+    if isinstance(node, ast.Module):
+        return bool(lines)
+    assert isinstance(node, Function)
+    at = bisect_left(lines, node.lineno)
+    return at < len(lines) and lines[at] <= (node.end_lineno or node.lineno)
 
 
 def _mentions(node: ast.AST, names: set[str]) -> bool:
