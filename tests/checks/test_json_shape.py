@@ -189,6 +189,16 @@ MENDED: dict[str, Any] = {
         "b": {"type": "boolean", "default": True},
     },
 }
+OPTIONAL: dict[str, Any] = {
+    "properties": {
+        "a": {"type": "number", "maximum": 1, "exclusiveMinimum": 0},
+        "b": {"type": "string", "minLength": 1, "maxLength": 2, "pattern": "b"},
+        "c": {"type": "array", "minItems": 1, "items": {"type": "string"}},
+        "d": {"type": "integer", "minimum": 1},
+        "e": {"type": "object", "additionalProperties": False},
+        "f": {"enum": ["x"]},
+    }
+}
 NULLS = [[None], [], [None, 1], None, {}]
 
 
@@ -196,6 +206,9 @@ NULLS = [[None], [], [None, 1], None, {}]
 @example(case=(DEEP, DOCUMENTS), ascii_only=True)
 @example(case=(LISTED, [{"a": one} for one in LISTS]), ascii_only=True)
 @example(case=({"items": {"type": "null"}}, NULLS), ascii_only=True)
+@example(
+    case=(OPTIONAL, [{}, {"a": 2}, {"a": 0}, {"b": "abc"}, {"b": ""}, {"c": []}, {"c": [1]}, None]), ascii_only=True
+)
 @example(case=({"items": {"minimum": 1}}, NULLS), ascii_only=True)
 def test_a_condition_agrees_with_jsonschema(
     database: Database, case: tuple[dict[str, Any], list[Any]], ascii_only: bool
