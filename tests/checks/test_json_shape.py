@@ -157,7 +157,9 @@ def closed_beyond_ascii(schema: Any) -> bool:
     """Whether keys that SQLite has no words for are the only ones allowed somewhere."""
     if not isinstance(schema, dict):
         return False
-    here = schema.get("additionalProperties") is False and not all(key.isascii() for key in schema["properties"])
+    here = schema.get("additionalProperties") is False and not all(
+        key.isascii() for key in schema.get("properties", {})
+    )
     return here or any(map(closed_beyond_ascii, [*schema.get("properties", {}).values(), schema.get("items")]))
 
 
