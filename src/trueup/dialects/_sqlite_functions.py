@@ -224,9 +224,9 @@ def json_change(encoding: str, value: bytes | None, *pairs: str | bytes | None) 
     return value
 
 
-def matches(encoding: str, value: bytes | None, pattern: str) -> bool:
-    """Whether a pattern matches anywhere in text."""
-    return value is not None and re.search(pattern, value.decode(encoding, _LENIENT[encoding])) is not None
+def matches(encoding: str, value: bytes | None, pattern: str) -> bool | None:
+    """Whether a pattern matches anywhere in text; None of nothing, which the condition must not take for a no."""
+    return None if value is None else re.search(pattern, value.decode(encoding, _LENIENT[encoding])) is not None
 
 
 def span(text: str, path: list[str]) -> tuple[int, int] | None:
