@@ -399,3 +399,20 @@ def test_a_large_schema_fits_into_the_statements_of_every_engine(database: Datab
     proof = prove(check, database, script, broken=[1, 2], repairs={"nullify": [1]})
     assert proof.messages()["1"].startswith("d.doc.a.b.c.d.key0 is missing; d.doc.a.b.c.d.key1 is a string, must be an")
     assert proof.messages()["1"].endswith("; and 15 more")
+
+
+def test_a_key_with_a_dot_or_a_dollar_is_not_taken_for_another_place(database: Database) -> None:
+    inner = {"type": "object", "properties": {"b": {"type": "integer"}}}
+    schema = {"type": "object", "properties": {"a.b": {"type": "string"}, "a": inner, "$": {"type": "integer"}}}
+    script = [
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, settings {JSON})",
+        """INSERT INTO users VALUES (1, '{"a.b": 1, "a": {"b": 1}}'), (2, '{"a.b": "x", "a": {"b": "x"}}'),
+           (3, '{"$": "x"}'), (4, '[]'), (5, '{"a.b": "x", "a": {"b": 1}, "$": 1}')""",
+    ]
+    check = WrongJsonShape(table="users", column="settings", schema=JsonText.of(schema))
+    assert prove(check, database, script, broken=[1, 2, 3, 4]).messages() == {
+        "1": "users.settings.a.b is an integer, must be a string",
+        "2": "users.settings.a.b is a string, must be an integer",
+        "3": "users.settings.$ is a string, must be an integer",
+        "4": "users.settings is an array, must be an object",
+    }

@@ -288,7 +288,8 @@ def _none_of(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
 
 
 def _label(name: str, node: Node, aspect: str) -> str:
-    place = quote(".".join(node.path) or "$", safe="$/-_.")
+    # a dot or a dollar of a key is not one of ours
+    place = ".".join(quote(key, safe="/-_").replace(".", "%2E") for key in node.path) if node.path else "$"
     return f"{quote(name)}: {place} {aspect}" if name else f"{place} {aspect}"
 
 
