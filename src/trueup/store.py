@@ -59,6 +59,8 @@ class Column:
     numeric: bool = False
     integer: bool = False
     temporal: bool = False
+    #: Holds true and false, in the engine's own type or as 1 and 0.
+    boolean: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,6 +509,14 @@ class Dialect(ABC):
     def load(self, connection: Connection) -> Load:
         """Whether replicas lag or the server is busy; a metric that cannot be read is a reason to wait."""
         return Load()
+
+
+def strings(text: ColumnElement[str]) -> ColumnElement[int]:
+    """Twice the number of strings in JSON text: fewer are left where one of two equal keys was dropped."""
+    bare = reduce(
+        lambda found, sign: func.replace(found, literal(sign, Text), literal("", Text)), ("\\\\", '\\"'), text
+    )
+    return func.length(bare) - func.length(func.replace(bare, literal('"', Text), literal("", Text)))
 
 
 def _nested(path: Sequence[str], members: Mapping[str, ColumnElement[str]]) -> ColumnElement[str]:

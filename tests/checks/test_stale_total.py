@@ -402,6 +402,7 @@ def test_what_is_not_there_is_told_in_one_line(database: Database, options: Any,
             {"sum_of": "a.b * c * d"},
             "stale-total cannot sum 'a.b * c * d'; write table.column, or table.column * column",
         ),
+        ({"count_of": "a", "where": {"status": ()}}, "stale-total needs a value for 'status' in 'where'"),
         (
             {"count_of": "a", "tolerance": "-1"},
             "stale-total cannot use the tolerance '-1'; write a number from 0 on",
@@ -412,3 +413,44 @@ def test_options_that_say_nothing_are_refused(options: Any, message: str) -> Non
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # the whole message is compared
         StaleTotal(table="users", column="total", **options)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mariadb"], indirect=True)
+def test_a_number_beyond_all_doubles_is_wrong_and_makes_no_check_fail(database: Database) -> None:
+    kind = {"postgresql": "JSON", "mariadb": "LONGTEXT"}.get(database.engine, "TEXT")
+    script = [
+        f"CREATE TABLE users (id INTEGER PRIMARY KEY, total {kind})",
+        "CREATE TABLE purchases (id INTEGER PRIMARY KEY, user_id INTEGER, amount DOUBLE PRECISION)",
+        """INSERT INTO users VALUES (1, '{"t": 1e400}'), (2, '{"t": 3}'), (3, '{"t": -1e400}'), (4, '{"t": 1e200000}'),
+           (5, '{"t": 2.5}')""",
+        "INSERT INTO purchases VALUES (1, 1, 3), (2, 2, 3), (3, 5, 2.5)",
+    ]
+    check = StaleTotal(table="users", column="total.t", sum_of="purchases.amount", by=("user_id",))
+    prove(check, database, script, broken=[1, 3, 4])
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
+def test_infinity_is_right_only_where_the_sum_is_infinite(database: Database) -> None:
+    endless = "9e999" if database.engine == "sqlite" else "'Infinity'"
+    script = [
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, total DOUBLE PRECISION)",
+        "CREATE TABLE purchases (id INTEGER PRIMARY KEY, user_id INTEGER, amount DOUBLE PRECISION)",
+        f"INSERT INTO users VALUES (1, {endless}), (2, 3), (3, {endless})",
+        f"INSERT INTO purchases VALUES (1, 1, 3), (2, 2, 3), (3, 3, {endless})",
+    ]
+    check = StaleTotal(table="users", column="total", sum_of="purchases.amount", by=("user_id",))
+    prove(check, database, script, broken=[1], repairs={"recompute": [1]})
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_a_sum_that_is_no_number_is_written_nowhere(database: Database) -> None:
+    script = [
+        "CREATE TABLE users (id INTEGER PRIMARY KEY, total NUMERIC, document JSONB)",
+        "CREATE TABLE purchases (id INTEGER PRIMARY KEY, user_id INTEGER, amount NUMERIC)",
+        """INSERT INTO users VALUES (1, 1, '{"t": 1}'), (2, 3, '{"t": 3}')""",
+        "INSERT INTO purchases VALUES (1, 1, 'NaN'), (2, 2, 4)",
+    ]
+    check = StaleTotal(table="users", column="total", sum_of="purchases.amount", by=("user_id",))
+    prove(check, database, script, broken=[1, 2], repairs={"recompute": [2]})
+    run_script(database, ["DROP TABLE users", "DROP TABLE purchases"])
+    prove(replace(check, column="document.t"), database, script, broken=[1, 2], repairs={"recompute": [2]})

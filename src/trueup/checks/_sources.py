@@ -28,6 +28,14 @@ def condition(row: Row, where: Where) -> ColumnElement[bool]:
     return and_(true(), *(or_(*(_fits(row, name, word) for word in words)) for name, words in where.items()))
 
 
+def refuse_empty(kind: str, **conditions: Where) -> None:
+    """Raise `ValueError` for a condition without a word: of no word every row would count, or none."""
+    for option, where in conditions.items():
+        for name, words in where.items():
+            if not words:
+                raise ValueError(f"{kind} needs a value for {name!r} in {option!r}")
+
+
 def told(where: Where) -> str:
     """The condition for a sentence: ` where status is paid or sent`; nothing for none."""
     parts = [f"{name} is {' or '.join(words)}" for name, words in where.items()]

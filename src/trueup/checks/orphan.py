@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from trueup.check import Broken, Check, Database, Refers, Repair, Row, SetCheck
-from trueup.checks._sources import condition
+from trueup.checks._sources import condition, refuse_empty
 from trueup.errors import UsageError
 from trueup.repairs import always, quarantine
 from trueup.store import Column, Table
@@ -90,6 +90,7 @@ class Orphan(SetCheck):
     relink_by: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        refuse_empty(self.kind, where=self.where)
         if self.column and self.columns not in ((), (self.column,)):
             raise ValueError(f"{self.kind} takes 'column' or 'columns', not both")
         object.__setattr__(self, "columns", self.columns or ((self.column,) if self.column else ()))

@@ -11,7 +11,19 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, literal_column, not_, or_, select
 
 from trueup.check import Broken, Database, Refers, Repair, Row, SetCheck, Unique
-from trueup.checks._sources import absent, bare, beside, condition, exact, is_number, json_number, links, spelled, told
+from trueup.checks._sources import (
+    absent,
+    bare,
+    beside,
+    condition,
+    exact,
+    is_number,
+    json_number,
+    links,
+    refuse_empty,
+    spelled,
+    told,
+)
 from trueup.errors import Refused, UsageError
 from trueup.repairs import always
 from trueup.store import Column
@@ -21,6 +33,7 @@ _TEXT = Column("text", "text", True, "text")
 _NOTHING: ColumnElement[Any] = literal_column("0")
 #: How far apart two equal numbers may be after arithmetic with binary fractions: at all, and by their size.
 _NOISE, _SHARE, _SINGLE_SHARE = Decimal("0.000000001"), Decimal("0.000000000001"), Decimal("0.000001")
+_LARGE: ColumnElement[Any] = literal_column("1e290")
 _BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32, "bigint": 64}
 
 
@@ -93,6 +106,7 @@ class StaleTotal(SetCheck):
     tolerance: str = "0"
 
     def __post_init__(self) -> None:
+        refuse_empty(self.kind, where=self.where, when=self.when)
         given = [name for name in ("count_of", "sum_of", "equals") if getattr(self, name)]
         if len(given) != 1:
             raise ValueError(f"{self.kind} needs one of 'count_of', 'sum_of' and 'equals', not {len(given)}")
@@ -248,7 +262,8 @@ class StaleTotal(SetCheck):
         stored = func.coalesce(number, _NOTHING)
         away = self._slack(row, stored)
         differs = derived != stored if away is None else not_(derived.between(stored - away, stored + away))
-        wrong = or_(and_(not_(nothing), func.coalesce(strange, false())), differs)
+        # arithmetic with infinity can be NULL
+        wrong = or_(and_(not_(nothing), func.coalesce(strange, false())), func.coalesce(differs, always()))
         return and_(condition(row, self.when), wrong)
 
     def _slack(self, row: Row, stored: ColumnElement[Any]) -> ColumnElement[Any] | None:
@@ -263,7 +278,9 @@ class StaleTotal(SetCheck):
         if (whole and (path or column.integer)) or (not path and not self._binary(row)):
             return spelled(allowed) if allowed else None
         share = _SINGLE_SHARE if any(_single(one.column(one.place(n)[0])) for one, n in self._places(row)) else _SHARE
-        return spelled(allowed + _NOISE) + func.abs(stored) * spelled(share)
+        size = func.abs(stored)
+        # what is near the end of all doubles, or infinite, would go past it
+        return spelled(allowed + _NOISE) + case((size < _LARGE, size * spelled(share)), else_=_NOTHING)
 
     def _parts(self, row: Row) -> list[tuple[Row, str]]:
         """The numbers that the derived one is made of."""
@@ -293,11 +310,12 @@ class StaleTotal(SetCheck):
     def _recomputable(self, row: Row) -> ColumnElement[bool]:
         name, path = row.place(self.column)
         there = not_(absent(row, self.equals)) if self.equals else always()
+        number = not_(row.dialect.not_a_number(self._derived(row), _NUMBER))
         if path:
-            return and_(there, row.dialect.json_takes(row[name], row.column(name), path[:-1]))
+            return and_(there, number, row.dialect.json_takes(row[name], row.column(name), path[:-1]))
         limits = _limits(row.column(name))
         if limits is None:
-            return there
+            return and_(there, number)
         low, high = map(spelled, limits)
         fits = self._derived(row).between(low, high)
         return and_(there, fits)

@@ -24,7 +24,18 @@ from sqlalchemy import (
 )
 
 from trueup.check import Broken, Database, Refers, Repair, Row, SetCheck, Unique
-from trueup.checks._sources import absent, bare, beside, condition, is_number, json_number, json_text, links, told
+from trueup.checks._sources import (
+    absent,
+    bare,
+    beside,
+    condition,
+    is_number,
+    json_number,
+    json_text,
+    links,
+    refuse_empty,
+    told,
+)
 from trueup.errors import Refused, UsageError
 from trueup.repairs import always
 from trueup.store import Column
@@ -55,7 +66,8 @@ class TornWrite(SetCheck):
     `from` says what each place derives from: `{mlmStatus.rankQualifiedAt: qualified_at}`, a column of the newest
     row of the other table by the column `newest`, or without `exists` a column of the row itself; `true` and `false`
     stand for themselves. With `equals: true` the places must not only be there but hold the same, unless that is NULL:
-    text byte for byte, whole numbers by value; sums are for `stale-total`.
+    text byte for byte, whole numbers by value, and true and false also as the 1 and 0 of engines without them; sums
+    are for `stale-total`.
 
     An index on the columns in `by` keeps repairs cheap.
 
@@ -103,6 +115,7 @@ class TornWrite(SetCheck):
     def __post_init__(self) -> None:
         if not self.expects:
             raise ValueError(f"{self.kind} needs 'expects'")
+        refuse_empty(self.kind, when=self.when, where=self.where)
         if not (self.when or self.exists or self.equals):
             raise ValueError(
                 f"{self.kind} needs 'when', 'exists' or 'equals'; what every row must have is for 'missing'"
@@ -283,8 +296,11 @@ class TornWrite(SetCheck):
 
     def _differs(self, row: Row, place: str, value: ColumnElement[Any], column: Column | None) -> ColumnElement[bool]:
         name, path = row.place(place)
-        if column and (column.temporal or (is_number(column) and not column.integer)):
-            what = "moments" if column.temporal else "numbers with a fraction"
+        if column and column.boolean:
+            held = json_text(row, place) if path else cast(row[name], Text)
+            return not_(row.dialect.same_bytes(_truth(held), _truth(cast(value, Text))))
+        if column and (column.temporal or column.storage or (is_number(column) and not column.integer)):
+            what = "moments" if column.temporal else "documents" if column.storage else "numbers with a fraction"
             raise UsageError(f"{self.title} cannot compare {what} by 'equals'; leave it out, or use stale-total")
         if column and column.integer:
             # what is no number is not equal either
@@ -333,3 +349,9 @@ class TornWrite(SetCheck):
             if path and parents.setdefault(name, path[:-1]) != path[:-1]:
                 raise UsageError(f"{self.title} can restore keys of one object in {self.table}.{name}, not of two")
         return parents
+
+
+def _truth(text: ColumnElement[str]) -> ColumnElement[str]:
+    """`true` and `false`, however a boolean is spelled; other text as it is."""
+    spellings = [(literal(number, Text), literal(told, Text)) for number, told in (("1", "true"), ("0", "false"))]
+    return case(*((text == number, word) for number, word in spellings), else_=text)

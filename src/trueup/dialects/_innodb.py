@@ -174,13 +174,21 @@ class InnoDB(Dialect):
         return func.coalesce(kind.in_(list(types)), sa.false())
 
     def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
-        """Numbers as their text, moments with a `T` before their time and without a fraction of zeros."""
+        """Numbers as their text, `tinyint(1)` as true and false, JSON as it is.
+
+        Moments get a `T` before their time and lose a fraction of zeros.
+        """
         kind = kind_of(column.ddl)
+        if column.boolean:
+            return sa.case((value == 1, "true"), (value == 0, "false"), else_=text_of(value))
         if column.numeric or column.integer or column.family in ("bit", "float"):
             # in full where the engine's own text is short of digits
             return text_of(value * sa.literal_column("1e0") if column.family == "float" else value + 0)
         if column.family == "json":
             return text_of(value)
+        if column.storage is not None:
+            words = [(value.is_(None), sa.null()), (self.valid(value), text_of(value))]
+            return sa.case(*words, else_=func.json_quote(text_of(value)))
         text = func.hex(value) if column.family == "binary" else text_of(value)
         if kind.word in ("datetime", "timestamp"):
             text = func.replace(func.replace(text, " ", "T"), ".000000", "")

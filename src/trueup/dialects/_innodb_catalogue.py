@@ -150,6 +150,7 @@ def _column(
         numeric=word in _NUMBERS,
         integer=word in _INTEGERS,
         temporal=word in _TEMPORAL,
+        boolean=ddl.lower().startswith("tinyint(1)"),
     )
 
 

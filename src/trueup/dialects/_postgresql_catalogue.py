@@ -221,6 +221,7 @@ def _column(row: Mapping[str, Any]) -> Column:
         numeric=base in {*_INTEGERS, "numeric", "float4", "float8"},
         integer=base in _INTEGERS,
         temporal=category == "D",
+        boolean=base == "bool",
     )
 
 

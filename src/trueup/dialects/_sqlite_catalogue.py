@@ -114,6 +114,7 @@ def _column(raw: Mapping[str, Any], primary: list[str], create: str, *, rowid: b
         numeric=any(part in upper for part in ("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC")),
         integer="INT" in upper,
         temporal="DATE" in upper or "TIME" in upper,
+        boolean="BOOL" in upper,
     )
 
 

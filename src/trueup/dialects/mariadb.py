@@ -178,6 +178,10 @@ class Mariadb(InnoDB):
         """As a double."""
         return cast_as(func.regexp_replace(value, _EDGES, ""), "DOUBLE", sa.Double())
 
+    def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
+        """As a double; not by arithmetic, to which a number beyond all doubles is an error."""
+        return cast_as(text, "DOUBLE", sa.Double())
+
     def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
         """JSON_TABLE, which makes SQL NULL of JSON null."""
         found = json_table(value, [("e", "JSON", "$")])

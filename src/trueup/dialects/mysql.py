@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
 from trueup.dialects._innodb_sql import cast_as, json_table, text_of
-from trueup.store import Changes, Column, Elements, Storage
+from trueup.store import Changes, Column, Elements, Storage, strings
 
 #: JSON nested deeper than this is an error to every JSON function of MySQL, JSON_VALID among them.
 DEEPEST = 100
@@ -134,8 +134,11 @@ class Mysql(InnoDB):
         return changed if column.storage == "json" else text_of(changed)
 
     def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Not text with numbers that would lose digits."""
-        return sa.true() if column.storage == "json" else sa.not_(value.regexp_match(_LONG_NUMBER))
+        """Not text with numbers that would lose digits, or with equal keys, of which one would be lost."""
+        if column.storage == "json":
+            return sa.true()
+        same = strings(value) == strings(text_of(cast_as(value, "JSON")))
+        return sa.case((value.regexp_match(_LONG_NUMBER), sa.false()), else_=same)
 
     def json_path_lacks(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]

@@ -20,7 +20,7 @@ from trueup.dialects._postgresql_catalogue import Verbatim
 from trueup.dialects._postgresql_sql import Restoring, folded, is_json
 from trueup.errors import NotChecked
 from trueup.regexes import portable
-from trueup.store import Changes, Column, Dialect, Elements, Load, Stage, Storage, Table
+from trueup.store import Changes, Column, Dialect, Elements, Load, Stage, Storage, Table, strings
 
 _FIRST = {"object": "{", "array": "[", "string": '"', "boolean": "tf", "null": "n"}
 _NUMBERS = {"integer", "double"}
@@ -41,6 +41,9 @@ _USUAL = {
     "double": word("'^-?(0|[1-9][0-9]*)[.][0-9]+$'", Text),
 }
 _LONG = 200
+# the longest numbers, with a power of ten and without one, that are doubles for certain; powers that may be too high
+_POWERS, _DIGITS_MOST = 30, 300
+_HUGE = word("'[eE][-+]?0*(2[7-9][0-9]|[3-9][0-9][0-9]|[1-9][0-9]{3})'", Text)
 _NOTHING = word("''", Text)
 _UTF8 = word("'UTF8'", Text)
 _ROOT = word("'{}'", Text)
@@ -278,8 +281,12 @@ class Postgresql(Dialect):
         return inside if column.storage == "jsonb" else sa.cast(inside, _JSON if column.storage == "json" else Text)
 
     def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Whether it can be read as jsonb."""
-        return sa.true() if column.storage == "jsonb" else is_json(sa.cast(value, Text))
+        """Whether it can be read as jsonb, which keeps one of equal keys."""
+        if column.storage == "jsonb":
+            return sa.true()
+        text = sa.cast(value, Text)
+        same = strings(text) == strings(sa.cast(sa.cast(text, _JSONB), Text))
+        return sa.case((is_json(text), same), else_=sa.false())
 
     def json_path_lacks(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
@@ -331,8 +338,10 @@ class Postgresql(Dialect):
 
     # -- numbers ----------------------------------------------------------------------------------
     def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
-        """Exactly, as numeric."""
-        return sa.cast(text, sa.Numeric)
+        """Exactly, as numeric; NaN for what may be beyond all doubles, to which a comparison may turn it."""
+        short = sa.case((text.op("~")(word("'[eE]'", Text)), _POWERS), else_=_DIGITS_MOST)
+        fits = sa.and_(func.length(text) <= short, text.op("!~", return_type=sa.Boolean())(_HUGE))
+        return sa.case((fits, sa.cast(text, sa.Numeric)), else_=sa.cast(word("'NaN'"), sa.Numeric))
 
     def collect(self, wanted: ColumnElement[bool], payload: ColumnElement[str]) -> ColumnElement[str]:
         """`string_agg`; over 1 GB it is an error."""

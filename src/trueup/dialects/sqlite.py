@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import sqlite3
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from functools import cache
@@ -324,14 +325,27 @@ class Sqlite(Dialect):
         return sa.case((self.json_valid(value, ["object"]), changed), else_=value)
 
     def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
-        """json_quote(); a moment kept as text gets a `T` before its time and loses a fraction of zeros."""
+        """json_quote(), which keeps 15 digits, so numbers by their shortest exact text; JSON as it is.
+
+        A moment kept as text gets a `T` before its time and loses a fraction of zeros.
+        """
 
         def quoted(value: ColumnElement[Any]) -> ColumnElement[str]:
             plain = sa.case((func.typeof(value) == "blob", func.hex(value)), else_=value)
+            exact = func.trueup_preview(literal("real", sa.Text), value, type_=sa.Text)
+            finite = sa.and_(func.typeof(value) == "real", func.abs(value) <= sys.float_info.max)
+            ways = [(value.is_(None), sa.null()), (finite, exact)]
+            if column.storage is not None:
+                ways.append((sa.not_(_invalid(value)), sa.cast(value, sa.Text)))
+            elif column.boolean:
+                ways += [
+                    (sa.and_(func.typeof(value) == "integer", value == n), literal(word, sa.Text))
+                    for n, word in ((1, "true"), (0, "false"))
+                ]
             if column.temporal:
                 iso = func.replace(func.replace(value, " ", "T"), ".000000", "")
                 plain = sa.case((value.op("GLOB")(literal("[0-9][0-9][0-9][0-9]-*", sa.Text)), iso), else_=plain)
-            return sa.case((value.is_(None), sa.null()), else_=func.json_quote(plain, type_=sa.Text))
+            return sa.case(*ways, else_=func.json_quote(plain, type_=sa.Text))
 
         return _once(value, quoted)
 
