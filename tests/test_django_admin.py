@@ -126,8 +126,14 @@ def entered(
     page.goto(address)
     page.fill("#id_username", name)
     page.fill("#id_password", name)
-    page.click("[type=submit]")
+    followed(page, "[type=submit]")
     return page
+
+
+def followed(page: Page, selector: str) -> None:
+    """Click on what leads to another page, and be there."""
+    with page.expect_navigation():
+        page.click(selector)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -136,9 +142,9 @@ def test_the_pages_can_be_read(
     browser: Browser, address: str, tmp_path: Path, scheme: Literal["light", "dark"], width: int
 ) -> None:
     page = entered(browser, address, "cleo", scheme, width)
-    page.click("text=Data health")
+    followed(page, "text=Data health")
     assert "3 checks of the environment production" in page.inner_text("#content")
-    page.click("text=Scan now")
+    followed(page, "text=Scan now")
     shown = " ".join(page.inner_text("#content").split())
     assert "metadata/object 3 1,300 B: few rows: clean up, low risk" in shown
     assert "events-have-a-name 0 1,300" in shown
@@ -148,10 +154,10 @@ def test_the_pages_can_be_read(
         assert contrast(page, selector) >= 4.5, f"{selector} is hard to read in {scheme}"
     assert page.evaluate("document.documentElement.scrollWidth") <= width, "it is wider than the window"
     page.screenshot(path=str(tmp_path / "health.png"), full_page=True)
-    page.click("text=metadata/object")
+    followed(page, "text=metadata/object")
     assert page.title() == "metadata/object explained"
     page.goto(f"{address}trueup/health/")
-    page.click(".trueup tbody th a")
+    followed(page, ".trueup tbody th a")
     shown = " ".join(page.inner_text("#content").split())
     assert "applied, 1 planned: 1 applied" in shown
     assert "Because <i>told</i>" in shown

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from tests.chaos.bugs.planting import Bug, replace_in, swap
-from trueup import planning, repairs, run, verifying, writer
+from trueup import execution, planning, repairs, verifying, writer
 from trueup.dialects import _postgresql_session
 from trueup.repairs import always
 from trueup.runbook import guard as _guard
@@ -45,7 +45,7 @@ def cascades_unseen() -> None:
 
 def no_identity() -> None:
     """A plan that does not say for which database it is is good for any."""
-    for module in (planning, run):
+    for module in (planning, execution):
         replace_in(module, "identity", lambda *_: {})
 
 
