@@ -18,7 +18,8 @@ from trueup.changes import Action, Effect
 from trueup.errors import UsageError
 from trueup.findings import Severity
 from trueup.guarded import Guarded
-from trueup.store import Column, Dialect, Storage, Table
+from trueup.store import Dialect
+from trueup.tables import Column, Storage, Table
 
 
 class Database(Protocol):

@@ -13,8 +13,8 @@ from sqlalchemy import BigInteger, ColumnElement, FromClause, String, bindparam,
 from sqlalchemy.exc import DBAPIError
 
 from trueup.check import Broken
-from trueup.store import Table
 from trueup.stores.sql import SqlDatabase
+from trueup.tables import Table
 
 #: Rows a range: its text is some 12 bytes for each that is broken.
 RANGE = 3_000_000

@@ -18,8 +18,8 @@ from trueup.looking import masked, plain
 from trueup.moments import Part, moment
 from trueup.patterns import Counts, Pattern, Seeker, Term
 from trueup.results import Progress
-from trueup.store import Column
 from trueup.stores.sql import SqlDatabase
+from trueup.tables import Column
 
 #: Lines of a breakdown, and values of a column that the search for a pattern considers.
 TOP, CONSIDERED = 20, 300

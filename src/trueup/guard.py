@@ -16,8 +16,8 @@ from trueup.check import Check, Refers, Row, RowCheck, Unique
 from trueup.codec import digest
 from trueup.console import spelling
 from trueup.errors import Refused
-from trueup.store import Table
 from trueup.stores.sql import SqlDatabase
+from trueup.tables import Table
 
 PREFIX = "trueup_guard_"
 

@@ -30,8 +30,8 @@ from trueup.changes import Group
 from trueup.codec import canonical, digest
 from trueup.errors import StoreError
 from trueup.failpoints import failpoint
-from trueup.store import Table
 from trueup.stores.sql import SqlStore
+from trueup.tables import Table
 
 FORMAT = 1
 HUGE = Text().with_variant(LONGTEXT(), "mysql", "mariadb")

@@ -26,9 +26,9 @@ from trueup.planfile import Writer
 from trueup.repairs import always
 from trueup.results import Progress
 from trueup.scanning import keys_of
-from trueup.store import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.strategy import letter
+from trueup.tables import Table
 
 HOURS = 24
 #: Above this share of a table, the fault is taken to be in the check or in what it refers to.

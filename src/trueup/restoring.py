@@ -17,8 +17,8 @@ from trueup.check import Row
 from trueup.codec import digest
 from trueup.console import spelling
 from trueup.errors import UsageError
-from trueup.store import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.tables import Table
 
 PREFIX = "restore_"
 

@@ -19,8 +19,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from trueup.check import Row
 from trueup.journal_tables import schema_digest
 from trueup.results import Progress
-from trueup.store import Column
 from trueup.stores.sql import SqlDatabase
+from trueup.tables import Column
 
 _DIGITS = 15  # of hexadecimal: 60 bits, which every engine's integers hold
 

@@ -10,7 +10,7 @@ from sqlalchemy import Table as SqlTable
 
 from trueup.changes import Group
 from trueup.check import Check, Repair, Row
-from trueup.store import Table
+from trueup.tables import Table
 
 #: Parameters of a chunk's statements; the prefix keeps them from the names of anybody's columns.
 RUN, FIRST, LAST, CHUNK, SEQS = "trueup_run", "trueup_first", "trueup_last", "trueup_chunk", "trueup_seqs"

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
 from tests.engines import Database
-from trueup.store import Dialect, Table
+from trueup.store import Dialect
 from trueup.stores.sql import SqlStore
+from trueup.tables import Table
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from trueup.dialects._innodb import InnoDB
 from trueup.dialects.mariadb import Mariadb
 from trueup.dialects.mysql import Mysql
 from trueup.errors import NotChecked, Refused, UsageError
-from trueup.store import Table
+from trueup.tables import Table
 
 pytestmark = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
 

@@ -13,7 +13,8 @@ from sqlalchemy import true as always
 
 from trueup.checks._json_schema import CONDITIONS, Node, accepts
 from trueup.guarded import Guarded
-from trueup.store import JSON_TYPES, Column, Dialect, Storage
+from trueup.store import Dialect
+from trueup.tables import JSON_TYPES, Column, Storage
 
 #: From here on every double is a whole number, and none of fewer characters is rounded.
 _WHOLE, _EXACT = 2**53, 15

@@ -29,7 +29,7 @@ from trueup.check import Broken, Check, Database, Refers, Repair, Row, SetCheck
 from trueup.checks._sources import condition, refuse_empty
 from trueup.errors import UsageError
 from trueup.repairs import always, quarantine
-from trueup.store import Column, Table
+from trueup.tables import Column, Table
 
 _SAMPLE = 2000
 _DISTINCT = 5

@@ -26,7 +26,7 @@ from trueup.checks._sources import (
 )
 from trueup.errors import Refused, UsageError
 from trueup.repairs import always
-from trueup.store import Column
+from trueup.tables import Column
 
 _NUMBER = Column("total", "numeric", True, numeric=True)
 _TEXT = Column("text", "text", True, "text")

@@ -38,7 +38,7 @@ from trueup.checks._sources import (
 )
 from trueup.errors import Refused, UsageError
 from trueup.repairs import always
-from trueup.store import Column
+from trueup.tables import Column
 
 _TEXT = Column("text", "text", True, "text")
 _CONSTANTS = ("true", "false")

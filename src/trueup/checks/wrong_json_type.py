@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, nu
 from trueup.check import Check, Database, Json, Repair, Row, RowCheck
 from trueup.errors import UsageError
 from trueup.repairs import always, nullify
-from trueup.store import JSON_TYPES, Column, Table
+from trueup.tables import JSON_TYPES, Column, Table
 
 #: The word of the profile for SQL NULL, and for a path that is not there.
 SQL_NULL = "SQL NULL"

@@ -14,7 +14,7 @@ from sqlalchemy.sql.elements import quoted_name
 from sqlalchemy.types import NullType, TypeEngine
 
 from trueup.errors import UsageError
-from trueup.store import Column, Reference, Table
+from trueup.tables import Column, Reference, Table
 
 #: Schema (None where the connection has only one) and name of a table, as the catalogue spells them.
 Place = tuple[str | None, str]

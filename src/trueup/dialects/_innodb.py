@@ -17,7 +17,8 @@ from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb_sql import UTF8, Kind, bytes_of, cast_as, json_table, kind_of, text_of, using
 from trueup.errors import NotChecked, Refused
 from trueup.regexes import portable
-from trueup.store import Column, Dialect, Load, Stage, Storage, Table
+from trueup.store import Dialect, Load, Stage
+from trueup.tables import Column, Storage, Table
 
 #: More statements than this at work at once: the server is busy. The default of Percona's tools.
 BUSY = 25

@@ -17,7 +17,7 @@ from trueup.codec import digest
 from trueup.dialects import _catalogue as shared
 from trueup.dialects._guards import is_guard
 from trueup.dialects._innodb_sql import kind_of
-from trueup.store import Column, Family, Reference, Storage, Table
+from trueup.tables import Column, Family, Reference, Storage, Table
 
 #: Up to this many rows a table is counted; above, the engine's estimate will do.
 COUNTED = 100_000

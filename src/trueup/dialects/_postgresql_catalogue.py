@@ -13,7 +13,7 @@ from sqlalchemy.sql import operators
 from sqlalchemy.types import TypeEngine
 
 from trueup.dialects._catalogue import Outline, Place, names, resolve, sql_table, table_of
-from trueup.store import Column, Family, Reference, Storage, Table
+from trueup.tables import Column, Family, Reference, Storage, Table
 
 EXACT_ROWS = 100_000
 

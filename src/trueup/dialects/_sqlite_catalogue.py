@@ -13,7 +13,7 @@ from sqlalchemy.types import NullType, TypeEngine
 from trueup.codec import canonical, digest
 from trueup.dialects._catalogue import Outline, Place, names, resolve, sql_table, table_of
 from trueup.dialects._guards import is_guard
-from trueup.store import Column, Family, Reference, Table
+from trueup.tables import Column, Family, Reference, Table
 
 EXACT_ROWS = 100_000
 

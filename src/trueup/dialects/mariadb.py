@@ -15,7 +15,8 @@ from sqlalchemy.exc import DBAPIError
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
 from trueup.dialects._innodb_sql import cast_as, json_table, text_of
-from trueup.store import Changes, Column, Elements, Storage
+from trueup.jsonwords import Changes, Elements
+from trueup.tables import Column, Storage
 
 #: JSON nested deeper than this is invalid to every JSON function of MariaDB, without an error.
 DEEPEST = 31

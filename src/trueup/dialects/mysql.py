@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
 from trueup.dialects._innodb_sql import cast_as, json_table, text_of
-from trueup.store import Changes, Column, Elements, Storage, strings
+from trueup.jsonwords import Changes, Elements, strings
+from trueup.tables import Column, Storage
 
 #: JSON nested deeper than this is an error to every JSON function of MySQL, JSON_VALID among them.
 DEEPEST = 100

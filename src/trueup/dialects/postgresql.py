@@ -19,8 +19,10 @@ from trueup.dialects import _postgresql_session as session
 from trueup.dialects._postgresql_catalogue import Verbatim
 from trueup.dialects._postgresql_sql import Restoring, folded, is_json
 from trueup.errors import NotChecked
+from trueup.jsonwords import Changes, Elements, strings
 from trueup.regexes import portable
-from trueup.store import Changes, Column, Dialect, Elements, Load, Stage, Storage, Table, strings
+from trueup.store import Dialect, Load, Stage
+from trueup.tables import Column, Storage, Table
 
 _FIRST = {"object": "{", "array": "[", "string": '"', "boolean": "tf", "null": "n"}
 _NUMBERS = {"integer", "double"}

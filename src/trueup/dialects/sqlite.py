@@ -24,8 +24,10 @@ from trueup.dialects import _sqlite_catalogue as catalogue
 from trueup.dialects import _sqlite_functions as functions
 from trueup.errors import NotChecked, StoreError, UsageError
 from trueup.guarded import Guarded
+from trueup.jsonwords import Changes, Elements
 from trueup.regexes import portable
-from trueup.store import Changes, Column, Dialect, Elements, Stage, Storage, Table
+from trueup.store import Dialect, Stage
+from trueup.tables import Column, Storage, Table
 
 BLANKS = " \t\n\r"
 # the white space of Unicode, as Python's str.split() knows it

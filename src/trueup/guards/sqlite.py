@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, null
 from trueup.check import Check, Refers, Row, Unique
 from trueup.dialects.sqlite import Sqlite
 from trueup.guard import Guard, Step, Words, guard_name, quoted_text, refusal
-from trueup.store import Storage
+from trueup.tables import Storage
 
 _WRITE = "the write lock, for milliseconds"
 

@@ -13,7 +13,8 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from trueup import discovery
 from trueup.check import Row
 from trueup.errors import NotChecked, StoreError, UsageError
-from trueup.store import Dialect, Table
+from trueup.store import Dialect
+from trueup.tables import Table
 
 PAGE = 1000
 

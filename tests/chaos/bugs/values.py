@@ -14,7 +14,8 @@ from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.dialects._innodb import InnoDB
 from trueup.dialects.postgresql import Postgresql
 from trueup.dialects.sqlite import Sqlite
-from trueup.store import Column, Dialect
+from trueup.store import Dialect
+from trueup.tables import Column
 from trueup.target import SEQS
 from trueup.undoing import UndoChunk
 from trueup.writer import Chunk

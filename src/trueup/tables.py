@@ -1,0 +1,74 @@
+"""Tables and columns as the catalogue shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Table as SqlTable
+
+JSON_TYPES = ("object", "array", "string", "integer", "double", "boolean", "null", "invalid")
+
+#: How a column holds JSON: the engine's own type (`json`, `jsonb`), or text that should parse (`text`).
+Storage = Literal["json", "jsonb", "text"]
+#: What the canonical bytes of a column depend on, beyond its text.
+Family = Literal["text", "binary", "float", "json", "enum", "bit", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: `ddl` is its type word for word, so that a typed copy can be made of it."""
+
+    name: str
+    ddl: str
+    nullable: bool
+    family: Family = "plain"
+    storage: Storage | None = None
+    generated: bool = False
+    auto_update: bool = False
+    has_default: bool = False
+    numeric: bool = False
+    integer: bool = False
+    temporal: bool = False
+    #: Holds true and false, in the engine's own type or as 1 and 0.
+    boolean: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A declared foreign key, seen from the side that holds it."""
+
+    name: str
+    table: str
+    columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    on_delete: str = ""
+    on_update: str = ""
+    enforced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One base table. `key` is empty when no primary key or unique key without NULL addresses a row.
+
+    `obstacles` are facts that forbid writing (triggers, another storage engine, row security ...), each
+    a clause that reads after "cannot be repaired: ". `rows` is the catalogue's estimate, exact when small.
+    """
+
+    name: str
+    sql: SqlTable
+    columns: Mapping[str, Column]
+    key: tuple[str, ...]
+    references: tuple[Reference, ...] = ()
+    referenced_by: tuple[Reference, ...] = ()
+    uniques: tuple[tuple[str, ...], ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
+    obstacles: tuple[str, ...] = ()
+    rows: int = 0
+    facts: Mapping[str, Any] | None = None
+
+    def stored(self) -> list[Column]:
+        """The columns that hold data of their own: all but the generated ones."""
+        return [column for column in self.columns.values() if not column.generated]
