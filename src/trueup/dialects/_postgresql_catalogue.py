@@ -16,6 +16,7 @@ from trueup.dialects._catalogue import Outline, Place, names, resolve, sql_table
 from trueup.tables import Column, Family, Reference, Storage, Table
 
 EXACT_ROWS = 100_000
+_SHORTENED = re.compile(r"(character varying|bit varying|bit)\(\d+\)((?:\[\])*)")
 
 _TABLES = sa.text(
     "SELECT n.nspname::text AS schema, c.relname::text AS name, c.relispartition AS part FROM pg_class c"
@@ -323,3 +324,13 @@ def _rows(connection: Connection, relation: sa.Table, estimate: float) -> int:
         return int(estimate)
     some = sa.select(sa.literal_column("1")).select_from(relation).limit(EXACT_ROWS + 1).subquery()
     return int(connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0)
+
+
+def whole(ddl: str) -> Verbatim:
+    """A type that a CAST takes: without its collation, and without a length that would cut silently."""
+    bare = ddl.rpartition(" COLLATE ")[0] if ddl.endswith('"') and " COLLATE " in ddl else ddl
+    bare = re.sub(r" COLLATE [^ ]+$", "", bare)
+    shortened = _SHORTENED.fullmatch(bare)
+    if shortened:
+        return Verbatim(shortened[1].replace("bit", "bit varying").replace("varying varying", "varying") + shortened[2])
+    return Verbatim(bare)

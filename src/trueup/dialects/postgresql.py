@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,46 +15,27 @@ from sqlalchemy.engine import URL
 
 from trueup.dialects import _postgresql_catalogue as catalogue
 from trueup.dialects import _postgresql_session as session
-from trueup.dialects._postgresql_catalogue import Verbatim
-from trueup.dialects._postgresql_sql import Restoring, folded, is_json
+from trueup.dialects._postgresql_catalogue import Verbatim, whole
+from trueup.dialects._postgresql_json import PostgresqlJson
+from trueup.dialects._postgresql_sql import Restoring, folded
 from trueup.errors import NotChecked
-from trueup.jsonwords import Changes, Elements, strings
 from trueup.regexes import portable
-from trueup.store import Dialect, Load, Stage
+from trueup.store import Load, Stage
 from trueup.tables import Column, Storage, Table
 
-_FIRST = {"object": "{", "array": "[", "string": '"', "boolean": "tf", "null": "n"}
-_NUMBERS = {"integer", "double"}
 _RULES = {"case", "space", "unicode"}
-_BLANKS = word("E' \\t\\n\\r'", Text)
 # the white space of Unicode, as Python's str.split() knows it
 _SPACE = word(
     r"'[\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+'",
     Text,
 )
 _INTEGER = word("'^(0|-?[1-9][0-9]{0,18})$'", Text)
-# of json and of text PostgreSQL hands out a number with the blanks around it
-_WHOLE = word(r"'^\s*-?[0-9]+\s*$'", Text)
-_DIGITS = word("'-0123456789'", Text)
-# the usual spellings of numbers, which are valid JSON
-_USUAL = {
-    "integer": word("'^(0|-?[1-9][0-9]*)$'", Text),
-    "double": word("'^-?(0|[1-9][0-9]*)[.][0-9]+$'", Text),
-}
-_LONG = 200
-# the longest numbers, with a power of ten and without one, that are doubles for certain; powers that may be too high
-_POWERS, _DIGITS_MOST = 30, 300
-_HUGE = word("'[eE][-+]?0*(2[7-9][0-9]|[3-9][0-9][0-9]|[1-9][0-9]{3})'", Text)
-_NOTHING = word("''", Text)
 _UTF8 = word("'UTF8'", Text)
-_ROOT = word("'{}'", Text)
 _LEAST, _MOST = -(2**63), 2**63 - 1
-_SHORTENED = re.compile(r"(character varying|bit varying|bit)\(\d+\)((?:\[\])*)")
 _PADDED = re.compile(r"character\((\d+)\)")
-_JSONB, _JSON = Verbatim("jsonb"), Verbatim("json")
 
 
-class Postgresql(Dialect):
+class Postgresql(PostgresqlJson):
     """PostgreSQL 12 or later.
 
     Sessions have an empty `search_path`, so that a name can never mean another schema's table or function.
@@ -143,7 +123,7 @@ class Postgresql(Dialect):
         raw = func.unnest(*arrays).table_valued(*parts, name="trueup_ops").render_derived()
         shown: list[ColumnElement[Any]] = [raw.c.seq, raw.c.before, raw.c.after]
         for label, name in zip(keys, table.key, strict=True):
-            shown.append(sa.cast(raw.c[label], _whole(table.columns[name].ddl)).label(label))
+            shown.append(sa.cast(raw.c[label], whole(table.columns[name].ddl)).label(label))
         return Stage(sa.select(*shown).subquery("trueup_stage"), values)
 
     # -- canonical bytes --------------------------------------------------------------------------
@@ -154,14 +134,14 @@ class Postgresql(Dialect):
 
     def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
         """As an assignment would store it: a CAST cuts off what is too long, so lengths are left to the write."""
-        padded = _PADDED.fullmatch(_whole(column.ddl).ddl)
+        padded = _PADDED.fullmatch(whole(column.ddl).ddl)
         if padded:
             fits = func.char_length(sa.cast(value, Text)) <= int(padded[1])
             return sa.case(
                 (fits, sa.cast(value, Verbatim(padded[0]))),
                 else_=sa.cast(value, Verbatim("pg_catalog.bpchar")),
             )
-        return sa.cast(value, _whole(column.ddl))
+        return sa.cast(value, whole(column.ddl))
 
     def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
         """The text as PostgreSQL prints it; of a bytea the first bytes in hexadecimal."""
@@ -169,181 +149,7 @@ class Postgresql(Dialect):
             value = func.substring(sa.cast(value, sa.LargeBinary), 1, 100)
         return func.left(sa.cast(value, Text), 200, type_=Text)
 
-    # -- JSON -------------------------------------------------------------------------------------
-    def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """A number is an integer when its text has nothing but digits; jsonb writes 1e2 as 100."""
-        if storage == "text":
-            text = sa.cast(value, Text)
-            inner = self.json_type(sa.cast(text, _JSON), "json")
-            return sa.case((text.is_(None), sa.null()), (is_json(text), inner), else_="invalid")
-        kind = _kind(value, storage)
-        whole = value.op("#>>")(_ROOT).op("~")(_WHOLE)
-        return sa.case((kind != "number", kind), (whole, "integer"), (kind == "number", "double"), else_=sa.null())
-
-    def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
-        """No look at the digits where all numbers count alike; text by its first character before it is parsed."""
-        if "invalid" in types or not types:
-            return super().json_is_not(value, storage, types)
-        numbers = _NUMBERS & set(types)
-        if len(types) == len(numbers) == 1:
-            return self._is_not_a(types[0], value, storage)
-        if len(numbers) == 1:
-            return super().json_is_not(value, storage, types)
-        if storage != "text":
-            wanted = sorted({"number" if kind in _NUMBERS else kind for kind in types})
-            kind = _kind(value, storage)
-            return func.coalesce(kind != wanted[0] if len(wanted) == 1 else kind.not_in(wanted), sa.false())
-        text = sa.cast(value, Text)
-        letters = "".join(_FIRST[kind] for kind in types if kind in _FIRST) + ("-0123456789" if numbers else "")
-        first = func.left(func.ltrim(text, _BLANKS), 1)
-        wrong = sa.or_(first == "", func.strpos(letters, first) == 0)
-        return sa.case((text.is_(None), sa.false()), (wrong, sa.true()), else_=sa.not_(is_json(text)))
-
-    def _is_not_a(self, kind: str, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool]:
-        """`json_is_not` of `integer` or `double`, the usual spelling first: it takes the value only once."""
-        text = sa.cast(value, Text)
-        if storage == "jsonb" and kind == "integer":  # the only JSON without any other sign
-            return (func.btrim(text, _DIGITS) != _NOTHING).is_(sa.true())
-        usual: ColumnElement[bool] = text.op("~", return_type=sa.Boolean())(_USUAL[kind])
-        if storage == "text":  # a longer number may be more than jsonb can hold
-            usual = sa.and_(func.length(text) < _LONG, usual)
-        return sa.case((usual, sa.false()), else_=super().json_is_not(value, storage, [kind]))
-
-    def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """Key by key, so that a number never means a place in an array."""
-        if storage == "jsonb":
-            return _walk(value, path, _JSONB)
-        readable = _readable(value, storage)
-        found = _walk(sa.cast(value, _JSON), path, _JSON)
-        return sa.case((readable, found if storage == "json" else sa.cast(found, Text)), else_=sa.null())
-
-    def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """A string that no text of PostgreSQL can hold (with a NUL, half a surrogate pair) stays as it is spelled."""
-        if storage == "jsonb":
-            return value.op("#>>", return_type=Text())(_ROOT)
-        text = sa.cast(value, Text)
-        scalar = sa.cast(value, _JSON).op("#>>", return_type=Text())(_ROOT)
-        if storage == "text":
-            return sa.case((is_json(text), scalar), else_=sa.null())
-        trimmed = func.btrim(text, _BLANKS)
-        spelled = sa.case(
-            (func.left(trimmed, 1) == '"', func.substr(trimmed, 2, func.length(trimmed) - 2)),
-            else_=trimmed,
-        )
-        return sa.case((value.is_(None), sa.null()), (_readable(value, storage), scalar), else_=spelled)
-
-    def json_valid(self, text: ColumnElement[str], types: Sequence[str]) -> ColumnElement[bool]:
-        """Whether a cast to jsonb would succeed, which is stricter than JSON: no NUL, no half of a surrogate pair."""
-        return sa.and_(text.is_not(None), sa.not_(self.json_is_not(text, "text", types)))
-
-    def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
-        """A cast; a text column takes the text itself."""
-        return text if column.storage in (None, "text") else sa.cast(text, _whole(column.ddl))
-
-    def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """The value as it is spelled, except in jsonb, which has one spelling; what is no JSON as a string."""
-        if column.storage == "jsonb":
-            return func.jsonb_build_object(sa.literal(key, Text), value, type_=_JSONB)
-        text = sa.cast(value, Text)
-        quoted = sa.cast(func.to_json(text), Text)
-        inner = text if column.storage == "json" else sa.case((is_json(text), text), else_=quoted)
-        opening = sa.literal("{" + json.dumps(key, ensure_ascii=False) + ": ", Text)
-        whole = func.concat(opening, sa.case((value.is_(None), "null"), else_=inner), sa.literal("}", Text), type_=Text)
-        return sa.cast(whole, _JSON) if column.storage == "json" else whole
-
-    def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
-        """Unchanged where there is nothing at `path`. Text and json come out as jsonb spells them."""
-        storage: Storage = column.storage or "text"
-        keys = sa.cast(sa.literal(list(path), ARRAY(Text)), ARRAY(Text))
-        nothing = word("'null'::pg_catalog.jsonb", _JSONB)
-        changed = func.jsonb_set(sa.cast(value, _JSONB), keys, nothing, sa.false(), type_=_JSONB)
-        there = self.json_get(value, storage, path).is_not(None)
-        if storage == "jsonb":
-            return sa.case((there, changed), else_=value)
-        back = sa.cast(changed, _JSON if storage == "json" else Text)
-        return sa.case((sa.and_(is_json(sa.cast(value, Text)), there), back), else_=value)
-
-    def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
-        """to_json()."""
-        return sa.cast(func.to_json(value), Text)
-
-    def json_put(
-        self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
-    ) -> ColumnElement[Any]:
-        """Text and json come out as jsonb spells them."""
-        whole = value if column.storage == "jsonb" else sa.cast(value, _JSONB)
-        pairs = [
-            part for key, text in members.items() for part in (sa.cast(sa.literal(key), Text), sa.cast(text, _JSONB))
-        ]
-        added: ColumnElement[Any] = func.jsonb_build_object(*pairs, type_=_JSONB)
-        inside: ColumnElement[Any] = _walk(whole, path, _JSONB).op("||", return_type=_JSONB)(added)
-        if path:
-            keys = sa.cast(sa.literal(list(path), ARRAY(Text)), ARRAY(Text))
-            inside = func.jsonb_set(whole, keys, inside, type_=_JSONB)
-        return inside if column.storage == "jsonb" else sa.cast(inside, _JSON if column.storage == "json" else Text)
-
-    def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Whether it can be read as jsonb, which keeps one of equal keys."""
-        if column.storage == "jsonb":
-            return sa.true()
-        text = sa.cast(value, Text)
-        same = strings(text) == strings(sa.cast(sa.cast(text, _JSONB), Text))
-        return sa.case((is_json(text), same), else_=sa.false())
-
-    def json_path_lacks(
-        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
-    ) -> ColumnElement[bool]:
-        """By the word for the type alone, which is NULL where nothing is."""
-        words = sorted({"number" if kind in _NUMBERS else kind for kind in types})
-        if storage != "jsonb" or "invalid" in types or not types or len(_NUMBERS & set(types)) == 1:
-            return super().json_path_lacks(value, storage, path, types)
-        kind = _kind(self.json_get(value, storage, path), storage)
-        return func.coalesce(kind != words[0] if len(words) == 1 else kind.not_in(words), sa.true())
-
-    def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
-        """As numeric; what is larger than numeric can be is NaN, which PostgreSQL sorts above every number."""
-        if storage == "jsonb":
-            return sa.cast(value.op("#>>", return_type=Text())(_ROOT), sa.Numeric)
-        text = sa.cast(value, Text)
-        nan = sa.cast(word("'NaN'"), sa.Numeric)
-        return sa.case((text.is_(None), sa.null()), (is_json(text), sa.cast(text, sa.Numeric)), else_=nan)
-
-    def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
-        """By the function of the type; text as json."""
-        if storage == "jsonb":
-            return func.jsonb_array_length(value)
-        return func.json_array_length(sa.cast(value, _JSON))
-
-    def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
-        """By the function of the type; of text, as json."""
-        if storage == "jsonb":
-            found = func.jsonb_array_elements(value).table_valued(sa.column("value", _JSONB))
-            return Elements(found, found.c.value, "jsonb")
-        found = func.json_array_elements(sa.cast(value, _JSON)).table_valued(sa.column("value", _JSON))
-        return Elements(found, found.c.value, "json")
-
-    def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
-        """What is left without the keys."""
-        names = sa.cast(sa.literal(list(keys), ARRAY(Text)), ARRAY(Text))
-        rest = sa.cast(value, _JSONB).op("-", return_type=_JSONB)(names)
-        return rest != word("'{}'::pg_catalog.jsonb", _JSONB)
-
-    def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
-        """jsonb_set_lax(). Text and json come out as jsonb spells them."""
-        changed = value if column.storage == "jsonb" else sa.cast(value, _JSONB)
-        for path, new in changes:
-            keys = sa.cast(sa.literal(list(path), ARRAY(Text)), ARRAY(Text))
-            changed = func.jsonb_set_lax(
-                changed, keys, sa.cast(new, _JSONB), sa.true(), word("'return_target'", Text), type_=_JSONB
-            )
-        return changed if column.storage == "jsonb" else sa.cast(changed, _JSON if column.storage == "json" else Text)
-
     # -- numbers ----------------------------------------------------------------------------------
-    def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
-        """Exactly, as numeric; NaN for what may be beyond all doubles, to which a comparison may turn it."""
-        short = sa.case((text.op("~")(word("'[eE]'", Text)), _POWERS), else_=_DIGITS_MOST)
-        fits = sa.and_(func.length(text) <= short, text.op("!~", return_type=sa.Boolean())(_HUGE))
-        return sa.case((fits, sa.cast(text, sa.Numeric)), else_=sa.cast(word("'NaN'"), sa.Numeric))
 
     def collect(self, wanted: ColumnElement[bool], payload: ColumnElement[str]) -> ColumnElement[str]:
         """`string_agg`; over 1 GB it is an error."""
@@ -353,7 +159,7 @@ class Postgresql(Dialect):
         """NaN, which PostgreSQL sorts above every number."""
         if column.integer:
             return sa.false()
-        return func.coalesce(value == sa.cast(word("'NaN'"), _whole(column.ddl)), sa.false())
+        return func.coalesce(value == sa.cast(word("'NaN'"), whole(column.ddl)), sa.false())
 
     # -- text -------------------------------------------------------------------------------------
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
@@ -380,10 +186,6 @@ class Postgresql(Dialect):
     def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
         """`~`, with its own sign for the end."""
         return text.op("~", return_type=sa.Boolean())(sa.literal(portable(pattern, "$"), Text))
-
-    def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
-        """By the collation "C", as text: the trailing blanks of `character(n)` do not count."""
-        return sa.cast(left, Text).collate("C") == sa.cast(right, Text).collate("C")
 
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
         """No leading zeros, no plus, no blanks."""
@@ -436,32 +238,3 @@ class Postgresql(Dialect):
     def load(self, connection: Connection) -> Load:
         """Replay lag over one second, four fifths of the connections busy, or sessions that wait for us."""
         return session.load(connection)
-
-
-def _whole(ddl: str) -> Verbatim:
-    """A type that a CAST takes: without its collation, and without a length that would cut silently."""
-    bare = ddl.rpartition(" COLLATE ")[0] if ddl.endswith('"') and " COLLATE " in ddl else ddl
-    bare = re.sub(r" COLLATE [^ ]+$", "", bare)
-    shortened = _SHORTENED.fullmatch(bare)
-    if shortened:
-        return Verbatim(shortened[1].replace("bit", "bit varying").replace("varying varying", "varying") + shortened[2])
-    return Verbatim(bare)
-
-
-def _kind(value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-    """PostgreSQL's own word for the type of JSON; of `json` only the first token is read."""
-    return (func.jsonb_typeof if storage == "jsonb" else func.json_typeof)(value, type_=Text)
-
-
-def _readable(value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool]:
-    """Whether PostgreSQL can look into the document: a column of `json` takes escapes that its functions refuse."""
-    text = sa.cast(value, Text)
-    if storage == "text":
-        return is_json(text)
-    return sa.or_(func.strpos(text, word("'\\u'", Text)) == 0, is_json(text))
-
-
-def _walk(value: ColumnElement[Any], path: Sequence[str], kind: Verbatim) -> ColumnElement[Any]:
-    for key in path:
-        value = value.op("->", return_type=kind)(sa.literal(key, Text))
-    return value
