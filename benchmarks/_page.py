@@ -14,35 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.__main__ import QUESTIONS
 from benchmarks._measure import duration
 from benchmarks._place import ENGINES
 
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 MARKER = "<!-- below: python -m benchmarks._page -->\n"
-#: The questions in the order of the page: their heading, and the ratio that their cells show ("": plain figures).
-QUESTIONS = {
-    "scan_json": ("JSON types", "x trueup"),
-    "ten_checks": ("Ten checks on one table", "x trueup"),
-    "orphans": ("Orphans", "x trueup"),
-    "apply": ("Repairs, and taking them back", "x 500"),
-    "live": ("Cost to live traffic", ""),
-    "growth_rows": ("Growth by rows", ""),
-    "growth_findings": ("Growth by findings", ""),
-    "startup": ("Start-up", "x python"),
-}
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB"}
-MEANING = {
-    "x trueup": "times trueup's time",
-    "x 500": "times the chunked UPDATE's time",
-    "x python": "times an empty Python's time",
-}
-#: What an aim is of, where its words are those of another question's, too.
-ABOUT = {
-    "apply": "{count:,} repairs: ",
-    "growth_rows": "growth by rows: ",
-    "growth_findings": "growth by findings: ",
-    "startup": "trueup ",
-}
 AIM = re.compile(r"(met|MISSED) +(.*): ([\d.]+), (aim .*)")
 
 Answer = Mapping[str, Any]
@@ -73,18 +51,18 @@ def answers(path: Path, name: str) -> list[list[Answer]]:
 
 def section(name: str, tables: Sequence[Sequence[Answer]]) -> str:
     """One question."""
-    heading, ratio = QUESTIONS[name]
-    about = (importlib.import_module(f"benchmarks.{name}").__doc__ or "").strip()
-    parts = [f"\n## {heading}\n\n{about}\n"]
+    question = importlib.import_module(f"benchmarks.{name}")
+    parts = [f"\n## {question.HEADING}\n\n{(question.__doc__ or '').strip()}\n"]
+    ratio = getattr(question, "RATIO", None)
     for table in tables:
-        lines = timed(table, ratio) if ratio else figures(table)
+        lines = timed(table, *ratio) if ratio else figures(table)
         parts.append("\n" + "\n".join([*lines, *origin(table)]) + "\n")
     return "".join(parts)
 
 
-def timed(table: Sequence[Answer], heading: str) -> Iterator[str]:
+def timed(table: Sequence[Answer], heading: str, meaning: str) -> Iterator[str]:
     """A row a contestant, a column an engine."""
-    yield f"{'; '.join(titles(table))}. In bold: {MEANING[heading]}."
+    yield f"{'; '.join(titles(table))}. In bold: {meaning}."
     yield ""
     names = list(dict.fromkeys(line["name"] for answer in table for line in answer["lines"]))
     yield from head([f"{NAMES[answer['engine']]} {answer['version']}" for answer in table])
@@ -133,7 +111,8 @@ def aims(tables: Sequence[Sequence[Answer]]) -> Iterator[str]:
             for aim in answer["aims"]:
                 if match := AIM.fullmatch(aim):
                     word, text, figure, limit = match.groups()
-                    about = ABOUT.get(answer["question"], "").format(**answer["facts"])
+                    question = importlib.import_module(f"benchmarks.{answer['question']}")
+                    about = getattr(question, "AIM_OF", "").format(**answer["facts"])
                     figure = figure if word == "met" else f"**{figure}**"
                     rows.setdefault((about + text, limit.removeprefix("aim ")), {})[answer["engine"]] = figure
         for (text, limit), cells in rows.items():

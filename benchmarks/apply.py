@@ -21,6 +21,13 @@ from benchmarks._place import Place
 HAND, APPLY, UNDO = "by hand, chunks of 500", "trueup apply, no rests", "trueup undo, no rests"
 
 
+HEADING = "Repairs, and taking them back"
+#: The ratio that the page shows, and what it is.
+RATIO = ("x 500", "times the chunked UPDATE's time")
+#: Before an aim in the table of aims.
+AIM_OF = "{count:,} repairs: "
+
+
 def measure(place: Place) -> Iterator[Answer]:
     counts: Sequence[int] = [200] if place.quick else [2_000, 100_000]
     if place.rows >= 4_000_000:

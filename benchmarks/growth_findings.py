@@ -8,6 +8,10 @@ from benchmarks._growth import grow
 from benchmarks._measure import Answer
 from benchmarks._place import Place
 
+HEADING = "Growth by findings"
+#: Before an aim in the table of aims.
+AIM_OF = "growth by findings: "
+
 
 def measure(place: Place) -> Iterator[Answer]:
     rows, steps = min(place.rows, 2_000_000), [0, 10_000, 100_000, 1_000_000]

@@ -8,6 +8,10 @@ from benchmarks._growth import grow
 from benchmarks._measure import Answer
 from benchmarks._place import Place
 
+HEADING = "Growth by rows"
+#: Before an aim in the table of aims.
+AIM_OF = "growth by rows: "
+
 
 def measure(place: Place) -> Iterator[Answer]:
     rows = [10_000, 50_000] if place.quick else [100_000, 1_000_000, 10_000_000]

@@ -17,6 +17,9 @@ from pathlib import Path
 from benchmarks._measure import Answer, alternate, lines, ratio, verdict
 from benchmarks._place import Place
 
+HEADING = "Lint"
+#: The ratio that the page shows, and what it is.
+RATIO = ("x cold", "times the time of all rules, cold")
 ENGINES = ("sqlite",)
 PROGRAM = Path(sys.executable).parent
 #: Where `make peers` puts the linters that are not ours.

@@ -21,6 +21,7 @@ from benchmarks._bed import Bed
 from benchmarks._measure import Answer, Line, verdict
 from benchmarks._place import Place
 
+HEADING = "Cost to live traffic"
 ROOT = Path(__file__).parent.parent
 RATE = 100
 IDLE = "the application alone"

@@ -15,6 +15,9 @@ from benchmarks._peers import peers
 from benchmarks._place import Place
 from trueup.checks.orphan import Orphan
 
+HEADING = "Orphans"
+#: The ratio that the page shows, and what it is.
+RATIO = ("x trueup", "times trueup's time")
 CHECK = Orphan(table="events", column="user_id", references="users.id")
 FLOOR = "SELECT count(*) FROM events WHERE amount <> -7"
 JOINED = (

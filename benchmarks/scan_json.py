@@ -25,6 +25,9 @@ from benchmarks._peers import peers
 from benchmarks._place import Place
 from trueup.checks.wrong_json_type import WrongJsonType
 
+HEADING = "JSON types"
+#: The ratio that the page shows, and what it is.
+RATIO = ("x trueup", "times trueup's time")
 CHECK = WrongJsonType(
     table="events",
     column="metadata",

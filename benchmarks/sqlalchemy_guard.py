@@ -21,6 +21,9 @@ from benchmarks._measure import Answer, alternate, lines, ratio, verdict
 from benchmarks._place import Place
 from trueup.sqlalchemy import Guard, guard
 
+HEADING = "The guard for SQLAlchemy"
+#: The ratio that the page shows, and what it is.
+RATIO = ("x no guard", "times the time without a guard")
 DRIVERS = {
     "sqlite": "sqlite",
     "postgresql": "postgresql+psycopg",

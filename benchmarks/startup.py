@@ -16,6 +16,11 @@ from statistics import median
 from benchmarks._measure import Answer, alternate, duration, lines, verdict
 from benchmarks._place import Place
 
+HEADING = "Start-up"
+#: The ratio that the page shows, and what it is.
+RATIO = ("x python", "times an empty Python's time")
+#: Before an aim in the table of aims.
+AIM_OF = "trueup "
 PROGRAM = Path(sys.executable).with_name("trueup")
 HELP = "trueup --help"
 

@@ -20,6 +20,9 @@ from trueup.checks.missing import Missing
 from trueup.checks.out_of_range import OutOfRange
 from trueup.checks.wrong_json_type import WrongJsonType
 
+HEADING = "Ten checks on one table"
+#: The ratio that the page shows, and what it is.
+RATIO = ("x trueup", "times trueup's time")
 CHECKS: dict[str, Check] = {
     "user_id": Missing(table="events", column="user_id"),
     "created": Missing(table="events", column="created"),
