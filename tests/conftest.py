@@ -16,8 +16,8 @@ POOL = pytest.StashKey[EnginePool]()
 
 # a database is shared by all examples of a test, on purpose: making one for each would take the time of hundreds
 _FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.differing_executors]
-settings.register_profile("ci", derandomize=True, max_examples=50, deadline=None, suppress_health_check=_FIXTURES)
-settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_FIXTURES)
+settings.register_profile("ci", derandomize=True, max_examples=30, deadline=None, suppress_health_check=_FIXTURES)
+settings.register_profile("dev", max_examples=30, deadline=None, suppress_health_check=_FIXTURES)
 settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=_FIXTURES)
 
 
