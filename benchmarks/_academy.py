@@ -1,6 +1,6 @@
 """Inside Django, in a process of its own: seconds of each contestant for each job, as JSON.
 
-Arguments: events, rounds.
+`main` needs Django set up before this is imported: its models are.
 """
 
 from __future__ import annotations
@@ -13,18 +13,14 @@ from datetime import timedelta
 from io import StringIO
 from typing import Any
 
-import django
+from analytics.jobs import abilities, difficulty
+from analytics.models import ActivityEvent, EventType, Question, Quiz
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
 
-django.setup()
-
-from analytics.jobs import abilities, difficulty  # noqa: E402
-from analytics.models import ActivityEvent, EventType, Question, Quiz  # noqa: E402
-from django.contrib.auth.models import User  # noqa: E402
-from django.core.management import call_command  # noqa: E402
-from django.db import connection  # noqa: E402
-from django.utils import timezone  # noqa: E402
-
-from benchmarks._measure import alternate  # noqa: E402
+from benchmarks._measure import alternate
 
 DAYS, ANSWER = 90, EventType.QUIZ_ANSWER_SUBMITTED
 SINCE = timezone.now() - timedelta(days=DAYS)
@@ -165,9 +161,8 @@ def is_object() -> str:
     }[connection.vendor]
 
 
-def main() -> None:
-    """Measure, compare the answers, print."""
-    events, rounds = int(sys.argv[1]), int(sys.argv[2])
+def measured(events: int, rounds: int) -> dict[str, dict[str, list[float]]]:
+    """Seconds of each contestant for each job, whose answers are the same."""
     fill(events)
     seconds: dict[str, dict[str, list[float]]] = {}
     for title, job, hand, orm, part in (
@@ -183,9 +178,11 @@ def main() -> None:
         assert ours == theirs, f"{title}: the job and the ORM version differ"
         quick = alternate({"the job": job, "one statement by hand": hand}, rounds)
         seconds[title] = {**quick, "a plain ORM version": [slow] * rounds}
-    print(json.dumps(seconds), file=sys.__stdout__)
+    return seconds
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Measure, compare the answers, print."""
     with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        main()
+        seconds = measured(int(sys.argv[1]), int(sys.argv[2]))
+    print(json.dumps(seconds))

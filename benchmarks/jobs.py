@@ -29,7 +29,8 @@ def measure(place: Place) -> Iterator[Answer]:
     events = 8_000 if place.quick else 1_000_000
     name = "bench_academy"
     place.create(name)
-    command = [sys.executable, "-m", "benchmarks._academy", str(events), str(place.rounds)]
+    within = "import django; django.setup(); from benchmarks import _academy; _academy.main()"
+    command = [sys.executable, "-c", within, str(events), str(place.rounds)]
     paths = [str(ROOT / "examples/academy"), str(ROOT), os.environ.get("PYTHONPATH", "")]
     told = {
         "DATABASE_URL": place.url(name),

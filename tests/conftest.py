@@ -4,13 +4,16 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.engines import ENGINES, Database, EnginePool, chosen_engines
 from tests.servers import SERVERS, Server
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 POOL = pytest.StashKey[EnginePool]()
 
@@ -113,6 +116,14 @@ def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Ite
     shared.create_database(name)
     yield Database(engine, shared.url(name))
     shared.drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """A real browser; a test without Chromium is skipped."""
+    from tests.browser import chromium  # most tests need none, and it takes long to import
+
+    yield from chromium()
 
 
 @pytest.fixture(params=SERVERS)

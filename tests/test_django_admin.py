@@ -12,9 +12,8 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.reports.test_explanation_page import browser, contrast
+from tests.browser import contrast
 
-__all__ = ["browser"]
 ROOT = Path(__file__).parent.parent
 SETTINGS = """
 from pathlib import Path

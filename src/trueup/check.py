@@ -72,11 +72,18 @@ class Row:
     def json(self, name: str) -> Json:
         """The JSON in a column, or at a path inside it (`metadata.quiz_id`)."""
         column, path = self.place(name)
-        storage = self.column(column).storage or "text"
+        storage = self.storage(column)
         value = self[column]
         if not path:
             return Json(value, storage, self.dialect)
         return Json(self.dialect.json_get(value, storage, path), storage, self.dialect, value, path)
+
+    def storage(self, name: str) -> Storage:
+        """How a column keeps JSON. Raises `UsageError` for one that keeps numbers."""
+        column = self.column(name)
+        if column.storage is None and (column.numeric or column.integer or column.family in ("bit", "float")):
+            raise UsageError(f"{self.table.name}.{name} is a column of numbers, which hold no JSON")
+        return column.storage or "text"
 
     def key(self) -> list[ColumnElement[Any]]:
         """The expressions that address this row."""

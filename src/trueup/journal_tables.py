@@ -34,6 +34,12 @@ from trueup.stores.sql import SqlStore
 from trueup.tables import Table
 
 FORMAT = 1
+#: Of every table, on the engines where there is something to choose.
+_OPTIONS: Mapping[str, Any] = {
+    f"{engine}_{option}": value
+    for engine in ("mysql", "mariadb")
+    for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
+}
 HUGE = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 
 
@@ -125,12 +131,7 @@ class JournalTables:
             self._prefix + name,
             self._metadata,
             *parts,
-            mysql_engine="InnoDB",
-            mariadb_engine="InnoDB",
-            mysql_charset="utf8mb4",
-            mariadb_charset="utf8mb4",
-            mysql_collate="utf8mb4_bin",
-            mariadb_collate="utf8mb4_bin",
+            **_OPTIONS,
         )
 
     # -- making ---------------------------------------------------------------------------------------------------
@@ -214,12 +215,7 @@ class JournalTables:
             f"{self._prefix}img_{number}",
             metadata,
             *columns,
-            mysql_engine="InnoDB",
-            mariadb_engine="InnoDB",
-            mysql_charset="utf8mb4",
-            mariadb_charset="utf8mb4",
-            mysql_collate="utf8mb4_bin",
-            mariadb_collate="utf8mb4_bin",
+            **_OPTIONS,
             mysql_row_format="DYNAMIC",
             mariadb_row_format="DYNAMIC",
         )

@@ -35,6 +35,10 @@ class Column:
     boolean: bool = False
 
 
+#: What an expression of text is, where a column is asked for.
+TEXT = Column("text", "text", True, "text")
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A declared foreign key, seen from the side that holds it."""

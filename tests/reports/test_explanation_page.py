@@ -1,29 +1,17 @@
 """The page of `explain` in a real browser: light and dark, narrow and wide, with no network."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from tests.browser import contrast
 from trueup.explaining import Breakdown, Explanation, Slice
 from trueup.patterns import Pattern, Term
 from trueup.reports.explanation import explanation_html
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LONG = "a_column_value_that_goes_on_and_on_" * 4
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium found")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def page() -> str:
@@ -73,19 +61,3 @@ def test_the_page_can_be_read(browser: Browser, tmp_path: Path, scheme: Literal[
         assert contrast(opened, selector) >= 4.5, f"{selector} is hard to read in {scheme}"
     opened.screenshot(path=str(tmp_path / "page.png"), full_page=True)
     context.close()
-
-
-def contrast(opened: Any, selector: str) -> float:
-    """The contrast of a text with the page's background, as WCAG 2 defines it."""
-    colours = opened.evaluate(
-        "s => [getComputedStyle(document.querySelector(s)).color, getComputedStyle(document.body).backgroundColor]",
-        selector,
-    )
-    light, dark = sorted((_luminance(colour) for colour in colours), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
-    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

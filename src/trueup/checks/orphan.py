@@ -29,7 +29,7 @@ from trueup.check import Broken, Check, Database, Refers, Repair, Row, SetCheck
 from trueup.checks._sources import condition, refuse_empty
 from trueup.errors import UsageError
 from trueup.repairs import always, quarantine
-from trueup.tables import Column, Table
+from trueup.tables import TEXT, Column, Table
 
 _SAMPLE = 2000
 _DISTINCT = 5
@@ -160,7 +160,7 @@ class Orphan(SetCheck):
         for number, name in enumerate(self.columns):
             column, path = row.place(name)
             value = (
-                row.dialect.preview(_TEXT, row.json(name).text())
+                row.dialect.preview(TEXT, row.json(name).text())
                 if path
                 else row.dialect.preview(row.column(column), row[column])
             )
@@ -275,9 +275,6 @@ class Orphan(SetCheck):
             elif row.column(column).nullable:
                 values[column] = null()
         return values or dict.fromkeys(self.columns, null())
-
-
-_TEXT = Column("text", "text", True, "text")
 
 
 def _place(table: str, columns: Sequence[str]) -> str:

@@ -26,10 +26,9 @@ from trueup.checks._sources import (
 )
 from trueup.errors import Refused, UsageError
 from trueup.repairs import always
-from trueup.tables import Column
+from trueup.tables import TEXT, Column
 
 _NUMBER = Column("total", "numeric", True, numeric=True)
-_TEXT = Column("text", "text", True, "text")
 _NOTHING: ColumnElement[Any] = literal_column("0")
 #: How far apart two equal numbers may be after arithmetic with binary fractions: at all, and by their size.
 _NOISE, _SHARE, _SINGLE_SHARE = Decimal("0.000000001"), Decimal("0.000000000001"), Decimal("0.000001")
@@ -183,7 +182,7 @@ class StaleTotal(SetCheck):
         """Whether anything is stored, and both numbers."""
         name, path = row.place(self.column)
         dialect = row.dialect
-        shown, column = (row.json(self.column).text(), _TEXT) if path else (row[name], row.column(name))
+        shown, column = (row.json(self.column).text(), TEXT) if path else (row[name], row.column(name))
         return {
             "stored": case((absent(row, self.column), 0), else_=1),
             "value": dialect.preview(column, shown),

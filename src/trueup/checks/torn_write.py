@@ -38,9 +38,8 @@ from trueup.checks._sources import (
 )
 from trueup.errors import Refused, UsageError
 from trueup.repairs import always
-from trueup.tables import Column
+from trueup.tables import TEXT, Column
 
-_TEXT = Column("text", "text", True, "text")
 _CONSTANTS = ("true", "false")
 
 #: The value that a place derives from, as an expression, and its column; None for a constant.
@@ -197,7 +196,7 @@ class TornWrite(SetCheck):
             if self.equals:
                 value, column = origin(place)
                 shown[f"value_{number}"] = self._preview(row, place)
-                shown[f"value_of_{number}"] = row.dialect.preview(column or _TEXT, value)
+                shown[f"value_of_{number}"] = row.dialect.preview(column or TEXT, value)
         return shown
 
     def message(self, evidence: Mapping[str, Any]) -> str:
@@ -237,7 +236,7 @@ class TornWrite(SetCheck):
 
     def _preview(self, row: Row, place: str) -> ColumnElement[str]:
         name, path = row.place(place)
-        shown, column = (json_text(row, place), _TEXT) if path else (row[name], row.column(name))
+        shown, column = (json_text(row, place), TEXT) if path else (row[name], row.column(name))
         return row.dialect.preview(column, shown)
 
     # -- the other half ---------------------------------------------------------------------------

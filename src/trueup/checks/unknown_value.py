@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, no
 from trueup.check import Repair, Row, RowCheck
 from trueup.errors import UsageError
 from trueup.repairs import always, nullify
-from trueup.tables import Column
+from trueup.tables import TEXT
 
 #: What a value may differ in and still be told: how it is spelled, not what it says.
 _SPELLING = ("case", "space")
@@ -85,7 +85,7 @@ class UnknownValue(RowCheck):
         """Whether there is a value, and which."""
         value = self._value(row)
         name, path = row.place(self.column)
-        shown = row.dialect.preview(_TEXT if path else row.column(name), value)
+        shown = row.dialect.preview(TEXT if path else row.column(name), value)
         return {"present": case((value.is_(None), 0), else_=1), "value": shown}
 
     def message(self, evidence: Mapping[str, Any]) -> str:
@@ -180,9 +180,6 @@ class UnknownValue(RowCheck):
     def _nulled(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         name, path = row.place(self.column)
         return {name: row[name] if path else null()}
-
-
-_TEXT = Column("text", "text", True, "text")
 
 
 def _whole(column: str, word: str) -> int:

@@ -17,7 +17,7 @@ from trueup.checks import _json_shape as shape
 from trueup.checks._json_inferred import inferred
 from trueup.checks._json_schema import Node, accepts, expected, read, told
 from trueup.checks._json_shape import At, Mending
-from trueup.errors import Refused, UsageError
+from trueup.errors import Refused
 from trueup.jsontext import NOTHING, JsonText
 
 DEFAULT = "default"
@@ -229,10 +229,7 @@ class WrongJsonShape(RowCheck):
 
     # -- expressions ------------------------------------------------------------------------------------------------
     def _at(self, row: Row) -> At:
-        column = row.column(self.column)
-        if column.storage is None and (column.numeric or column.integer or column.family in ("bit", "float")):
-            raise UsageError(f"{self.table}.{self.column} is a column of numbers, which hold no JSON")
-        return At(row.dialect, row[self.column], column.storage or "text")
+        return At(row.dialect, row[self.column], row.storage(self.column))
 
     def _meant(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
         """Whether the schema of a name is the one that is meant; never NULL."""

@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, null, or_, select
 
 from trueup.check import Check, Database, Json, Repair, Row, RowCheck
-from trueup.errors import UsageError
 from trueup.repairs import always, nullify
-from trueup.tables import JSON_TYPES, Column, Table
+from trueup.tables import JSON_TYPES, TEXT, Column, Table
 
 #: The word of the profile for SQL NULL, and for a path that is not there.
 SQL_NULL = "SQL NULL"
@@ -137,7 +136,7 @@ class WrongJsonType(RowCheck):
         column = row.column(row.place(self.column)[0])
         shown = row.dialect.preview(column, row[column.name])
         if self._path(row):
-            shown = row.dialect.preview(_TEXT, value.text())
+            shown = row.dialect.preview(TEXT, value.text())
         return {"type": self.profile(row), "encoded_twice": value.holds_json(self.types), "value": shown}
 
     def message(self, evidence: Mapping[str, Any]) -> str:
@@ -181,10 +180,6 @@ class WrongJsonType(RowCheck):
                         yield cls(table=table.name, column=column.name, expected=expected)
 
     def _json(self, row: Row) -> Json:
-        name, _ = row.place(self.column)
-        column = row.column(name)
-        if column.storage is None and (column.numeric or column.integer or column.family in ("bit", "float")):
-            raise UsageError(f"{self.table}.{name} is a column of numbers, which hold no JSON")
         return row.json(self.column)
 
     def _path(self, row: Row) -> tuple[str, ...]:
@@ -219,7 +214,6 @@ class WrongJsonType(RowCheck):
         return {name: row.dialect.json_set_null(row[name], row.column(name), path)}
 
 
-_TEXT = Column("text", "text", True, "text")
 _SPOILED = {"integer": "42", "string": '"text"', "array": "[]", "object": "{}", "boolean": "true", "double": "0.5"}
 
 

@@ -7,7 +7,6 @@ shown: who may see this page need not be allowed to see them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import admin
@@ -120,11 +119,13 @@ def _line(result: CheckResult) -> dict[str, str]:
 
 
 def _told(report: RunReport) -> dict[str, Any]:
-    """A run as a line: times as moments, its counts as words."""
+    """A run as a line: its start as a moment, its counts as words."""
+    from trueup.runbook.tell import moment
+
     return {
         "id": report.run_id,
         "state": report.state,
-        "started": datetime.fromtimestamp(report.started, UTC) if report.started else None,
+        "started": moment(report.started),
         "planned": f"{report.planned:,}",
         "counts": ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in report.states.items() if count),
         "because": report.because,
