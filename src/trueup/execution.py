@@ -13,6 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from trueup.changes import Group, Plan, PlanSummary
+from trueup.check import Check, Repair, Row
 from trueup.config import Config, build_check
 from trueup.errors import PlanError, Refused, Stopped, StoreError
 from trueup.evidence import Given
@@ -24,7 +25,7 @@ from trueup.planning import identity
 from trueup.remarks import recall
 from trueup.results import OpRecord, Progress, RunReport
 from trueup.runner import Runner
-from trueup.stores.sql import SqlDatabase, SqlStore, with_quiet_close
+from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.target import Target
 
 LISTED = 1000
@@ -42,9 +43,7 @@ def targets(
     """The groups of a plan on the live tables, with their image tables."""
     bound = {}
     for number, group in enumerate(groups):
-        options = dict(checks[group.check])
-        check = build_check(str(options.pop("kind")), options)
-        row = database.row(group.table)
+        row, check, repair = _parts(database, group, checks)
         if make:
             image = journal.images(database.connection, row.table, group)
         else:
@@ -52,20 +51,20 @@ def targets(
             if found is None:
                 raise Refused(f"{group.table} changed its columns since the run; its images no longer fit")
             image = found
-        repair = next(repair for repair in check.repairs() if repair.name == group.repair)
         bound[number] = Target(number, group, row.table, row, check, repair, image)
     return bound
 
 
-def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, Any]:
+def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, tuple[Row, Check, Repair]]:
     """Group number to (row, check, repair), for a dry run."""
-    found = {}
-    for number, group in enumerate(header.groups):
-        options = dict(header.checks[group.check])
-        check = build_check(str(options.pop("kind")), options)
-        repair = next(repair for repair in check.repairs() if repair.name == group.repair)
-        found[number] = (database.row(group.table), check, repair)
-    return found
+    return {number: _parts(database, group, header.checks) for number, group in enumerate(header.groups)}
+
+
+def _parts(database: SqlDatabase, group: Group, checks: Mapping[str, Mapping[str, Any]]) -> tuple[Row, Check, Repair]:
+    options = dict(checks[group.check])
+    check = build_check(str(options.pop("kind")), options)
+    repair = next(repair for repair in check.repairs() if repair.name == group.repair)
+    return database.row(group.table), check, repair
 
 
 def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
@@ -167,15 +166,14 @@ def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
 
 
 def settle(runner: Runner, state: str, reason: str) -> None:
-    """Enter how the run ended, on a new session where Ctrl-C in the middle of a statement cost the old one."""
-    if runner.connection.invalidated:
-        with_quiet_close(runner.connection)
-        runner.connection = runner.store.open(write=True)
+    """Enter how the run ended, on a new session where the old one is lost."""
     for attempt in range(1, TRIES + 1):
         try:
-            return runner.journal.settle(runner.connection, runner.run_id, runner.fence, state, reason)
+            return runner.asked(
+                lambda: runner.journal.settle(runner.connection, runner.run_id, runner.fence, state, reason)
+            )
         except DBAPIError as error:
-            # the server may still be at that statement, and hold the run
+            # after Ctrl-C the server may still be at a statement, and hold the run
             if attempt == TRIES or not runner.store.dialect.retryable(error):
                 raise
             runner.connection.rollback()

@@ -85,15 +85,21 @@ class Journal(JournalTables):
         newest = self.run.c.no.desc()
         return [dict(row) for row in connection.execute(select(self.run).order_by(newest)).mappings()]
 
-    def take(self, connection: Connection, run_id: str, state: str, reason: str = "") -> int:
-        """Become the only owner of a run and set its state; returns the fence that every later transaction shows."""
+    def take(self, connection: Connection, run_id: str, state: str, since: int = 0) -> int:
+        """Become the only owner of a run and set its state; returns the fence that every later transaction shows.
+
+        With `since`, the fence of this process before its session was lost: raises `Fenced` where another has taken
+        the run over meanwhile.
+        """
         row = self._lock(connection, run_id)
+        if since and row["fence"] != since and row["owner"] != owner():
+            raise taken_over(row)
         self._allowed(row, state)
         fence = int(row["fence"]) + 1
         connection.execute(
             update(self.run)
             .where(self.run.c.run_id == run_id)
-            .values(fence=fence, state=state, owner=owner(), reason=reason, paused=0)
+            .values(fence=fence, state=state, owner=owner(), reason="", paused=0)
         )
         failpoint("taking")
         connection.commit()
@@ -143,7 +149,7 @@ class Journal(JournalTables):
         """Lock the run's row for this transaction and prove it is still ours. Raises `Fenced`."""
         row = self._lock(connection, run_id)
         if row["fence"] != fence:
-            raise Fenced(f"run {run_id}: {row['owner']} took it over; this process stops")
+            raise taken_over(row)
         return row
 
     def _lock(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
@@ -158,8 +164,10 @@ class Journal(JournalTables):
             )
 
     def settle(self, connection: Connection, run_id: str, fence: int, state: str, reason: str = "") -> None:
-        """End this process's work on a run in `state`."""
-        self._allowed(self.hold(connection, run_id, fence), state)
+        """End this process's work on a run in `state`; a second time, the same again."""
+        row = self.hold(connection, run_id, fence)
+        if row["state"] != state:
+            self._allowed(row, state)
         now = connection.execute(select(self.store.dialect.now())).scalar_one()
         connection.execute(
             update(self.run).where(self.run.c.run_id == run_id).values(state=state, reason=reason, ended=now)
@@ -277,6 +285,11 @@ def spans(ops: Mapping[int, str]) -> list[list[Any]]:
         else:
             found.append([seq, seq, ops[seq]])
     return found
+
+
+def taken_over(run: Mapping[str, Any]) -> Fenced:
+    """What a process learns whose run another one owns now."""
+    return Fenced(f"run {run['run_id']}: {run['owner']} took it over; this process stops")
 
 
 def owner() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +21,7 @@ from trueup.target import Target
 from trueup.undoing import UndoChunk
 from trueup.writer import Chunk, Mismatch
 
+T = TypeVar("T")
 STATEMENT_SECONDS = 5.0
 
 
@@ -45,6 +46,7 @@ class Runner:
         self.connection: Connection = store.open(write=True)
         self.fence = 0
         self.state = ""
+        self._owned = False  # by this session: a new one has to take the run first
         self.targets: Mapping[int, Target] = {}
         self.chunks: dict[int, Chunk] = {}
         self.undos: dict[int, UndoChunk] = {}
@@ -56,18 +58,43 @@ class Runner:
         with_quiet_close(self.connection)
 
     def take(self, state: str) -> None:
-        """Own the run; on a fresh session after the old one broke."""
-        self.state = state
+        """Own the run. Raises `Fenced` where another process has taken it over since this one did."""
+        self.state, self._owned = state, False
+        self.asked(lambda: None)
+
+    def asked(self, question: Callable[[], T]) -> T:
+        """What a question to the database is answered, on a new session that owns the run where the old one is lost."""
+        for number in range(1, TRIES + 1):
+            try:
+                if not self._owned or self.connection.invalidated:
+                    self._own()
+                return question()
+            except DBAPIError as error:
+                if number == TRIES or not self._lost(error):
+                    raise
+                time.sleep(backoff(number))
+        raise AssertionError("the last try returns or raises")
+
+    def _own(self) -> None:
         if self.connection.invalidated or self.connection.closed:
             with_quiet_close(self.connection)
             self.connection = self._reconnect()
             self._enforced = True
-        self.fence = self.journal.take(self.connection, self.run_id, state)
+        self.fence = self.journal.take(self.connection, self.run_id, self.state, since=self.fence)
         database = SqlDatabase(self.store, self.connection)
         self.targets = self.bind(database)
         self.chunks = {number: Chunk(self.journal, target) for number, target in self.targets.items()}
         self.undos = {number: UndoChunk(self.journal, target) for number, target in self.targets.items()}
         self.connection.rollback()
+        self._owned = True
+
+    def _lost(self, error: DBAPIError) -> bool:
+        """Whether the session is lost: the journal alone tells what was committed, and the run has to be owned anew."""
+        if not (self.connection.invalidated or self.store.dialect.disconnected(error)):
+            return False
+        self.connection.invalidate()
+        self._owned = False
+        return True
 
     def _reconnect(self) -> Connection:
         for attempt in range(1, TRIES + 1):
@@ -100,7 +127,7 @@ class Runner:
         return stop
 
     def _open_ops(self, plan: PlanFile) -> Iterator[Op]:
-        spans = self.journal.intervals(self.connection, self.run_id)
+        spans = self.asked(lambda: self.journal.intervals(self.connection, self.run_id))
         at = 0
         for op in plan.ops():
             while at < len(spans) and spans[at][1] < op.seq:
@@ -118,20 +145,16 @@ class Runner:
             except Mismatch as error:
                 return self._split(ops, str(error))
             except DBAPIError as error:
-                if self._recover(error):
-                    ops = self._still_open(ops)
-                    if not ops:
-                        return {}
-                elif self.store.dialect.exhausted(error):
-                    raise  # no operation is to blame: the run goes on when there is room again
-                elif self.store.dialect.retryable(error):
+                if not self._lost(error):
+                    if self.store.dialect.exhausted(error):
+                        raise  # no operation is to blame: the run goes on when there is room again
+                    if not self.store.dialect.retryable(error):
+                        return self._split(ops, self.store.dialect.describe(error))
                     self.pace.halve()
                     time.sleep(backoff(number))
-                    # a statement that is ended in the middle of COMMIT may have been committed
-                    if not (ops := self._still_open(ops)):
-                        return {}
-                else:
-                    return self._split(ops, self.store.dialect.describe(error))
+                # what was ended in the middle of COMMIT may have been committed
+                if not (ops := self._still_open(ops)):
+                    return {}
         if len(ops) == 1:
             self.busy.extend(ops)
             return {}
@@ -142,7 +165,13 @@ class Runner:
         if len(ops) > 1:
             middle = len(ops) // 2
             return self.attempt(ops[:middle]) | self.attempt(ops[middle:])
-        return self._transaction("apply", ops, lambda number, some: self._block(number, some, reason))
+
+        def block() -> dict[int, str]:
+            if not self._still_open(ops):
+                return {}
+            return self._transaction("apply", ops, lambda number, some: self._block(number, some, reason))
+
+        return self.asked(block)
 
     def _apply(self, number: int, ops: Sequence[Op]) -> dict[int, str]:
         states: dict[int, str] = {}
@@ -156,15 +185,20 @@ class Runner:
         return {op.seq: "blocked" for op in ops}
 
     def _still_open(self, ops: Sequence[Op]) -> list[Op]:
-        op = self.journal.op
-        done = {
-            seq
-            for (seq,) in self.connection.execute(
-                select(op.c.seq).where(op.c.run_id == self.run_id, op.c.seq.between(ops[0].seq, ops[-1].seq))
-            )
-        }
-        self.connection.rollback()
+        done = self._entered(ops[0].seq, ops[-1].seq)
         return [item for item in ops if item.seq not in done]
+
+    def _entered(self, first: int, last: int, *state: str) -> set[int]:
+        """Which operations of an interval the journal has, in one of these states if any are given."""
+        op = self.journal.op
+        where = [op.c.run_id == self.run_id, op.c.seq.between(first, last), *([op.c.state.in_(state)] if state else [])]
+
+        def read() -> set[int]:
+            found = set(self.connection.execute(select(op.c.seq).where(*where)).scalars())
+            self.connection.rollback()
+            return found
+
+        return self.asked(read)
 
     # -- one transaction --------------------------------------------------------------------------------------------
     def _transaction(
@@ -206,19 +240,11 @@ class Runner:
         if stamp != self._stamp:
             raise Stopped("a table changed its shape while the run was going on; nothing of this chunk was kept")
 
-    def _recover(self, error: DBAPIError) -> bool:
-        """After a lost session the journal alone tells what was committed: own the run again and ask it."""
-        if not (self.connection.invalidated or self.store.dialect.disconnected(error)):
-            return False
-        self.connection.invalidate()
-        self.take(self.state)
-        return True
-
     # -- undo -------------------------------------------------------------------------------------------------------
     def undo(self) -> str:
         """Take back what is applied, newest first; returns why it stopped early, or an empty string."""
         self.take("undoing")
-        spans = reversed(self.journal.intervals(self.connection, self.run_id, "applied"))
+        spans = reversed(self.asked(lambda: self.journal.intervals(self.connection, self.run_id, "applied")))
         ops = ((seq, group) for first, last, group in spans for seq in range(last, first - 1, -1))
         for _, alike in groupby(ops, key=lambda op: self.targets[op[1]].was_orphan):
             while some := list(islice(alike, self.pace.size())):
@@ -243,19 +269,15 @@ class Runner:
                 self._refuse(ops, str(error))
                 return
             except DBAPIError as error:
-                if self._recover(error):
-                    ops = self._still_applied(ops)
-                    if not ops:
+                if not self._lost(error):
+                    if self.store.dialect.exhausted(error):
+                        raise  # no operation is to blame: the run goes on when there is room again
+                    if not self.store.dialect.retryable(error):
+                        self._refuse(ops, self.store.dialect.describe(error))
                         return
-                elif self.store.dialect.exhausted(error):
-                    raise  # no operation is to blame: the run goes on when there is room again
-                elif self.store.dialect.retryable(error):
                     self.pace.halve()
                     time.sleep(backoff(number))
-                    if not (ops := self._still_applied(ops)):
-                        return
-                else:
-                    self._refuse(ops, self.store.dialect.describe(error))
+                if not (ops := self._still_applied(ops)):
                     return
         if len(ops) == 1:
             self.busy.extend(ops)
@@ -276,7 +298,11 @@ class Runner:
             self.undos[some[0][1]].close(self.connection, self.run_id, states, {}, reason)
             return states
 
-        self._transaction("undo", ops, conflict)
+        def refuse() -> None:
+            if self._still_applied(ops):
+                self._transaction("undo", ops, conflict)
+
+        self.asked(refuse)
 
     def _undo(self, number: int, ops: Sequence[tuple[int, int]]) -> dict[int, str]:
         states: dict[int, str] = {}
@@ -285,14 +311,5 @@ class Runner:
         return states
 
     def _still_applied(self, ops: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        op = self.journal.op
-        found = {
-            seq
-            for (seq,) in self.connection.execute(
-                select(op.c.seq).where(
-                    op.c.run_id == self.run_id, op.c.state == "applied", op.c.seq.between(ops[-1][0], ops[0][0])
-                )
-            )
-        }
-        self.connection.rollback()
+        found = self._entered(ops[-1][0], ops[0][0], "applied")
         return [item for item in ops if item[0] in found]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import re
 import select
 import socket
 import threading
 from collections import Counter
 from contextlib import suppress
 
-COMMIT = b"COMMIT"
+COMMIT = re.compile(rb"\bCOMMIT\b", re.IGNORECASE)  # not `READ COMMITTED`
 HOLDING = b"FOR UPDATE"
 #: `ack`: the server has answered COMMIT, the client never hears it. `lost`: the server never hears of the COMMIT.
 #: `racing`: both ends are cut while COMMIT is on its way. `middle`: in any other statement.
@@ -33,9 +34,9 @@ class Proxy:
     def close(self) -> None:
         """Cut all, and wait until nothing is left."""
         self._ending.set()
-        self._listener.close()
         for thread in self._threads:
             thread.join()
+        self._listener.close()
 
     def _accept(self) -> None:
         while not self._ending.is_set():
@@ -67,7 +68,7 @@ class Proxy:
 
     def _cut(self, data: bytes, server: socket.socket) -> bool:
         """Forward what the client says; True when the line is to be dead after it."""
-        is_commit = COMMIT in data[:64].upper() and len(data) < 64
+        is_commit = len(data) < 64 and COMMIT.search(data) is not None
         how = self._choose(is_commit=is_commit)
         if how != "lost":
             server.sendall(data)

@@ -68,15 +68,8 @@ class Score:
         )
 
 
-class Endless(Exception):
-    """A verb that was started again and again and never came to its end, where every start may be cut off."""
-
-
 class Round:
     """One plan, from the broken table to the undone run."""
-
-    #: Whether the line of any start may be cut: then one round without an end proves nothing.
-    lines_are_cut = False
 
     def __init__(
         self, arena: Arena, seed: int, score: Score, *, kills: int, profile: Profile = USUAL, bug: str = ""
@@ -141,8 +134,6 @@ class Round:
                 return sound  # the kill came between the last commit and the last word
             self.score.errors[f"{verb}: {' '.join(map(str, told))}"[:200]] += 1
         endless = f"{verb} was started {PATIENCE + 4 * CUTS} times and never came to its end: {dict(self.score.errors)}"
-        if self.lines_are_cut:
-            raise Endless(endless)
         if self.bug:
             raise RuntimeError(f"with the planted bug {self.bug!r}, {endless}")
         self._violation(endless)

@@ -116,6 +116,7 @@ def once(arena: Arena, disk: Path, url: str, rng: random.Random, tally: Tally, w
             if arena.server and not arena.server.running:
                 full = True  # MariaDB ends itself when it finds no room to roll a statement back
                 arena.server.start()
+                arena.session.rollback()  # which is how it learns that its server was away
             tally.seen["full disks"] += full
             session.rollback()
             found = oracle.check()
