@@ -61,8 +61,8 @@ def commits_half() -> None:
 
 def resend() -> None:
     """After a COMMIT without an answer everything is sent again; the journal is not asked."""
-    swap(Runner, "_still_open", lambda self, ops: list(ops))
-    swap(Runner, "_still_applied", lambda self, ops: list(ops))
+    swap(Runner, "_still_open", lambda self, ops: self.asked(lambda: list(ops)))
+    swap(Runner, "_still_applied", lambda self, ops: self.asked(lambda: list(ops)))
 
 
 def cursor_by_index() -> None:
