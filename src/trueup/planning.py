@@ -7,8 +7,10 @@ import json
 import secrets
 import shlex
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import IO, Any
 
 from sqlalchemy import func, select
@@ -17,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from trueup import __version__
 from trueup.changes import Group, Left, Plan, PlanSummary
 from trueup.check import Check
+from trueup.claims import Claims, same_place
 from trueup.config import Config, check_options
 from trueup.findings import Key
 from trueup.journal import Journal
@@ -49,6 +52,8 @@ class Draft:
     spools: list[IO[str]] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
     unfit: int = 0
+    #: Changes left out, by the check that changes the same place of the row first.
+    later: Counter[str] = field(default_factory=Counter)
     refused: str = ""
 
     def used(self) -> list[tuple[Group, IO[str]]]:
@@ -101,6 +106,7 @@ class Planner:
                 draft = Draft(check, Look(looking, check, values=self.values))
                 drafts.append(draft)
                 self.draft(database, draft, files)
+            self.keep_apart(drafts, files)
             header = self.header(database, drafts)
             return header, self.write(header, drafts, path)
 
@@ -116,9 +122,7 @@ class Planner:
                     draft.check.title, repair.name, self.store.name, table.name, repair.action, columns, repair.effect
                 )
             )
-            spool: IO[str] = tempfile.TemporaryFile("w+", encoding="ascii")  # noqa: SIM115 - `files` closes it
-            files.push(spool)
-            draft.spools.append(spool)
+            draft.spools.append(new_spool(files))
             draft.counts.append(0)
         draft.refused = self.obstacle(table, draft)
         if not table.key:
@@ -181,6 +185,37 @@ class Planner:
             )
         return ""
 
+    def keep_apart(self, drafts: Sequence[Draft], files: contextlib.ExitStack) -> None:
+        """Of two changes to one place of a row keep the first: the other was made for what is there now."""
+        used = [
+            (draft, choice, draft.groups[choice])
+            for draft in drafts
+            if not draft.refused
+            for choice, count in enumerate(draft.counts)
+            if count
+        ]
+        rivals = {
+            number: [other for other in range(number) if same_place(group, used[other][2])]
+            for number, (_, _, group) in enumerate(used)
+        }
+        first = set(chain.from_iterable(rivals.values()))
+        with Claims() as claims:
+            for number, (draft, choice, _) in enumerate(used):
+                if number not in first and not rivals[number]:
+                    continue
+                kept = new_spool(files)
+                draft.spools[choice].seek(0)
+                for line in draft.spools[choice]:
+                    key = json.dumps(json.loads(line)[0])
+                    if (before := claims.first(rivals[number], key)) is not None:
+                        draft.later[used[before][2].check] += 1
+                        draft.counts[choice] -= 1
+                        continue
+                    kept.write(line)
+                    if number in first:
+                        claims.add(number, key)
+                draft.spools[choice] = kept
+
     # -- writing --------------------------------------------------------------------------------------------------
     def header(self, database: SqlDatabase, drafts: Sequence[Draft]) -> Plan:
         """The header: for which database, which tables, which checks."""
@@ -217,6 +252,9 @@ class Planner:
                     for key, before, after, previews in spooled(spool):
                         writer.add(number, key, before, after, previews)
                     number += 1
+                for first, count in draft.later.items():
+                    reason = f"{first} changes them first; plan again when this plan is applied"
+                    left.append(Left(draft.check.title, count, reason))
                 if draft.unfit:
                     left.append(Left(draft.check.title, draft.unfit, draft.unfitting()))
             found = sum(draft.found for draft in drafts)
@@ -224,6 +262,11 @@ class Planner:
         except BaseException:
             writer.discard()
             raise
+
+
+def new_spool(files: contextlib.ExitStack) -> IO[str]:
+    """A file for operations, one a line, which `files` closes."""
+    return files.enter_context(tempfile.TemporaryFile("w+", encoding="ascii"))
 
 
 def spooled(spool: IO[str]) -> Iterator[tuple[Key, str, str, tuple[str, str]]]:
