@@ -1,6 +1,6 @@
 """The line to the server is lost several times in a row, at any statement of a run: it still comes to its end."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tests.engines import Database
 from tests.rowhash import execute, row_hashes
 from trueup.checks.out_of_range import OutOfRange
 from trueup.config import Config
+from trueup.errors import Fenced
 from trueup.run import apply, make_plan, undo, verify
 
 ROWS = 14
@@ -33,29 +34,43 @@ def config(database: Database) -> Config:
 
 
 @contextmanager
+def before_statements(seen: Callable[[str], None]) -> Iterator[None]:
+    """Call `seen` with the text of every statement before it is sent."""
+
+    def at(_: Any, statement: str, *__: Any) -> None:
+        seen(statement)
+
+    event.listen(Engine, "do_execute", at)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "do_execute", at)
+
+
+def cut_off(session: Session) -> None:
+    """The server ends every session of the database but this one."""
+    for number in session.others():
+        session.run("SELECT pg_terminate_backend(?)" if session.engine == "postgresql" else "KILL ?", number)
+    session.wait_until_alone()
+
+
+@contextmanager
 def losing(database: Database, first: int) -> Iterator[None]:
     """The server ends trueup's session before the statements `first` ... `first + DEAD - 1` once the run is owned.
 
     A run is owned by the first statement that names its fence.
     """
-    kill = "SELECT pg_terminate_backend(?)" if database.engine == "postgresql" else "KILL ?"
     seen = -1
 
-    def at(_: Any, statement: str, *__: Any) -> None:
+    def at(statement: str) -> None:
         nonlocal seen
         if seen >= 0 or (statement.startswith("UPDATE") and "fence" in statement):
             seen += 1
         if first < seen <= first + DEAD:
-            for number in session.others():
-                session.run(kill, number)
-            session.wait_until_alone()
+            cut_off(session)
 
-    with closing(Session(database.engine, database.url)) as session:
-        event.listen(Engine, "do_execute", at)
-        try:
-            yield
-        finally:
-            event.remove(Engine, "do_execute", at)
+    with closing(Session(database.engine, database.url)) as session, before_statements(at):
+        yield
     assert seen > first
 
 
@@ -73,3 +88,26 @@ def test_a_run_survives_lines_that_are_lost_in_a_row(
     with losing(database, first):
         assert undo(config, "last", confirm="yes").states == {"undone": ROWS}
     assert row_hashes(database) == before
+
+
+def test_a_run_that_another_operator_has_by_now_is_left_to_them(
+    config: Config, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, others = str(tmp_path / "plan.jsonl"), list[str]()
+    make_plan(config, plan)
+
+    def at(statement: str) -> None:
+        if not others and statement.startswith("UPDATE") and " fence" not in statement:
+            cut_off(session)
+            with monkeypatch.context() as colleague:
+                colleague.setenv("USER", "colleague")
+                others.append("at work")
+                others.append(apply(config, plan, confirm="yes").state)
+
+    with (
+        closing(Session(database.engine, database.url)) as session,
+        before_statements(at),
+        pytest.raises(Fenced, match=r"colleague@.* took it over; this process stops"),
+    ):
+        apply(config, plan, confirm="yes")
+    assert others == ["at work", "applied"]
