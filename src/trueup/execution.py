@@ -166,17 +166,17 @@ def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
 
 
 def settle(runner: Runner, state: str, reason: str) -> None:
-    """Enter how the run ended, on a new session where the old one is lost."""
+    """Enter how the run ended, on a new session where the old one is lost: the fence says whose the run is."""
     for attempt in range(1, TRIES + 1):
         try:
-            return runner.asked(
-                lambda: runner.journal.settle(runner.connection, runner.run_id, runner.fence, state, reason)
-            )
+            runner.renew()
+            return runner.journal.settle(runner.connection, runner.run_id, runner.fence, state, reason)
         except DBAPIError as error:
             # after Ctrl-C the server may still be at a statement, and hold the run
-            if attempt == TRIES or not runner.store.dialect.retryable(error):
+            if attempt == TRIES or not (runner.lost(error) or runner.store.dialect.retryable(error)):
                 raise
-            runner.connection.rollback()
+            if not runner.connection.invalidated:
+                runner.connection.rollback()
             time.sleep(backoff(attempt))
     return None
 

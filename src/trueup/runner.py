@@ -70,16 +70,20 @@ class Runner:
                     self._own()
                 return question()
             except DBAPIError as error:
-                if number == TRIES or not self._lost(error):
+                if number == TRIES or not self.lost(error):
                     raise
                 time.sleep(backoff(number))
         raise AssertionError("the last try returns or raises")
 
-    def _own(self) -> None:
+    def renew(self) -> None:
+        """Open a new session where the old one is lost."""
         if self.connection.invalidated or self.connection.closed:
             with_quiet_close(self.connection)
             self.connection = self._reconnect()
             self._enforced = True
+
+    def _own(self) -> None:
+        self.renew()
         self.fence = self.journal.take(self.connection, self.run_id, self.state, since=self.fence)
         database = SqlDatabase(self.store, self.connection)
         self.targets = self.bind(database)
@@ -88,7 +92,7 @@ class Runner:
         self.connection.rollback()
         self._owned = True
 
-    def _lost(self, error: DBAPIError) -> bool:
+    def lost(self, error: DBAPIError) -> bool:
         """Whether the session is lost: the journal alone tells what was committed, and the run has to be owned anew."""
         if not (self.connection.invalidated or self.store.dialect.disconnected(error)):
             return False
@@ -145,7 +149,7 @@ class Runner:
             except Mismatch as error:
                 return self._split(ops, str(error))
             except DBAPIError as error:
-                if not self._lost(error):
+                if not self.lost(error):
                     if self.store.dialect.exhausted(error):
                         raise  # no operation is to blame: the run goes on when there is room again
                     if not self.store.dialect.retryable(error):
@@ -269,7 +273,7 @@ class Runner:
                 self._refuse(ops, str(error))
                 return
             except DBAPIError as error:
-                if not self._lost(error):
+                if not self.lost(error):
                     if self.store.dialect.exhausted(error):
                         raise  # no operation is to blame: the run goes on when there is room again
                     if not self.store.dialect.retryable(error):
