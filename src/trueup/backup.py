@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 from trueup import discovery
 from trueup.errors import PlanError, StoreError, UsageError
@@ -344,6 +346,23 @@ def check_empty(url: str, source: SqlStore) -> None:
             raise UsageError(f"the scratch database is {copy.dialect.name}, the store is {source.dialect.name}")
         if SqlDatabase(copy, connection).names():
             raise UsageError("the scratch database is not empty; nothing is ever restored over tables")
+
+
+@contextmanager
+def made_database(session: Connection, store: SqlStore, sql: str, ending: str = "") -> Iterator[str]:
+    """The URL of a scratch database, made by `CREATE DATABASE NAME {sql}`, dropped (`ending`: how) at the end."""
+    name = f"trueup_scratch_{secrets.token_hex(6)}"
+    try:
+        session.exec_driver_sql(f"CREATE DATABASE {name} {sql}")
+    except DBAPIError as error:
+        raise StoreError(
+            f"cannot make a scratch database: {store.dialect.describe(error)}; "
+            "name an empty one of your own with --scratch URL"
+        ) from None
+    try:
+        yield with_database(store.url, name)
+    finally:
+        session.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}{ending}")
 
 
 def with_database(url: URL, name: str) -> str:

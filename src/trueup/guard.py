@@ -120,6 +120,22 @@ class Words(ABC):
         # a condition on other rows can only be asked by a trigger
         return self.row(check, row, transition=transition or not isinstance(check, RowCheck), window=window)
 
+    def triggers(self, check: Check, lock: str, insert: str, update: str) -> Guard:
+        """Two triggers, whose `CREATE TRIGGER` goes on with these words."""
+        name = guard_name(check)
+        words = {f"{name}_ins": insert, f"{name}_upd": update}
+        notes = ("a reference is asked for when the row is written; deleting what it refers to is not refused",)
+        return Guard(
+            name,
+            check.title,
+            check.table,
+            "transition",
+            tuple(Step(f"CREATE TRIGGER {self.quoted(one)} {text}", lock) for one, text in words.items()),
+            tuple(Step(f"DROP TRIGGER IF EXISTS {self.quoted(one)}", lock) for one in words),
+            tuple(words),
+            notes if check.reference() else (),
+        )
+
     @abstractmethod
     def row(self, check: Check, row: Row, *, transition: bool, window: bool) -> Guard:
         """By a condition on the row."""

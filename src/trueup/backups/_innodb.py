@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
 
-from trueup.backup import Tool, check_empty, program, run_program, secret_file, with_database
+from trueup.backup import Tool, check_empty, made_database, program, run_program, secret_file
 from trueup.errors import StoreError
 from trueup.stores.sql import SqlStore
 
@@ -99,17 +97,7 @@ def _escaped(value: str) -> str:
 
 @contextmanager
 def _made(store: SqlStore) -> Iterator[str]:
-    name = f"trueup_scratch_{secrets.token_hex(6)}"
     with store.connect(write=True) as connection:
         row = connection.execute(text("SELECT @@character_set_database, @@collation_database")).one()
-        try:
-            connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET {row[0]} COLLATE {row[1]}")
-        except DBAPIError as error:
-            raise StoreError(
-                f"cannot make a scratch database: {store.dialect.describe(error)}; "
-                "name an empty one of your own with --scratch URL"
-            ) from None
-        try:
-            yield with_database(store.url, name)
-        finally:
-            connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}")
+        with made_database(connection, store, f"CHARACTER SET {row[0]} COLLATE {row[1]}") as url:
+            yield url

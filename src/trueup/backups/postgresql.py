@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError
 
-from trueup.backup import Tool, check_empty, program, run_program, secret_file, with_database
-from trueup.errors import StoreError
+from trueup.backup import Tool, check_empty, made_database, program, run_program, secret_file
 from trueup.stores.sql import SqlStore
 
 _PACKAGE = "PostgreSQL's client programs, of the server's version or later"
@@ -81,9 +78,7 @@ def _login(url: URL) -> Iterator[tuple[list[str], dict[str, str]]]:
 
 @contextmanager
 def _made(store: SqlStore) -> Iterator[str]:
-    name = f"trueup_scratch_{secrets.token_hex(6)}"
-    connection = store.open(write=True)
-    try:
+    with closing(store.open(write=True)) as connection:
         session = connection.execution_options(isolation_level="AUTOCOMMIT")
         session.execute(text("SET statement_timeout = 0"))
         row = session.execute(
@@ -92,19 +87,6 @@ def _made(store: SqlStore) -> Iterator[str]:
                 " WHERE datname = current_database()"
             )
         ).one()
-        try:
-            session.exec_driver_sql(
-                f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{row.encoding}'"
-                f" LC_COLLATE '{row.datcollate}' LC_CTYPE '{row.datctype}'"
-            )
-        except DBAPIError as error:
-            raise StoreError(
-                f"cannot make a scratch database: {store.dialect.describe(error)}; "
-                "name an empty one of your own with --scratch URL"
-            ) from None
-        try:
-            yield with_database(store.url, name)
-        finally:
-            session.exec_driver_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    finally:
-        connection.close()
+        alike = f"TEMPLATE template0 ENCODING '{row.encoding}' LC_COLLATE '{row.datcollate}' LC_CTYPE '{row.datctype}'"
+        with made_database(session, store, alike, ending=" WITH (FORCE)") as url:
+            yield url

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Select, func, literal
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
 from trueup.dialects import _innodb_catalogue as catalogue
@@ -30,6 +31,8 @@ class InnoDB(Dialect):
 
     #: The oldest version that can be written, as `version()` spells it.
     oldest: tuple[int, int, int]
+    #: What tells whether the server copies another, and under which name the other.
+    replica_status: tuple[str, str]
     #: A regular expression for a run of Unicode's white space.
     blanks: str
 
@@ -296,9 +299,16 @@ class InnoDB(Dialect):
             return "it is one of several primaries, and another may write the same row"
         return self._replica(connection)
 
-    @abstractmethod
     def _replica(self, connection: Connection) -> str:
         """Why this server is not the one to write to, when it copies another."""
+        asked, host = self.replica_status
+        try:
+            row = connection.exec_driver_sql(asked).mappings().first()
+        except DBAPIError as error:
+            if session.code_of(error) == 1227:  # not allowed to ask: replicas are read-only as a rule
+                return ""
+            raise
+        return f"it is a replica of {row[host]}; write to that server" if row else ""
 
     def begin(self, connection: Connection) -> None:
         """Nothing: sessions are made with their limits."""

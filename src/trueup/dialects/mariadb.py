@@ -10,7 +10,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal
-from sqlalchemy.exc import DBAPIError
 
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
@@ -48,6 +47,7 @@ class Mariadb(InnoDB):
 
     name = "mariadb"
     oldest = (10, 6, 0)
+    replica_status = ("SHOW ALL REPLICAS STATUS", "Master_Host")
     blanks = "(*UCP)[[:space:]]+"
 
     def identity(self, connection: Connection) -> Mapping[str, str]:
@@ -218,15 +218,6 @@ class Mariadb(InnoDB):
             yield
         finally:
             session.say(connection, "SET SESSION max_statement_time = 0")
-
-    def _replica(self, connection: Connection) -> str:
-        try:
-            row = connection.exec_driver_sql("SHOW ALL REPLICAS STATUS").mappings().first()
-        except DBAPIError as error:
-            if session.code_of(error) == 1227:  # not allowed to ask: replicas are read-only as a rule
-                return ""
-            raise
-        return f"it is a replica of {row['Master_Host']}; write to that server" if row else ""
 
 
 def _paths(keys: Sequence[str]) -> list[str]:

@@ -9,7 +9,6 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal
-from sqlalchemy.exc import DBAPIError
 
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
@@ -37,7 +36,7 @@ _STRING = r'"([^"\\]|\\.)*"'
 
 
 class Mysql(InnoDB):
-    """MySQL 8.0.17 or later to write, 8.0 to scan.
+    """MySQL 8.0.22 or later to write, 8.0 to scan.
 
     JSON is binary here: keys are unique and in an order of MySQL's own, and dates, times and bytes that an
     application put into a document as such read as strings. Of text that should hold JSON, what nests deeper
@@ -45,7 +44,8 @@ class Mysql(InnoDB):
     """
 
     name = "mysql"
-    oldest = (8, 0, 17)
+    oldest = (8, 0, 22)  # the first that knows `SHOW REPLICA STATUS`
+    replica_status = ("SHOW REPLICA STATUS", "Source_Host")
     blanks = "[[:space:]]+"
 
     def identity(self, connection: Connection) -> Mapping[str, str]:
@@ -180,15 +180,6 @@ class Mysql(InnoDB):
     def deadline(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
         """A watchdog: max_execution_time does not stop an UPDATE."""
         return session.watchdog(connection, seconds)
-
-    def _replica(self, connection: Connection) -> str:
-        try:
-            row = connection.exec_driver_sql("SHOW REPLICA STATUS").mappings().first()
-        except DBAPIError as error:
-            if session.code_of(error) == 1227:  # not allowed to ask: replicas are read-only as a rule
-                return ""
-            raise
-        return f"it is a replica of {row['Source_Host']}; write to that server" if row else ""
 
 
 def _path(keys: Sequence[str]) -> str:

@@ -46,22 +46,11 @@ class InnodbWords(Words):
         watched = self.watched(check, row)
         changed = " OR ".join(f"NOT (NEW.{self.quoted(c)} <=> OLD.{self.quoted(c)})" for c in watched)
         refuse = f"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = {self.text(refusal(check, name))}; END IF"
-        names = (f"{name}_ins", f"{name}_upd")
-        install = (
-            Step(
-                f"CREATE TRIGGER {self.quoted(names[0])} BEFORE INSERT ON {table} FOR EACH ROW IF {bad} THEN {refuse}",
-                _META,
-            ),
-            Step(
-                f"CREATE TRIGGER {self.quoted(names[1])} BEFORE UPDATE ON {table} FOR EACH ROW "
-                f"IF ({changed}) AND ({bad}) THEN {refuse}",
-                _META,
-            ),
-        )
-        remove = tuple(Step(f"DROP TRIGGER IF EXISTS {self.quoted(one)}", _META) for one in names)
-        notes = ("a reference is asked for when the row is written; deleting what it refers to is not refused",)
-        return Guard(
-            name, check.title, check.table, "transition", install, remove, names, notes if check.reference() else ()
+        return self.triggers(
+            check,
+            _META,
+            f"BEFORE INSERT ON {table} FOR EACH ROW IF {bad} THEN {refuse}",
+            f"BEFORE UPDATE ON {table} FOR EACH ROW IF ({changed}) AND ({bad}) THEN {refuse}",
         )
 
     def reference(self, check: Check, row: Row, wanted: Refers) -> Guard:

@@ -41,19 +41,11 @@ class SqliteWords(Words):
         changed = " OR ".join(f"new.{self.quoted(c)} IS NOT old.{self.quoted(c)}" for c in watched)
         columns = ", ".join(self.quoted(column) for column in watched)
         refuse = f"BEGIN SELECT RAISE(ABORT, {quoted_text(refusal(check, name))}); END"
-        names = (f"{name}_ins", f"{name}_upd")
-        install = (
-            Step(f"CREATE TRIGGER {self.quoted(names[0])} BEFORE INSERT ON {table} WHEN {bad} {refuse}", _WRITE),
-            Step(
-                f"CREATE TRIGGER {self.quoted(names[1])} BEFORE UPDATE OF {columns} ON {table} "
-                f"WHEN ({changed}) AND ({bad}) {refuse}",
-                _WRITE,
-            ),
-        )
-        remove = tuple(Step(f"DROP TRIGGER IF EXISTS {self.quoted(one)}", _WRITE) for one in names)
-        notes = ("a reference is asked for when the row is written; deleting what it refers to is not refused",)
-        return Guard(
-            name, check.title, check.table, "transition", install, remove, names, notes if check.reference() else ()
+        return self.triggers(
+            check,
+            _WRITE,
+            f"BEFORE INSERT ON {table} WHEN {bad} {refuse}",
+            f"BEFORE UPDATE OF {columns} ON {table} WHEN ({changed}) AND ({bad}) {refuse}",
         )
 
     def reference(self, check: Check, row: Row, wanted: Refers) -> Guard:
