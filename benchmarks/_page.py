@@ -21,6 +21,8 @@ from benchmarks._place import ENGINES
 PAGE = Path(__file__).parent.parent / "docs" / "performance.md"
 MARKER = "<!-- below: python -m benchmarks._page -->\n"
 NAMES = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB"}
+#: Rows from which on an answer is of a size of its own.
+LARGE = 10_000_000
 AIM = re.compile(r"(met|MISSED) +(.*): ([\d.]+), (aim .*)")
 
 Answer = Mapping[str, Any]
@@ -45,8 +47,13 @@ def answers(path: Path, name: str) -> list[list[Answer]]:
         answer = json.loads(text)
         # the same question on another number of rows belongs into the same table; repairs differ by their number
         title = answer["title"] if name == "apply" else re.sub(r"[\d,]*\d", "", answer["title"])
-        tables.setdefault(title, {})[answer["engine"]] = answer
+        tables.setdefault(large(answer) + title, {})[answer["engine"]] = answer
     return [[of[engine] for engine in ENGINES if engine in of] for of in tables.values()]
+
+
+def large(answer: Answer) -> str:
+    """What to put before the aims of the large size."""
+    return "10 M rows: " if answer["rows"] >= LARGE else ""
 
 
 def section(name: str, tables: Sequence[Sequence[Answer]]) -> str:
@@ -112,7 +119,7 @@ def aims(tables: Sequence[Sequence[Answer]]) -> Iterator[str]:
                 if match := AIM.fullmatch(aim):
                     word, text, figure, limit = match.groups()
                     question = importlib.import_module(f"benchmarks.{answer['question']}")
-                    about = getattr(question, "AIM_OF", "").format(**answer["facts"])
+                    about = large(answer) + getattr(question, "AIM_OF", "").format(**answer["facts"])
                     figure = figure if word == "met" else f"**{figure}**"
                     rows.setdefault((about + text, limit.removeprefix("aim ")), {})[answer["engine"]] = figure
         for (text, limit), cells in rows.items():
