@@ -222,3 +222,12 @@ def scopes(index: Index, file: File) -> list[Local]:
         index.scopes.clear()  # one file at a time: the trees of thousands do not fit into memory
         index.scopes[file.module.path] = kept
     return kept
+
+
+def scope_of(node: ast.AST, index: Index, file: File) -> Local:
+    """The function around a node, or the file where there is none."""
+    around: ast.AST | None = file.module.parents.get(node)
+    while around is not None and not isinstance(around, Function):
+        around = file.module.parents.get(around)
+    every = scopes(index, file)
+    return next((scope for scope in every if scope.node is around), every[0])
