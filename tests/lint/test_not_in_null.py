@@ -44,9 +44,11 @@ FOUND = [
     (DJANGO, "free = Room.objects.exclude(id__in=Booking.objects.values_list('room_id', flat=True))"),
     (
         DJANGO,
-        "def free(day):\n"
-        "    taken = Booking.objects.filter(guests=day).values_list('room', flat=True)\n"
-        "    return Room.objects.exclude(pk__in=taken)",
+        (
+            "def free(day):\n"
+            "    taken = Booking.objects.filter(guests=day).values_list('room', flat=True)\n"
+            "    return Room.objects.exclude(pk__in=taken)"
+        ),
     ),
     (DJANGO, "free = Room.objects.filter(~Q(id__in=Booking.objects.values('room')))"),
     (DJANGO, "free = Room.objects.exclude(Q(id__in=Booking.objects.values('room')))"),
@@ -57,9 +59,11 @@ FOUND = [
     (SQLALCHEMY, "free = select(Room).where(~Room.id.in_(select(Booking.suite_id).distinct()))"),
     (
         SQLALCHEMY,
-        "def free(session):\n"
-        "    taken = session.query(Booking.room_id, Booking.guests).subquery()\n"
-        "    return session.query(Room).filter(Room.id.notin_(session.query(taken.c.room_id)))",
+        (
+            "def free(session):\n"
+            "    taken = session.query(Booking.room_id, Booking.guests).subquery()\n"
+            "    return session.query(Room).filter(Room.id.notin_(session.query(taken.c.room_id)))"
+        ),
     ),
     (SQLALCHEMY, "def free():\n    taken = select(Booking.room_id)\n    return not_(Room.id.in_(taken))"),
     (SQLALCHEMY, "free = Room.id.notin_(select(keys.c.room_id))"),
@@ -75,10 +79,12 @@ LEFT_ALONE = [
     (DJANGO, "free = Room.objects.exclude(id__in=[1, None])"),
     (
         DJANGO,
-        "def free():\n"
-        "    taken = Booking.objects.values_list('room')\n"
-        "    taken = taken.filter(room__isnull=False)\n"
-        "    return Room.objects.exclude(id__in=taken)",
+        (
+            "def free():\n"
+            "    taken = Booking.objects.values_list('room')\n"
+            "    taken = taken.filter(room__isnull=False)\n"
+            "    return Room.objects.exclude(id__in=taken)"
+        ),
     ),
     (SQLALCHEMY, "free = Room.id.notin_(select(Booking.hall_id))"),
     (SQLALCHEMY, "free = Room.id.notin_(select(Booking.guests))"),
@@ -88,9 +94,11 @@ LEFT_ALONE = [
     (SQLALCHEMY, "free = Room.id.notin_(select(keys.c.floor))"),
     (
         SQLALCHEMY,
-        "def free(session):\n"
-        "    taken = session.query(Booking.room_id).filter(Booking.room_id.isnot(None)).subquery()\n"
-        "    return session.query(Room).filter(Room.id.notin_(session.query(taken.c.room_id)))",
+        (
+            "def free(session):\n"
+            "    taken = session.query(Booking.room_id).filter(Booking.room_id.isnot(None)).subquery()\n"
+            "    return session.query(Room).filter(Room.id.notin_(session.query(taken.c.room_id)))"
+        ),
     ),
     (SQLALCHEMY, "taken = Room.id.in_(select(Booking.room_id))"),
 ]

@@ -26,6 +26,7 @@ MODELS = re.compile(
     rb"Column\(|Mapped\[|mapped_column|JSONField|SQLModel|relationship\(|models\.[A-Z]|\.Model\)|__tablename__"
     rb"|associate_with|BaseModel|map_imperatively|mapper\(|[( ]Table\("
 )
+_TESTS = {"test", "tests", "testing", "migrations", "conftest"}
 _HEAD = re.compile(rb"^[ \t]*class \w+\(([^)]*)\)", re.MULTILINE)
 _WORD = re.compile(rb"\w+")
 _MADE = re.compile(rb"(?<!class )\b(_*[A-Z]\w*)\(")
@@ -93,6 +94,12 @@ class Index:
         return any(
             columns.declared_in(files[module.path]) for module in candidates(file.module for file in files.values())
         )
+
+
+def is_test(file: File) -> bool:
+    """Whether a file is a test, a fixture or a migration: what is written there on purpose is a mistake elsewhere."""
+    parts = file.module.parts
+    return not _TESTS.isdisjoint(parts) or parts[-1].startswith("test_") or parts[-1].endswith(("_test", "_tests"))
 
 
 class Rule(ABC):

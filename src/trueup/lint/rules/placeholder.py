@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from trueup.findings import Finding
 from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule
+from trueup.lint.rule import Index, Rule, is_test
 from trueup.lint.source import Function, dotted, last
 
 _WORDS = re.compile(
@@ -82,7 +82,7 @@ class Placeholder(Rule):
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Functions whose whole body is nothing, or a constant that a comment makes excuses for."""
-        if re.search(r"(^|[/\\])(tests?|testing|conftest\.py|test_[^/\\]*|migrations)([/\\]|$)", file.module.path):
+        if is_test(file):
             return
         for node, owner in file.module.functions():
             if not _short(node) or any(last(one) in _SPARED for one in node.decorator_list) or _typing_only(node, file):

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from trueup.findings import Finding
 from trueup.lint.local import Local, scopes
 from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule
+from trueup.lint.rule import Index, Rule, is_test
 from trueup.lint.rules._queries import helper, loads, queried, related
 from trueup.lint.source import Function, last, own_nodes
 
@@ -103,7 +103,7 @@ class QueryInLoop(Rule):
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Queries, lazy attributes and helpers that query, in loops and comprehensions."""
-        if re.search(r"(^|[/\\])(migrations|tests?)([/\\]|$)", file.module.path) or not index.has_models:
+        if is_test(file) or not index.has_models:
             return
         seen: set[int] = set()
         for scope in scopes(index, file):

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from trueup.findings import Finding, Severity
 from trueup.lint.local import Local, scopes
 from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule
+from trueup.lint.rule import Index, Rule, is_test
 
 _MAKES = (
     *("tempfile.mkdtemp", "tempfile.mkstemp", "tempfile.mktemp", "tempfile.gettempdir", "tempfile.TemporaryDirectory"),
@@ -97,6 +97,8 @@ class TemporaryPathStored(Rule):
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Temporary paths given to attributes of models."""
+        if is_test(file):
+            return
         for scope in scopes(index, file):
             entered = _entered(scope)
             for cls, attr, value, node in scope.stored():
