@@ -83,6 +83,11 @@ class File:
         """Functions and methods of the tree by their line."""
         return {node.lineno: node for node, _ in self.module.functions()}
 
+    def forget(self) -> None:
+        """Let go of the tree, and of what points into it: read again, it is another tree."""
+        self.module.forget()
+        self.__dict__.pop("defined", None)
+
 
 #: What a name stands for; text is the dotted name of something outside the project.
 Meaning = Class | Func | Given | File | str

@@ -185,7 +185,7 @@ def _chunk(paths: list[str]) -> list[tuple[str, _Found]]:
     found = []
     for path in paths:
         found.append((path, _file(wanted[path], index, path)))
-        index.project.files[path].module.forget()
+        index.project.files[path].forget()
     return found
 
 

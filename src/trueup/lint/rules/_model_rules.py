@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,9 @@ from trueup.lint.source import Function, dotted, last
 #: Methods of a model that hold rules.
 METHODS = ("save", "clean", "full_clean")
 _CHECKS = {"full_clean", "clean", "clean_fields", "validate", "validate_unique", "validate_constraints"}
-_DEPTH = 3
+#: What a method of a model is called that refuses values.
+_REFUSING = re.compile(r"^_?(clean|valid|check|verify|ensure|assert|enforce|require)")
+_DEPTH = 2
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def _reasons(method: Func, cls: Class, index: Index, depth: int) -> Iterator[tup
         return
     around = method.file.module.parents
     for node in ast.walk(tree):
-        if isinstance(node, ast.Raise) and _refuses(node):
+        if isinstance(node, ast.Raise) and _refuses(node, method, depth):
             yield _depends(node, tree, around)
         elif isinstance(node, ast.Call) and not _is_super(node):
             if last(node) in _CHECKS and last(node) != method.facts.name and dotted(node.func).startswith("self."):
@@ -61,9 +64,13 @@ def _reasons(method: Func, cls: Class, index: Index, depth: int) -> Iterator[tup
                 yield _own(node), True
 
 
-def _refuses(node: ast.Raise) -> bool:
+def _refuses(node: ast.Raise, method: Func, depth: int) -> bool:
+    """Whether a method refuses a value; one that is called on the way, and is no check, may fail for other reasons."""
     made = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-    return made is not None and last(made) not in ("NotImplementedError", "StopIteration")
+    name = last(made)
+    if depth and not _REFUSING.search(method.facts.name):
+        return depth == 1 and "Valid" in name
+    return name not in ("", "NotImplementedError", "StopIteration")
 
 
 def _depends(raised: ast.Raise, tree: Function, around: dict[ast.AST, ast.AST]) -> tuple[set[str], bool]:
