@@ -224,3 +224,65 @@ def test_every_kind_of_statement_can_be_read() -> None:
     assert found(body) == [16]
     every = {"models.py": MODELS, "app.py": dedent(body)}
     assert {finding.check for finding in lint(every, *names("lint.rules"))} == {LOST}
+
+
+WATCHED = """\
+from sqlalchemy import JSON, Column
+from sqlalchemy.ext.mutable import Mutable, MutableDict
+
+class Watched(Mutable, {kind}):
+    @classmethod
+    def coerce(cls, key, value):
+        return cls(value)
+{methods}
+class Pantry(Base):
+    __tablename__ = "pantries"
+    shelf = Column(Watched.as_mutable(JSON))
+
+def fill(pantry: Pantry, jar, more) -> None:
+{body}
+"""
+ITEM = "    def __setitem__(self, key, value):\n        super().__setitem__(key, value)\n        self.changed()\n"
+UPDATE = "    def update(self, *args):\n        super().update(*args)\n        self.changed()\n"
+APPEND = "    def append(self, value):\n        super().append(value)\n        self.changed()\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "methods", "body", "lost"),
+    [
+        ("dict", ITEM, "pantry.shelf['jam'] = jar", False),
+        ("dict", ITEM, "pantry.shelf['jam'] += 1", False),
+        ("dict", ITEM, "pantry.shelf.update(more)", True),
+        ("dict", ITEM, "pantry.shelf.pop('jam')", True),
+        ("dict", ITEM, "del pantry.shelf['jam']", True),
+        ("dict", ITEM, "pantry.shelf |= more", True),
+        ("dict", ITEM, "pantry.shelf['jam']['left'] = 1", True),
+        ("dict", ITEM + UPDATE, "pantry.shelf.update(more)", False),
+        ("list", APPEND, "pantry.shelf.append(jar)", False),
+        ("list", APPEND, "pantry.shelf.remove(jar)", True),
+        ("list", APPEND, "pantry.shelf[0] = jar", True),
+        ("MutableDict", ITEM, "pantry.shelf.update(more)", False),
+    ],
+)
+def test_a_mutable_that_is_written_by_hand_notices_the_methods_it_has(
+    kind: str, methods: str, body: str, lost: bool
+) -> None:
+    bases = "dict" if kind == "MutableDict" else kind
+    text = WATCHED.format(kind=bases, methods=methods, body=f"    {body}")
+    if kind == "MutableDict":
+        text = text.replace("(Mutable, dict)", "(MutableDict)")
+    assert bool(lint({"app.py": text}, LOST)) is lost
+
+
+@pytest.mark.parametrize(("name", "rule"), [("ingest", MAYBE), ("create_message", MAYBE), ("rename", LOST)])
+def test_an_object_given_to_be_added_may_be_new(name: str, rule: str) -> None:
+    body = f"""\
+    from models import Message
+
+    def {name}(session, message: Message):
+        message.content["seen"] = True
+        session.add(message)
+        session.commit()
+    """
+    assert found(body, LOST) == ([4] if rule == LOST else [])
+    assert found(body, MAYBE) == ([4] if rule == MAYBE else [])

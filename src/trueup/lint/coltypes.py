@@ -10,8 +10,8 @@ from typing import Literal
 from trueup.lint.project import Class, File, Func, Given, Project
 from trueup.lint.source import dotted, keyword, last
 
-#: How much of a change inside a value is noticed: nothing, the top level, all of it.
-Tracked = Literal["", "top", "nested"]
+#: How much of a change inside a value is noticed: nothing, the top level, all of it, or the top level by these methods.
+Tracked = Literal["", "top", "nested"] | frozenset[str]
 
 _JSON = {
     *("JSON", "JSONB", "JSONType", "JSONBType", "PickleType", "ARRAY", "HSTORE", "JSONEncodedDict", "JSONEncodedList"),
@@ -19,6 +19,9 @@ _JSON = {
 }
 _TOP = {"MutableDict", "MutableList", "MutableSet", "Mutable", "MutableMultiDict"}
 _NESTED = {"NestedMutable", "NestedMutableDict", "NestedMutableList", "TrackedDict", "TrackedList"}
+#: The bases of a Mutable that is written by hand, and the methods it has to think of.
+_PLAIN = {"Mutable", "dict", "list", "set", "Generic", "Dict", "List"}
+_METHODS = {"update", "setdefault", "pop", "popitem", "clear", "append", "extend", "insert", "remove", "sort", "add"}
 _READY: dict[str, Tracked] = {"MutableJson": "top", "NestedMutableJson": "nested", "nested_json": "nested"}
 #: Names without one of which no type holds JSON, but for types that a project defines.
 JSON_TYPES = _JSON | set(_READY) | {"as_mutable", "mutable_json_type"}
@@ -143,6 +146,10 @@ class Types:
             return Holds(json=True, tracked=_READY[word])
         if word in _JSON:
             return Holds(json=True, tracked=self.associated.get(word, ""))
+        if "json" in word.lower() and isinstance(meaning, str):
+            # a type of a file that is not there, or of some other distribution: its name tells
+            watches = any(one in word.lower() for one in ("mutable", "nested", "tracked"))
+            return Holds(json=True, tracked="nested" if watches else self.associated.get(word, ""))
         return None
 
     def _own_type(self, cls: Class) -> Holds | None:
@@ -173,9 +180,20 @@ class Types:
                 {"__getitem__", "convert", "_convert", "_wrap", "wrap"} & set(one.facts.methods)
                 for one in self.project.mro(meaning)
             )
-            return "nested" if nested or wraps else "top"
+            return "nested" if nested or wraps else self._by_hand(meaning)
         word = (meaning if isinstance(meaning, str) else name).rpartition(".")[2]
         return "nested" if word in _NESTED or "nested" in word.lower() else "top"
+
+    def _by_hand(self, cls: Class) -> Tracked:
+        """What a subclass of `Mutable` and `dict` or `list` notices: the methods that it writes out, and no others."""
+        outside = {name.rpartition(".")[2] for name in self.project.outside(cls)}
+        written: set[str] = set()
+        for one in self.project.mro(cls):
+            written |= {*one.facts.methods, *one.facts.values}
+            if one.facts.decorators:
+                return "top"  # the decorator may add the rest
+        changes = written & {*_METHODS, "__setitem__", "__delitem__", "__ior__", "__iadd__"}
+        return frozenset(changes) if outside <= _PLAIN and "__getattribute__" not in written and changes else "top"
 
 
 _PARSED: dict[str, ast.expr | None] = {}

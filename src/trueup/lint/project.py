@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,27 @@ from trueup.lint.source import Function, Module, Unreadable, dotted
 
 #: How far a name is followed from assignment to assignment.
 _DEPTH = 12
+#: Distributions whose modules have everyday names: `sqlalchemy.orm` is no `orm.py` of the project.
+_OTHERS = sys.stdlib_module_names | {
+    *("aiogram", "aiohttp", "celery", "discord", "django", "fastapi", "flask", "flask_login", "flask_sqlalchemy"),
+    *("google", "langchain", "langchain_core", "langgraph", "marshmallow", "openai", "pydantic", "rest_framework"),
+    *("sqlalchemy", "sqlalchemy_utils", "sqlmodel", "starlette", "telegram", "telethon", "tornado", "werkzeug"),
+    "wtforms",
+}
+#: Modules of classes that share their names with models: what is imported from these is none.
+_SHAPES = {
+    "schema",
+    "schemas",
+    "dto",
+    "dtos",
+    "types",
+    "forms",
+    "serializers",
+    "client",
+    "clients",
+    "events",
+    "graphql",
+}
 
 
 @dataclass(eq=False)
@@ -99,10 +121,14 @@ class Project:
     def __init__(self, modules: Iterable[Module], load: Callable[[Module], Facts] = facts_of) -> None:
         self.files = {module.path: File(module, load) for module in modules}
         self._named: dict[str, list[File]] = {}
+        #: The files that are called by a word, or lie in a folder that is.
+        self._called: dict[str, list[File]] = {}
         for file in self.files.values():
             parts = file.module.parts
             for start in range(len(parts)):
                 self._named.setdefault(".".join(parts[start:]), []).append(file)
+            for part in {*parts[-2:]}:
+                self._called.setdefault(part, []).append(file)
         self._mro: dict[Class, list[Class]] = {}
         self._subclasses: dict[Class, list[Class]] | None = None
 
@@ -177,8 +203,30 @@ class Project:
             meaning = self.resolve(other, rest, depth + 1)
             if meaning is not None:
                 return meaning
-            return target
-        return target
+            break
+        return self._elsewhere(parts, file) or target
+
+    def _elsewhere(self, parts: list[str], near: File) -> Class | None:
+        """A class imported from a module that is not there under that name: only a part of a project is looked at.
+
+        The class has to be in one file alone of those that are called like a part of the module's name, or lie in a
+        folder that is: `app.models.user` may be `user.py`, `models.py`, or in `models/`.
+        """
+        name = parts[-1]
+        if len(parts) < 2 or not name[:1].isupper() or parts[0] in _OTHERS:
+            return None
+        written = f"class {name}".encode()
+        for part in reversed(parts[:-1]):
+            if part in _SHAPES and not self._called.get(part):
+                return None
+            found = [
+                other
+                for other in self._called.get(part, ())
+                if other is not near and written in other.module.data and name in other.facts.classes
+            ]
+            if found:
+                return found[0].classes[name] if len(found) == 1 else None
+        return None
 
     def _inside(self, meaning: Meaning, rest: str, depth: int) -> Meaning | None:
         if isinstance(meaning, str):

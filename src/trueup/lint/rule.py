@@ -27,6 +27,8 @@ MODELS = re.compile(
     rb"|associate_with|BaseModel|map_imperatively|mapper\(|[( ]Table\("
 )
 _TESTS = {"test", "tests", "testing", "migrations", "conftest"}
+#: Without one of these there is no model of SQLAlchemy; a file alone may have its base class from elsewhere.
+_SQLALCHEMY = (b"sqlalchemy", b"sqlmodel", b"mapped_column(", b"db.Column(", b"__tablename__")
 _HEAD = re.compile(rb"^[ \t]*class \w+\(([^)]*)\)", re.MULTILINE)
 _WORD = re.compile(rb"\w+")
 _MADE = re.compile(rb"(?<!class )\b(_*[A-Z]\w*)\(")
@@ -88,7 +90,7 @@ class Index:
     def _json_is_declared(self) -> bool:
         """Whether a model of SQLAlchemy has a JSON column, asked of the files that may declare one alone."""
         files = self.project.files
-        if not any(b"sqlalchemy" in file.module.data or b"sqlmodel" in file.module.data for file in files.values()):
+        if not any(word in file.module.data for file in files.values() for word in _SQLALCHEMY):
             return False
         columns = Columns(self.project)  # not `self.columns`, which knows all models
         return any(

@@ -108,10 +108,14 @@ def read_modules(todo: Job) -> tuple[dict[str, Module], list[str]]:
 
 
 def _above_packages(root: str) -> str:
-    """The folder from which modules are named: a package that is looked at by itself keeps its own name."""
+    """The folder from which modules are named: a package that is looked at by itself keeps its own name.
+
+    One without an `__init__.py` looks like any folder, so the folder itself is part of the names: they are found by
+    their ends.
+    """
     while os.path.exists(os.path.join(root, "__init__.py")):  # noqa: PTH110, PTH118 - as above
         root = os.path.dirname(root)  # noqa: PTH120
-    return root
+    return os.path.dirname(root)  # noqa: PTH120
 
 
 def _folder(path: str) -> str:

@@ -6,7 +6,7 @@ import ast
 import re
 
 from trueup.lint.flow.plain import Plain, named_column
-from trueup.lint.flow.state import State
+from trueup.lint.flow.state import MAYBE, OPEN, State
 from trueup.lint.flow.values import (
     NOTHING,
     ClassRef,
@@ -30,6 +30,9 @@ from trueup.lint.source import Function, dotted
 
 _SETTLES = re.compile(r"flag_|_flag|dirty|modified|mark_.*(json|chang)|touch_json")
 _STORES = re.compile(r"^_?(save|update|store|persist|write|set|upsert|put|patch)(_|$)")
+_CREATES = re.compile(
+    r"^_?(create|add|insert|ingest|register|save|store|persist|import|new|upload|enqueue|submit)(_|$)"
+)
 _FINDS = re.compile(r"^(get|find|first|create|fetch|load|by|lookup|one|find_by|filter)(_|$)")
 #: Methods of dicts and lists of objects that give these objects.
 _OF_OBJECTS = {"values", "items", "copy", "get", "pop", "popleft", "setdefault"}
@@ -112,6 +115,11 @@ class Calls(Plain):
                     if isinstance(value, Tup):
                         tokens |= {one.token for item in value.items for one in item if isinstance(one, Inst)}
                 state.added |= tokens
+                if _CREATES.match(getattr(self.frames[0].node, "name", "")):
+                    # a new object that was given: what was changed in it before is written with it
+                    for change, fate in state.fates.items():
+                        if fate == OPEN and change[1][0] in tokens and change[1][0][0] == "param":
+                            state.fates[change] = MAYBE
                 return NOTHING
             case "merge" if args and any(isinstance(value, Inst) for value in args[0]):
                 self._merge(text, args[0], state)
@@ -261,6 +269,8 @@ class Calls(Plain):
             )
             if (slot[1] in fields and not isinstance(node.func, ast.Name)) or (stores and given):
                 state.save(slot)
+        if re.match(r"_*[A-Z][A-Za-z0-9]*[a-z]", name):
+            return only(Foreign(name))  # a new object of a class that is not there: nothing that was loaded
         hint = re.sub(r"^(get|find|fetch|load|create|make|require|first|lookup|_)+_?", "", name)
         return only(Inst(("call", self.place(node)), None, hint))
 

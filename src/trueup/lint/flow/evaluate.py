@@ -302,7 +302,7 @@ class Evaluate(Calls):
         """Each of `values` was changed in place; a column that holds one is no longer what was loaded."""
         tokens = sorted((value.token for value in values if isinstance(value, Data)), key=repr)
         nested = any(token[0] == "in" for token in tokens)
-        state.change(tokens, lambda slot: self.report(slot, node, how, state, nested=nested))
+        state.change(tokens, how, lambda slot: self.report(slot, node, how, state, nested=nested))
 
     def report(self, slot: Slot, node: ast.AST, how: str, state: State, *, nested: bool) -> Token:
         """Write down a change at the place that is to be mended; returns the place."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from trueup.lint.coltypes import Tracked
 from trueup.lint.flow.values import NOTHING, Data, Token, Values, inside, join, only, outermost, shares
 
 #: (object, field): one column of one object.
@@ -40,7 +41,7 @@ class State:
     names: dict[str, Values] = field(default_factory=dict)
     attributes: dict[tuple[Token, str], Values] = field(default_factory=dict)
     slots: dict[Slot, frozenset[tuple[Token, Token]]] = field(default_factory=dict)
-    tracked: dict[Slot, str] = field(default_factory=dict)
+    tracked: dict[Slot, Tracked] = field(default_factory=dict)
     fates: dict[tuple[Token, Slot], str] = field(default_factory=dict)
     covered: frozenset[tuple[Token, Slot]] = frozenset()
     diverged: frozenset[Token] = frozenset()
@@ -113,7 +114,7 @@ class State:
     def _first(self, slot: Slot) -> Token:
         return FLAGGED if slot[0] in self.pending else CLEAN
 
-    def read(self, slot: Slot, tracked: str = "") -> frozenset[tuple[Token, Token]]:
+    def read(self, slot: Slot, tracked: Tracked = "") -> frozenset[tuple[Token, Token]]:
         """The pairs of a column, which is read for the first time when there are none."""
         if slot not in self.slots:
             self.slots[slot] = frozenset({(self._first(slot), ("load", *slot))})
@@ -137,9 +138,9 @@ class State:
                 return False
         return True
 
-    def change(self, tokens: Iterable[Token], place_of: Callable[[Slot], Token]) -> None:
+    def change(self, tokens: Iterable[Token], how: str, place_of: Callable[[Slot], Token]) -> None:
         """One of `tokens` was changed in place; `place_of` tells where the change of a column is to be reported."""
-        fates = [fate for token in tokens for fate in self._change(token)]
+        fates = [fate for token in tokens for fate in self._change(token, how)]
         for slot in dict.fromkeys(slot for slot, _ in fates):
             # it is safe if it is safe whichever of the tokens it was
             change = (place_of(slot), slot)
@@ -148,7 +149,7 @@ class State:
                 self.covered |= {change}
             self.settle(slot)
 
-    def _change(self, token: Token) -> Iterator[tuple[Slot, str]]:
+    def _change(self, token: Token, how: str) -> Iterator[tuple[Slot, str]]:
         base, nested = outermost(token)
         apart = {base} if base[0] in ("copy", "deepcopy") and not (nested and base[0] == "copy") else set()
         for copy in self.copies:
@@ -162,7 +163,7 @@ class State:
             if not hit:
                 continue
             tracked = self.tracked.get(slot, "")
-            if tracked == "nested" or (tracked and not nested):
+            if tracked == "nested" or (tracked and not nested and _notices(tracked, how)):
                 self.flag(slot)
             elif all(self.written(pair) for pair in hit) or slot[0] in self.loose:
                 yield slot, SAVED
@@ -218,6 +219,15 @@ class State:
         """A rollback: what was changed is meant to be gone."""
         self.fates = {change: fate for change, fate in self.fates.items() if fate == LOST}
         self.slots = {}
+
+
+#: The methods that do what a statement does.
+_CALLED = {"item": "__setitem__", "del": "__delitem__", "|=": "__ior__", "+=": "__iadd__"}
+
+
+def _notices(tracked: Tracked, how: str) -> bool:
+    """Whether a Mutable type sees a change at the top level that is made this way."""
+    return isinstance(tracked, str) or _CALLED.get(how, how) in tracked
 
 
 _Key = TypeVar("_Key")

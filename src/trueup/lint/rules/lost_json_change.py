@@ -112,7 +112,11 @@ class LostJsonChange(JsonChange):
         if change.helper:
             return f"the change to {field} that {change.helper}() makes is lost at commit: {_WHY}", hint
         if change.column.tracked:
-            why = "its Mutable type sees the top level only, and this is nested"
+            why = (
+                "its Mutable type sees the top level only, and this is nested"
+                if change.nested or isinstance(change.column.tracked, str)
+                else f"its Mutable type does not notice {change.how}"
+            )
             return f"the change to {field} is lost at commit: {why}", hint
         return f"the change to {field} is lost at commit: {_WHY}", hint
 
