@@ -124,7 +124,7 @@ class Project:
         #: The files that are called by a word, or lie in a folder that is.
         self._called: dict[str, list[File]] = {}
         for file in self.files.values():
-            parts = file.module.parts
+            parts = (file.module.folder, *file.module.parts)
             for start in range(len(parts)):
                 self._named.setdefault(".".join(parts[start:]), []).append(file)
             for part in {*parts[-2:]}:

@@ -82,7 +82,8 @@ def lint(todo: Job) -> Report:
 def read_modules(todo: Job) -> tuple[dict[str, Module], list[str]]:
     """Every file of the project by its shown path, and those to report on."""
     root, exclude = os.path.abspath(todo.root), todo.settings.exclude  # noqa: PTH100 - a link keeps its own name
-    here, home = _folder(str(Path.cwd())), _folder(_above_packages(root))
+    above = _above_packages(root)
+    here, home, folder = _folder(str(Path.cwd())), _folder(above), os.path.basename(above)  # noqa: PTH119 - as above
     inside: dict[str, str] = {}
     chosen = []
     for place in todo.paths:
@@ -103,19 +104,17 @@ def read_modules(todo: Job) -> tuple[dict[str, Module], list[str]]:
         except OSError as error:
             raise UsageError(f"cannot read {shown!r}: {error.strerror}") from None
         parts = tuple(real.removeprefix(home).removesuffix(".py").split(os.sep))  # noqa: PTH206 - as above
-        modules[shown] = Module(shown, data, parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+        if parts[-1] == "__init__" and len(parts) > 1:
+            parts = parts[:-1]
+        modules[shown] = Module(shown, data, parts, folder)
     return modules, chosen
 
 
 def _above_packages(root: str) -> str:
-    """The folder from which modules are named: a package that is looked at by itself keeps its own name.
-
-    One without an `__init__.py` looks like any folder, so the folder itself is part of the names: they are found by
-    their ends.
-    """
+    """The folder from which modules are named: a package that is looked at by itself keeps its own name."""
     while os.path.exists(os.path.join(root, "__init__.py")):  # noqa: PTH110, PTH118 - as above
         root = os.path.dirname(root)  # noqa: PTH120
-    return os.path.dirname(root)  # noqa: PTH120
+    return root
 
 
 def _folder(path: str) -> str:

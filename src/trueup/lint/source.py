@@ -33,13 +33,15 @@ def parse(data: bytes) -> ast.Module:
 class Module:
     """A file as the rules see it.
 
-    `path` is what the user calls it; `parts` are the pieces of its dotted name from the root of the project.
+    `path` is what the user calls it; `parts` are the pieces of its dotted name from the root of the project. `folder`
+    is the name of that root: a package without an `__init__.py` that is looked at by itself.
     """
 
-    def __init__(self, path: str, data: bytes, parts: tuple[str, ...] = ()) -> None:
+    def __init__(self, path: str, data: bytes, parts: tuple[str, ...] = (), folder: str = "") -> None:
         self.path = path
         self.data = data
         self.parts = parts or (Path(path).stem,)
+        self.folder = folder
 
     @cached_property
     def tree(self) -> ast.Module:
