@@ -286,3 +286,67 @@ def test_an_object_given_to_be_added_may_be_new(name: str, rule: str) -> None:
     """
     assert found(body, LOST) == ([4] if rule == LOST else [])
     assert found(body, MAYBE) == ([4] if rule == MAYBE else [])
+
+
+@pytest.mark.parametrize(
+    ("body", "lost"),
+    [
+        # the list that is there already is changed, and the copy has the very same one
+        ("report.setdefault('tries', []).append(at)", True),
+        ("tries = report.get('tries') or []\n    tries.append(at)\n    report['tries'] = tries", True),
+        ("tries = report.get('tries', [])\n    tries.append(at)\n    report['tries'] = tries[-9:]", False),
+        ("tries = list(report.get('tries') or [])\n    tries.append(at)\n    report['tries'] = tries", False),
+        ("report.setdefault('first', at)", False),
+        ("report.setdefault('tries', 0)\n    report['tries'] += 1", False),
+    ],
+)
+def test_a_key_put_back_as_it_was_makes_no_difference(body: str, lost: bool) -> None:
+    text = f"""\
+from models import Message
+
+def note(session, message: Message, at):
+    report = dict(message.delivery_report or {{}})
+    {body}
+    message.delivery_report = report
+    session.commit()
+"""
+    assert bool(found(text)) is lost
+
+
+DISPATCH = """\
+from models import Message
+from sqlalchemy.orm.attributes import flag_modified
+
+class Desk:
+    def read(self, message: Message):
+        message.delivery_report["read"] = True
+
+    def lose(self, message: Message):
+        message.delivery_report.clear()
+
+    def handle(self, session, message: Message, what):
+        actions = {{"read": self.read, "lose": self.lose}}
+        {call}
+        {after}
+        session.commit()
+"""
+
+
+@pytest.mark.parametrize("call", ["actions.get(what)(message)", "act = actions[what]\n        act(message)"])
+def test_a_table_of_methods_is_followed_to_each_of_them(call: str) -> None:
+    assert found(DISPATCH.format(call=call, after="flag_modified(message, 'delivery_report')")) == []
+    assert found(DISPATCH.format(call=call, after="pass")) == [6, 9]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "class Draft:\n    def __init__(self):\n        self.delivery_report = {}\n",
+        "class Draft:\n    def __init__(self, report):\n        self.delivery_report = report\n",
+        "@dataclass\nclass Draft:\n    delivery_report: dict\n",
+    ],
+)
+def test_an_attribute_that_a_class_which_is_no_model_has_too_is_a_guess(other: str) -> None:
+    body = "def f(thing):\n    thing.delivery_report['seen'] = True\n"
+    assert found(body, draft=other) == []
+    assert found(body, MAYBE, draft=other) == [2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
@@ -41,6 +42,7 @@ class Columns(Types):
     def __init__(self, project: Project) -> None:
         super().__init__(project)
         self._own: dict[Class, dict[str, Column]] = {}
+        self._shared: dict[str, bool] = {}
 
     @cached_property
     def by_name(self) -> dict[str, list[Column]]:
@@ -63,6 +65,18 @@ class Columns(Types):
                 else set()
             )
         return names
+
+    def shared(self, name: str) -> bool:
+        """Whether a class that is no model has an attribute of this name, be it in a file that is not read."""
+        if name not in self._shared:
+            attribute = re.compile(
+                rb"\bself\.%(name)s[ \t]*(?::[^=\n]*)?=(?!=)|^    %(name)s[ \t]*:[^\n,()]*$" % {b"name": name.encode()},
+                re.MULTILINE,
+            )
+            self._shared[name] = name in self.other_attributes or any(
+                "facts" not in vars(file) and attribute.search(file.module.data) for file in self.project.files.values()
+            )
+        return self._shared[name]
 
     def declared_in(self, file: File) -> bool:
         """Whether a file writes a JSON column of SQLAlchemy: in a class, a table, an alias or a function."""

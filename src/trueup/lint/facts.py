@@ -24,7 +24,7 @@ class FunctionFacts:
 class ClassFacts:
     """A class: `values` and `notes` are the sources of assigned values and of annotations by attribute.
 
-    `made` are the attributes that `__init__` gives, by the source of their value, or of an annotation.
+    `made` are the attributes that `__init__` gives, by the source of their type as far as that is told.
     """
 
     name: str
@@ -164,7 +164,7 @@ def _class(module: Module, node: ast.ClassDef, facts: Facts, prefix: str) -> Non
 
 
 def _made(module: Module, init: Function) -> dict[str, str]:
-    """`self.x = x` of an annotated parameter, `self.x: T = ...`, `self.x = T(...)`: attribute to source."""
+    """`self.x = x` of an annotated parameter, `self.x: T = ...`, `self.x = T(...)`: attribute to source; else to ""."""
     every = [*init.args.posonlyargs, *init.args.args, *init.args.kwonlyargs]
     notes = {arg.arg: module.segment(arg.annotation) for arg in every if arg.annotation}
     found: dict[str, str] = {}
@@ -173,12 +173,13 @@ def _made(module: Module, init: Function) -> dict[str, str]:
             case ast.AnnAssign(target=ast.Attribute(value=ast.Name(id="self"), attr=name), annotation=note):
                 found[name] = module.segment(note)
             case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=name)], value=ast.Name(id=given)):
-                if given in notes:
-                    found[name] = notes[given]
+                found[name] = notes.get(given, "")
             case ast.Assign(
                 targets=[ast.Attribute(value=ast.Name(id="self"), attr=name)], value=ast.Call(func=func)
             ) if dotted(func):
                 found.setdefault(name, module.segment(func))
+            case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=name)]):
+                found.setdefault(name, "")
             case _:
                 pass
     return found

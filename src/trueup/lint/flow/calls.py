@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from trueup.lint.flow.objects import words
 from trueup.lint.flow.plain import Plain, named_column
 from trueup.lint.flow.state import MAYBE, OPEN, State
 from trueup.lint.flow.values import (
@@ -30,9 +31,8 @@ from trueup.lint.source import Function, dotted
 
 _SETTLES = re.compile(r"flag_|_flag|dirty|modified|mark_.*(json|chang)|touch_json")
 _STORES = re.compile(r"^_?(save|update|store|persist|write|set|upsert|put|patch)(_|$)")
-_CREATES = re.compile(
-    r"^_?(create|add|insert|ingest|register|save|store|persist|import|new|upload|enqueue|submit)(_|$)"
-)
+_CREATES = re.compile(r"^_?(create|ingest|register|import|new|upload|enqueue|submit)(_|$)")
+_ADDS = re.compile(r"_?(?:add|insert|save|store|persist)_?(\w*)")
 _FINDS = re.compile(r"^(get|find|first|create|fetch|load|by|lookup|one|find_by|filter)(_|$)")
 #: Methods of dicts and lists of objects that give these objects.
 _OF_OBJECTS = {"values", "items", "copy", "get", "pop", "popleft", "setdefault"}
@@ -115,11 +115,9 @@ class Calls(Plain):
                     if isinstance(value, Tup):
                         tokens |= {one.token for item in value.items for one in item if isinstance(one, Inst)}
                 state.added |= tokens
-                if _CREATES.match(getattr(self.frames[0].node, "name", "")):
-                    # a new object that was given: what was changed in it before is written with it
-                    for change, fate in state.fates.items():
-                        if fate == OPEN and change[1][0] in tokens and change[1][0][0] == "param":
-                            state.fates[change] = MAYBE
+                for (place, slot), fate in list(state.fates.items()):
+                    if fate == OPEN and slot[0] in tokens and self._creates(slot[0]):
+                        state.fates[place, slot] = MAYBE
                 return NOTHING
             case "merge" if args and any(isinstance(value, Inst) for value in args[0]):
                 self._merge(text, args[0], state)
@@ -158,6 +156,15 @@ class Calls(Plain):
         ):
             return self.one(self.place(node), (cls,), state, "got", "")
         return None
+
+    def _creates(self, token: Token) -> bool:
+        """Whether a parameter may be a new object: the function is there to add one, and writes its changes too."""
+        name = str(getattr(self.frames[0].node, "name", ""))
+        given = str(token[-1])
+        if token[0] != "param" or given in ("self", "cls"):
+            return False
+        what = _ADDS.fullmatch(name)
+        return bool(_CREATES.match(name)) or (what is not None and words(what[1]) <= words(given))
 
     def _merge(self, session: str, objects: Values, state: State) -> None:
         """An object of another session is copied by `merge`, and compared with what the database holds."""
@@ -198,7 +205,14 @@ class Calls(Plain):
         name: str = "",
     ) -> Values:
         found = []
-        for value in func:
+        before = state.copy() if len(func) > 1 else state
+        for at, value in enumerate(sorted(func, key=repr) if len(func) > 1 else func):
+            if at:
+                # one of them is called, and it is not known which
+                other = before.copy()
+                found.append(self._function(only(value), node, args, keywords, other, name))
+                state.meet(other)
+                continue
             match value:
                 case ClassRef(cls=cls):
                     found.append(self._construct(cls, node, keywords, state))

@@ -225,7 +225,7 @@ class Evaluate(Calls):
                 self.assign(value, given, state, node)
             case ast.Subscript(value=value, slice=key):
                 held = self.ev(value, state)
-                self.changed(held, target, state, "item")
+                self.changed(held, target, state, "same" if _own(given, held) else "item")
                 if isinstance(key, ast.Constant):
                     for one in held:
                         if isinstance(one, Data):
@@ -302,8 +302,16 @@ class Evaluate(Calls):
         """Each of `values` was changed in place; a column that holds one is no longer what was loaded."""
         tokens = sorted((value.token for value in values if isinstance(value, Data)), key=repr)
         nested = any(token[0] == "in" for token in tokens)
-        state.change(tokens, how, lambda slot: self.report(slot, node, how, state, nested=nested))
+        told = "item" if how == "same" else how
+        state.change(tokens, how, lambda slot: self.report(slot, node, told, state, nested=nested))
 
     def report(self, slot: Slot, node: ast.AST, how: str, state: State, *, nested: bool) -> Token:
         """Write down a change at the place that is to be mended; returns the place."""
         raise NotImplementedError(type(self))
+
+
+def _own(given: Values, held: Values) -> bool:
+    """Whether `given` is what lies in one of `held` already, or is new where there is nothing."""
+    tokens = {value.token for value in given if isinstance(value, Data)}
+    mine = {inside(value.token) for value in held if isinstance(value, Data) and value.token[0] == "copy"}
+    return not tokens.isdisjoint(mine) and all(token in mine or token[0] == "new" for token in tokens)

@@ -146,9 +146,9 @@ class Objects(Names):
             return None, False
         # the least watchful of them: what one of them loses may be lost
         column = min(candidates, key=lambda one: len(one.tracked) if isinstance(one.tracked, str) else 1)
-        telling = attr not in COMMON and attr not in self.columns.other_attributes and len(attr) > 3
+        telling = attr not in COMMON and len(attr) > 3 and not self.columns.shared(attr)
         if hint & ANY_ROW:
-            return column, attr not in self.columns.other_attributes
+            return column, not self.columns.shared(attr)
         return column, telling
 
     def _knows(self, cls: Class) -> bool:

@@ -11,7 +11,9 @@ from trueup.lint.flow.state import OPEN, State
 from trueup.lint.flow.values import (
     NOTHING,
     Data,
+    FuncRef,
     Inst,
+    Local,
     Rows,
     Token,
     Tup,
@@ -172,6 +174,10 @@ class Plain(Objects):
                 found.append(state.keys[value.token, key.value])
             elif value.token[0] != "new":
                 found.append(only(Data(inside(value.token))))
+            elif key is not None and not isinstance(key, ast.Constant):
+                # a table of functions: which of them is not known
+                kept = [one for (token, _), held in state.keys.items() if token == value.token for one in held]
+                found.append(frozenset(one for one in kept if isinstance(one, FuncRef | Local)))
         return join(*found) if found else NOTHING
 
     # SQLAlchemy

@@ -151,7 +151,10 @@ class State:
 
     def _change(self, token: Token, how: str) -> Iterator[tuple[Slot, str]]:
         base, nested = outermost(token)
-        apart = {base} if base[0] in ("copy", "deepcopy") and not (nested and base[0] == "copy") else set()
+        # where the key is there already, `setdefault` and putting back what it holds leave a copy equal
+        equal = not nested and how in ("setdefault", "same")
+        own = base[0] == "deepcopy" or (base[0] == "copy" and not nested)
+        apart = {base} if own and not equal else set()
         for copy in self.copies:
             if copy[2] == base and (not nested or copy[0] == "deepcopy"):
                 apart.add(copy)
@@ -222,7 +225,7 @@ class State:
 
 
 #: The methods that do what a statement does.
-_CALLED = {"item": "__setitem__", "del": "__delitem__", "|=": "__ior__", "+=": "__iadd__"}
+_CALLED = {"item": "__setitem__", "same": "__setitem__", "del": "__delitem__", "|=": "__ior__", "+=": "__iadd__"}
 
 
 def _notices(tracked: Tracked, how: str) -> bool:
