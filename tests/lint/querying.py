@@ -15,7 +15,7 @@ DJANGO = """\
 from functools import lru_cache
 
 from django.db import models
-from django.db.models import Count, Prefetch, Q
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q
 from django.shortcuts import get_object_or_404
 
 
@@ -62,6 +62,18 @@ def titles_of(author):
 
 def deep(author):
     return count_books(author) + 1
+
+
+def find_books(author):
+    if author.pk:
+        return list(Book.objects.filter(author=author))
+    return []
+
+
+def greet(author, formal=False):
+    if formal:
+        return Profile.objects.get(author=author).bio
+    return author.name
 
 
 @lru_cache
@@ -122,6 +134,12 @@ GROWS = {
         "dict comprehension": "{book.pk: book.author.name for book in Book.objects.all()}",
         "generator": "sum(len(book.author.name) for book in Book.objects.all())",
         "one to one": "for author in Author.objects.all():\n    str(author.profile.bio)",
+        "words that are like a step": "for step in Book.objects.all():\n    str(step.author.name)",
+        "looked up by a helper that may not": "for author in Author.objects.all():\n    find_books(author)",
+        "a list that is filled": (
+            "keys = []\nfor author in Author.objects.all():\n    keys.append(author.pk)\n"
+            "for key in keys:\n    Author.objects.get(pk=key)"
+        ),
         "filter": "for author in Author.objects.all():\n    list(Book.objects.filter(author=author))",
         "get": 'for key in list(Book.objects.values_list("pk", flat=True)):\n    Book.objects.get(pk=key)',
         "exists": "for author in Author.objects.all():\n    Book.objects.filter(author=author).exists()",
@@ -173,6 +191,18 @@ CONSTANT = {
             'books = Book.objects.all()\nbooks = books.select_related("author")\n'
             "for book in books:\n    str(book.author.name)"
         ),
+        "select_related, sliced": (
+            'books = Book.objects.select_related("author")\nfor book in books[:99]:\n    str(book.author.name)'
+        ),
+        "select_related, counted": (
+            'books = Book.objects.select_related("author")\n'
+            "for number, book in enumerate(books):\n    str(book.author.name)"
+        ),
+        "built of parts": (
+            "books = Book.objects.all()\nfor word in list(Tag.objects.values_list('word', flat=True)):\n"
+            "    written = Book.objects.filter(author=OuterRef('author'), title=word)\n"
+            "    books = books.annotate(**{'has_' + word: Exists(written)})\nlist(books)"
+        ),
         "prefetch_related": (
             'for author in Author.objects.prefetch_related("book_set"):\n    list(author.book_set.all())'
         ),
@@ -203,6 +233,7 @@ CONSTANT = {
         ),
         "a few, written out": "for model in (Author, Book, Tag):\n    model.objects.count()",
         "cached": 'for book in Book.objects.all():\n    tag_named("word")',
+        "helper that queries in some cases only": "for author in Author.objects.all():\n    greet(author)",
         "first that fits": (
             "for book in Book.objects.all():\n    if book.title:\n        return Author.objects.get(pk=book.author_id)"
         ),

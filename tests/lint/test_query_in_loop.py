@@ -41,3 +41,69 @@ def test_a_loop_that_does_not_is_left_alone(framework: str, name: str, counts: d
     three, six = counts[f"{framework}: {name}"]
     assert six == three
     assert told(framework, CONSTANT[framework][name]) == []
+
+
+#: Queries that are sent, but not once a row, or not to read.
+LEFT_ALONE = {
+    "kept for the next turn": (
+        "known = {}\nfor book in Book.objects.all():\n    if book.author_id not in known:\n"
+        "        known[book.author_id] = Author.objects.get(pk=book.author_id)"
+    ),
+    "kept when it is not there": (
+        "known = {}\nfor key in rows:\n    author = known.get(key)\n    if author is None:\n"
+        "        author = known[key] = Author.objects.get(pk=key)"
+    ),
+    "once a group": (
+        "last = None\nfor row in rows:\n    if row.key != last:\n        last = row.key\n"
+        "        author = Author.objects.get(pk=row.key)"
+    ),
+    "a write": "for row in rows:\n    Book.objects.filter(pk=row.pk).update(title=row.title)",
+    "a lock": "for row in rows:\n    Book.objects.select_for_update().get(pk=row.pk)",
+    "a few, by name": "kinds = ['a', 'b']\nfor kind in kinds:\n    Tag.objects.get(word=kind)",
+    "a constant": "for kind in KINDS:\n    Tag.objects.get(word=kind)",
+    "a dict, written out": "found = {'a': 1}\nfor kind, number in found.items():\n    Tag.objects.get(word=kind)",
+    "a part of another query": (
+        "for row in rows:\n    tags = Tag.objects.filter(word=row)\n    wanted = wanted.filter(tags__in=tags)"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEFT_ALONE)
+def test_a_query_that_is_not_sent_once_a_row_is_left_alone(name: str) -> None:
+    assert told("django", LEFT_ALONE[name]) == []
+
+
+def test_what_a_queryset_of_the_project_brings_along_is_known() -> None:
+    shelf = "class Shelf(models.QuerySet):\n    def with_authors(self):\n        return self.select_related('author')\n"
+    models = HEAD["django"][0] + shelf
+    loop = "def act():\n    for book in Book.objects{}.all():\n        str(book.author.name)\n"
+    assert lint(models + loop.format(".with_authors()"), RULE) == []
+    assert lint(models + loop.format(""), RULE)
+
+
+def test_what_the_manager_of_a_model_brings_along_is_known() -> None:
+    text = (
+        "from django.db import models\n\nclass Author(models.Model):\n    name = models.TextField()\n\n"
+        "class Shelf(models.Manager):\n    def get_queryset(self):\n"
+        "        return super().get_queryset().select_related('{}')\n\n"
+        "class Book(models.Model):\n    author = models.ForeignKey(Author, on_delete=models.CASCADE)\n"
+        "    objects = Shelf()\n\ndef act():\n    return [book.author.name for book in Book.objects.all()]\n"
+    )
+    assert lint(text.format("author"), RULE) == []
+    assert lint(text.format("editor"), RULE)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "session.execute(text('SELECT name FROM authors WHERE id = :id'), {'id': row.author_id})",
+        "connection.execute(f'select name from authors where id = {row.author_id}')",
+        "cursor.execute('WITH a AS (SELECT 1) SELECT name FROM authors WHERE id = %s', [row.author_id])",
+    ],
+)
+def test_a_select_in_plain_sql_is_a_query(call: str) -> None:
+    assert told("sqlalchemy", f"for row in rows:\n    {call}")
+
+
+def test_an_insert_in_plain_sql_is_a_write() -> None:
+    assert told("sqlalchemy", "for row in rows:\n    cursor.execute('INSERT INTO t VALUES (%s)', [row.id])") == []

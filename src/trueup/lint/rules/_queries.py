@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
 
 from trueup.lint.local import Local
 from trueup.lint.project import Class, Func
 from trueup.lint.rule import Index
+from trueup.lint.rules._eager import at_once, eager
+from trueup.lint.rules._turns import WRITES, keeps
 from trueup.lint.source import dotted, last
 
 _RUNS = {
@@ -34,12 +35,11 @@ _NO_QUERY = {
     "id",
     "pk",
 }
-_SESSION = re.compile(r"(^|[._])(session|db|dbsession|s|sess)$")
-_EAGER = {
-    *("select_related", "prefetch_related", "joinedload", "selectinload", "subqueryload", "contains_eager"),
-    *("immediateload", "Prefetch", "prefetch_related_objects"),
-}
-_AT_ONCE = re.compile(r"lazy=['\"](joined|selectin|subquery|immediate|dynamic|write_only|raise)")
+#: Functions that write an object: what they look up besides is not the mistake this rule is about.
+_WRITERS = {"save", "delete", "asave", "adelete", "full_clean", "clean"}
+_SESSION = re.compile(r"(^|[._])(a?session_?|db|dbsession|s|sess|conn|connection|cursor|cur)$", re.IGNORECASE)
+_LOOKS_UP = re.compile(r"^_*(a?get|find|fetch|load|look_?up|count|query|search|resolve|list|read|has|is|exists)(_|$)")
+_SELECT = re.compile(r"\s*(?:SELECT|WITH)\b.*?\bFROM\s+[\"'`\[]?([\w.]+)", re.IGNORECASE | re.DOTALL)
 _DEPTH = 3
 
 
@@ -52,17 +52,48 @@ def queried(node: ast.Call, scope: Local) -> str:
             return cls.name if cls is not None else ""
         return ""
     receiver = node.func.value
+    if name in ("execute", "exec", "scalar", "scalars", "fetch", "fetchrow") and (table := _selected(node, receiver)):
+        return table
     if (
         name in ("get", "get_one", "query", "scalars", "scalar", "execute", "exec")
         and node.args
         and _SESSION.search(dotted(receiver) or "-")
     ):
         first = node.args[0]
-        if isinstance(first, ast.Call) and last(_head(first)) in ("insert", "update", "delete"):
+        if isinstance(first, ast.Call) and (last(_head(first)) in ("insert", "update", "delete") or _writes(first)):
             return ""
         cls = scope.mapped(first) or scope.rows(first) or _named(first, scope)
         return cls.name if cls is not None else ""
-    return _chained(receiver, scope) if name in _RUNS else ""
+    return _chained(receiver, scope) if name in _RUNS and not _writes(node) and not _outer(node) else ""
+
+
+def _writes(node: ast.expr) -> bool:
+    """Whether a chain of calls writes or locks."""
+    while isinstance(node, ast.Call | ast.Attribute):
+        if isinstance(node, ast.Call) and last(node) in WRITES:
+            return True
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return False
+
+
+def _outer(node: ast.Call) -> bool:
+    """Whether a query is only a part of another: it speaks of the rows of the outer one."""
+    return any(isinstance(inner, ast.Call) and last(inner) == "OuterRef" for inner in ast.walk(node))
+
+
+def _selected(node: ast.Call, receiver: ast.expr) -> str:
+    """The table that a SELECT in plain SQL reads, when it is sent."""
+    if not node.args or not _SESSION.search(dotted(receiver) or "-"):
+        return ""
+    statement = node.args[0]
+    if isinstance(statement, ast.Call) and last(statement) == "text" and statement.args:
+        statement = statement.args[0]
+    if isinstance(statement, ast.JoinedStr) and statement.values:
+        statement = statement.values[0]
+    if not isinstance(statement, ast.Constant) or not isinstance(statement.value, str):
+        return ""
+    match = _SELECT.match(statement.value)
+    return match[1] if match else ""
 
 
 def _chained(head: ast.expr, scope: Local) -> str:
@@ -110,6 +141,8 @@ def _head(node: ast.expr) -> ast.expr:
 
 def helper(node: ast.Call, scope: Local) -> str | None:
     """The model that a function of the project queries when it is called."""
+    if last(node) in _WRITERS:
+        return None
     func = _function(node, scope)
     return within(func, scope.index, 0) if func is not None else None
 
@@ -136,7 +169,7 @@ def within(func: Func, index: Index, depth: int = 0) -> str | None:
         return None
     scope = Local(index, func.file, tree, func.owner)
     for node in scope.nodes:
-        if isinstance(node, ast.Call):
+        if isinstance(node, ast.Call) and last(node) not in _WRITERS and not _perhaps(node, tree, func):
             found = queried(node, scope)
             if not found:
                 inner = _function(node, scope)
@@ -145,6 +178,28 @@ def within(func: Func, index: Index, depth: int = 0) -> str | None:
                 index.queries[key] = found
                 break
     return index.queries[key]
+
+
+def _perhaps(node: ast.AST, tree: ast.AST, func: Func) -> bool:
+    """Whether a function comes to a node in some cases only: not for each row of a loop, as far as one can tell.
+
+    One that is there to look something up is taken at its name, unless it keeps what it found.
+    """
+    parents = func.file.module.parents
+    looks_up = _LOOKS_UP.search(func.facts.name) is not None
+    while node is not tree:
+        around = parents[node]
+        if isinstance(around, ast.If) and node in around.body and keeps(around):
+            return True
+        if isinstance(around, ast.ExceptHandler):
+            return True
+        if not looks_up:
+            if isinstance(around, ast.If | ast.IfExp) and node is not around.test:
+                return True
+            if isinstance(around, ast.BoolOp) and node is not around.values[0]:
+                return True
+        node = around
+    return False
 
 
 def loads(node: ast.Attribute, cls: Class, source: ast.expr, scope: Local) -> str:
@@ -164,10 +219,9 @@ def loads(node: ast.Attribute, cls: Class, source: ast.expr, scope: Local) -> st
     manager = relation.many and columns.is_django(cls)
     if not word and (manager or not _gone_through(node, parent)):
         return ""  # a manager alone sends nothing, and an object may be only passed on
-    declared = next((one.facts.values[node.attr] for one in project.mro(cls) if node.attr in one.facts.values), "")
-    if _AT_ONCE.search(declared):
+    if at_once(cls, node.attr, relation, scope.index):
         return ""
-    if (not manager or word in _FROM_LOADED) and _eager(node.attr, source, scope):
+    if (not manager or word in _FROM_LOADED) and eager(node.attr, cls, source, scope):
         return ""
     return f'"{node.attr}" of each {cls.name} is loaded by a query of its own'
 
@@ -177,29 +231,3 @@ def _gone_through(node: ast.Attribute, parent: ast.AST | None) -> bool:
     if isinstance(parent, ast.For | ast.AsyncFor | ast.comprehension):
         return parent.iter is node
     return isinstance(parent, ast.Call) and last(parent) in ("len", "list", "sorted", "sum", "any", "all", "set", "max")
-
-
-def _eager(attr: str, source: ast.expr, scope: Local) -> bool:
-    """Whether the rows of `source` come with what `attr` leads to."""
-    name = dotted(
-        source.func.value if isinstance(source, ast.Call) and isinstance(source.func, ast.Attribute) else source
-    )
-    origins: Iterable[ast.expr] = [source, *scope.assigned.get(name.partition(".")[0], ())]
-    for origin in origins:
-        for call in ast.walk(origin):
-            if isinstance(call, ast.Call) and last(call) in _EAGER and any(_covers(arg, attr) for arg in _given(call)):
-                return True
-    return False
-
-
-def _given(call: ast.Call) -> list[ast.expr | None]:
-    return [*call.args] if call.args else [None]
-
-
-def _covers(arg: ast.expr | None, attr: str) -> bool:
-    """Whether an argument of `select_related`, `joinedload` is about an attribute; what cannot be read may be."""
-    if isinstance(arg, ast.Constant) and isinstance(arg.value, str):
-        return arg.value.partition("__")[0] in (attr, "*")
-    if isinstance(arg, ast.Attribute):
-        return arg.attr == attr
-    return not isinstance(arg, ast.Call)  # `Prefetch(...)` is looked at itself

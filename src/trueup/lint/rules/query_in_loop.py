@@ -9,9 +9,10 @@ from typing import ClassVar, Literal
 
 from trueup.findings import Finding
 from trueup.lint.local import Local, scopes
-from trueup.lint.project import File
+from trueup.lint.project import Class, File
 from trueup.lint.rule import Index, Rule, is_test
 from trueup.lint.rules._queries import helper, loads, queried, related
+from trueup.lint.rules._turns import part_of_another, remembered
 from trueup.lint.source import Function, last, own_nodes
 
 #: Loops that do not go through rows: over chunks, pages and attempts.
@@ -90,7 +91,9 @@ class QueryInLoop(Rule):
 
     **What it leaves alone.** What `select_related`, `prefetch_related`, `joinedload` and their like bring along; the
     key itself (`book.author_id`); loops over pages, chunks and a few things written out; a query after which the loop
-    ends; a helper that is cached; tests and migrations.
+    ends; an answer that is kept for the next turn; a query that is a part of another; writes, and reads that lock;
+    a helper that is cached, or that queries in some cases only; tests and migrations. Templates and serializers are
+    not followed.
     """
 
     name: ClassVar[str] = "query-in-loop"
@@ -109,11 +112,14 @@ class QueryInLoop(Rule):
         for scope in scopes(index, file):
             for bound, source, body in _loops(scope):
                 names = bound | _derived(body, bound)
-                if any(_NOT_ROWS.search(name) for name in bound) or _counts(source):
+                rows = scope.rows(source) is not None
+                if not rows and (any(_NOT_ROWS.search(name) for name in bound) or _counts(source, scope)):
                     continue
                 for node in body:
                     message = _verdict(node, names, bound, source, scope)
-                    if message and node.lineno not in seen and not _once(node, scope):  # type: ignore[attr-defined]
+                    if not message or node.lineno in seen:  # type: ignore[attr-defined]
+                        continue
+                    if not (_once(node, scope) or remembered(node, scope) or part_of_another(node, body, scope)):
                         seen.add(node.lineno)  # type: ignore[attr-defined]
                         yield self.finding(file, node, message, _hint(node))
 
@@ -161,11 +167,27 @@ def _leaves_at_once(body: list[ast.stmt]) -> bool:
     return bool(body) and isinstance(body[-1], ast.Return | ast.Break | ast.Raise)
 
 
-def _counts(source: ast.expr) -> bool:
-    """`range(...)`, a list written out: not as many turns as there are rows."""
-    return (isinstance(source, ast.Call) and last(source) in ("range", "batched", "count")) or isinstance(
-        source, ast.List | ast.Tuple | ast.Set
-    )
+def _counts(source: ast.expr, scope: Local, depth: int = 0) -> bool:
+    """`range(...)`, a list written out, a constant: not as many turns as there are rows."""
+    match source:
+        case ast.List() | ast.Tuple() | ast.Set() | ast.Dict():
+            items = source.keys if isinstance(source, ast.Dict) else source.elts
+            return bool(items) and not any(item is None or isinstance(item, ast.Starred) for item in items)
+        case ast.Call(func=ast.Name(id="enumerate" | "zip" | "sorted" | "reversed" | "list" | "tuple"), args=args):
+            return any(_counts(arg, scope, depth) for arg in args)
+        case ast.Call(func=ast.Attribute(value=value, attr="items" | "keys" | "values"), args=[]):
+            return _counts(value, scope, depth)
+        case ast.Call():
+            return last(source) in ("range", "batched", "count")
+        case ast.Attribute(attr=name) if name.isupper() or name in ("choices", "labels"):
+            return True
+        case ast.Name(id=name):
+            meaning = scope.index.project.resolve(scope.file, name)
+            if isinstance(meaning, Class):
+                return any("Enum" in base or "Choices" in base for base in scope.index.project.outside(meaning))
+            values = scope.assigned.get(name, [])
+            return name.isupper() or (len(values) == 1 and depth < 3 and _counts(values[0], scope, depth + 1))
+    return False
 
 
 def _uses(node: ast.AST, names: set[str]) -> bool:

@@ -1,0 +1,85 @@
+"""What comes along with the rows of a query: `select_related`, `joinedload` and their like."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from trueup.lint.columns import Relation
+from trueup.lint.local import Local
+from trueup.lint.project import Class
+from trueup.lint.rule import Index
+from trueup.lint.source import dotted, last
+
+_EAGER = {
+    *("select_related", "prefetch_related", "joinedload", "selectinload", "subqueryload", "contains_eager"),
+    *("immediateload", "Prefetch", "prefetch_related_objects", "eagerload", "joinedload_all", "subqueryload_all"),
+}
+_AT_ONCE = re.compile(
+    r"lazy=(?:['\"](?:joined|selectin|subquery|immediate|dynamic|write_only|raise|noload|raise_on_sql)|False)"
+)
+
+
+def at_once(cls: Class, attr: str, relation: Relation, index: Index) -> bool:
+    """Whether a relation is declared to come with each object, or to be a query by itself."""
+    for one in index.project.mro(cls):
+        if attr in one.facts.values:
+            return _AT_ONCE.search(one.facts.values[attr]) is not None
+    # made by a backref: what it says stands in the other class
+    other = index.columns.class_named(relation.target, relation.file)
+    quoted = re.compile(rf"backref\(\s*['\"]{re.escape(attr)}['\"](.*)", re.DOTALL)
+    sources = other.facts.values.values() if other is not None else ()
+    return any(_AT_ONCE.search(match[1]) for source in sources if (match := quoted.search(source)))
+
+
+def eager(attr: str, cls: Class, source: ast.expr, scope: Local) -> bool:
+    """Whether the rows of `cls` that `source` gives come with what `attr` leads to."""
+    origins, names = [source], set[str]()
+    for origin in origins:  # grows while it is gone through
+        for node in ast.walk(origin):
+            name = dotted(node).partition(".")[0] if isinstance(node, ast.Name) else ""
+            if name and name not in names:
+                names.add(name)
+                origins.extend(scope.assigned.get(name, ()))
+            if isinstance(node, ast.Call):
+                word = last(node)
+                if (word in _EAGER and (not node.args or any(_covers(arg, attr) for arg in node.args))) or (
+                    word in scope.index.eager_makers or (word == "options" and _unread(node))
+                ):
+                    return True
+    return _of_manager(cls, attr, scope.index) or any(
+        isinstance(node, ast.Call)
+        and last(node) == "prefetch_related_objects"
+        and node.args
+        and names & {inner.id for inner in ast.walk(node.args[0]) if isinstance(inner, ast.Name)}
+        for node in scope.nodes
+    )
+
+
+def _unread(node: ast.Call) -> bool:
+    """`options(*given)`: what it loads stands elsewhere."""
+    return any(isinstance(arg, ast.Starred | ast.Name) for arg in node.args)
+
+
+def _of_manager(cls: Class, attr: str, index: Index) -> bool:
+    """Whether the manager of a model of Django brings an attribute along by itself."""
+    for one in index.project.mro(cls):
+        for source in one.facts.values.values():
+            if "(" not in source or source.startswith(("models.", "_(")):
+                continue
+            manager = index.project.resolve(one.file, re.split(r"[(.]", source)[0])
+            method = index.project.method(manager, "get_queryset") if isinstance(manager, Class) else None
+            tree = index.project.function(method) if method is not None else None
+            for node in ast.walk(tree) if tree is not None else ():
+                if isinstance(node, ast.Call) and last(node) in _EAGER and any(_covers(arg, attr) for arg in node.args):
+                    return True
+    return False
+
+
+def _covers(arg: ast.expr, attr: str) -> bool:
+    """Whether an argument of `select_related`, `joinedload` is about an attribute; what cannot be read may be."""
+    if isinstance(arg, ast.Constant) and isinstance(arg.value, str):
+        return re.split(r"__|\.", arg.value)[0] in (attr, "*")
+    if isinstance(arg, ast.Attribute):
+        return arg.attr == attr
+    return not isinstance(arg, ast.Call)  # `Prefetch(...)` is looked at itself
