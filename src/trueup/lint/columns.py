@@ -263,6 +263,17 @@ class Columns(Types):
                     return Relation(target, many, one.file)
         return self._backrefs.get((cls, name))
 
+    @cached_property
+    def relations(self) -> frozenset[str]:
+        """The names of all attributes that lead to other models."""
+        names = {
+            name
+            for cls in self.project.all_classes()
+            for name, source in cls.facts.values.items()
+            if last(expression(source)) in _RELATION | _DJANGO
+        }
+        return frozenset(names | {name for _, name in self._backrefs})
+
     def _target(self, call: ast.Call | None, note: str) -> tuple[str, bool]:
         target, many = "", False
         if note:

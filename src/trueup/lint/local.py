@@ -23,6 +23,8 @@ _ONE = {
     "last",
     "latest",
 }
+#: How many calls of a chain are gone through.
+_CHAIN = 40
 _NOT_ROWS = {"count", "exists", "values", "values_list", "aggregate", "update", "delete", "bulk_create", "bulk_update"}
 
 
@@ -177,6 +179,22 @@ class Local:
                     return self.rows(generators[0].iter, depth + 1)
         return None
 
+    def queried(self, node: ast.expr) -> Class | None:
+        """The model behind a query, also where its rows are dicts: after `values`, `annotate`."""
+        depth = 0
+        while depth < _CHAIN:
+            depth += 1
+            found = self.rows(node)
+            if found is not None:
+                return found
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                node = node.func.value
+            elif isinstance(node, ast.Name) and self.assigned.get(node.id):
+                node = self.assigned[node.id][0]
+            else:
+                break
+        return None
+
     def stored(self) -> Iterator[tuple[Class, str, ast.expr, ast.AST]]:
         """Each value that is given to an attribute of a model: (model, attribute, value, node)."""
         for node in self.nodes:
@@ -190,7 +208,7 @@ class Local:
                     if cls is None and last(func) in ("create", "update", "get_or_create", "update_or_create"):
                         cls = self.rows(func.value) if isinstance(func, ast.Attribute) else None
                     if cls is None and last(func) == "values":
-                        cls = self._statement(func)
+                        cls = self.statement(func)
                     if cls is not None:
                         for item in keywords:
                             if item.arg:
@@ -198,7 +216,7 @@ class Local:
                 case _:
                     pass
 
-    def _statement(self, node: ast.expr) -> Class | None:
+    def statement(self, node: ast.expr) -> Class | None:
         """The model of `update(Model)...values`, `insert(Model).values`."""
         while isinstance(node, ast.Attribute | ast.Call):
             if isinstance(node, ast.Call) and last(node) in ("update", "insert") and node.args:

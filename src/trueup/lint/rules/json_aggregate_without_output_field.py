@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from trueup.findings import Finding, Severity
-from trueup.lint.project import File
+from trueup.lint.local import scope_of
+from trueup.lint.project import Class, File
 from trueup.lint.rule import Index, Rule
 from trueup.lint.source import keyword, last
 
@@ -52,8 +53,9 @@ class JsonAggregateWithoutOutputField(Rule):
         return Event.objects.aggregate(longest=models.Max("metadata__time_spent_ms", output_field=FloatField()))
     ```
 
-    **What it leaves alone.** `Count`, which is a number of rows whatever the key holds, and aggregates over columns
-    that are no JSON.
+    **What it leaves alone.** `Count`, which is a number of rows whatever the key holds; aggregates over columns that
+    are no JSON; one inside a `Cast`, or inside an expression with an `output_field` of its own. A key that
+    `annotate()` has given another name before is not followed.
     """
 
     name: ClassVar[str] = "json-aggregate-without-output-field"
@@ -70,8 +72,13 @@ class JsonAggregateWithoutOutputField(Rule):
             name for name, columns in index.columns.by_name.items() if any(column.orm == "django" for column in columns)
         }
         for node in calls:
-            path = _path(node.args[0]) if node.args else ""
-            if _goes_inside(path, fields) and keyword(node, "output_field") is None:
+            path = _path(_argument(node))
+            if (
+                any(part in fields for part in path.split("__")[:-1])
+                and keyword(node, "output_field") is None
+                and not _told_outside(node, file)
+                and _goes_inside(path, node, index, file)
+            ):
                 yield self.finding(
                     file,
                     node,
@@ -80,15 +87,59 @@ class JsonAggregateWithoutOutputField(Rule):
                 )
 
 
-def _path(node: ast.expr) -> str:
+def _argument(node: ast.Call) -> ast.expr | None:
+    return node.args[0] if node.args else keyword(node, "expression")
+
+
+def _told_outside(node: ast.Call, file: File) -> bool:
+    """Whether an expression around the aggregate says what comes out: `Cast(Sum(...), FloatField())`."""
+    around = file.module.parents.get(node)
+    while isinstance(around, ast.Call | ast.BinOp | ast.keyword):
+        if isinstance(around, ast.Call):
+            if last(around) == "Cast" or keyword(around, "output_field") is not None:
+                return True
+            if isinstance(around.func, ast.Attribute) and around.func.attr in ("aggregate", "annotate", "alias"):
+                return False
+        around = file.module.parents.get(around)
+    return False
+
+
+def _goes_inside(path: str, node: ast.Call, index: Index, file: File) -> bool:
+    """Whether a path leads into a JSON field of the model that is asked, or of any where that is not known."""
+    cls = _asked(node, index, file)
+    columns = index.columns
+    if cls is None:
+        # a relation of the same name elsewhere in the project may be what is meant
+        return not any(part in columns.relations for part in path.split("__")[:-1])
+    for part in path.split("__")[:-1]:
+        if columns.column(cls, part) is not None:
+            return True
+        relation = columns.relation(cls, part)
+        other = columns.class_named(relation.target, relation.file) if relation is not None else None
+        if other is None:
+            return False
+        cls = other
+    return False
+
+
+def _asked(node: ast.Call, index: Index, file: File) -> Class | None:
+    """The model of the query that an aggregate is an argument of."""
+    around = file.module.parents.get(node)
+    while around is not None and not isinstance(around, ast.stmt):
+        if (
+            isinstance(around, ast.Call)
+            and isinstance(around.func, ast.Attribute)
+            and around.func.attr in ("aggregate", "aaggregate", "annotate", "alias", "values")
+        ):
+            return scope_of(node, index, file).queried(around.func.value)
+        around = file.module.parents.get(around)
+    return None
+
+
+def _path(node: ast.expr | None) -> str:
     if isinstance(node, ast.Call) and last(node) in ("F", "KeyTransform"):
         if keyword(node, "output_field") is not None:
             return ""
         texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
         return "__".join(reversed(texts))
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-
-
-def _goes_inside(path: str, fields: set[str]) -> bool:
-    parts = path.split("__")
-    return any(part in fields for part in parts[:-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from typing import ClassVar
 
@@ -10,9 +11,14 @@ from trueup.findings import Finding
 from trueup.lint.flow.words import MUTATORS
 from trueup.lint.project import File
 from trueup.lint.rule import Index, Rule
-from trueup.lint.source import Function, dotted, keyword, last
+from trueup.lint.source import Function, Module, keyword, last
 
 _COLUMNS = {"Column", "mapped_column"}
+_MIGRATIONS = re.compile(r"(^|/)(migrations|versions)/")
+#: Types that make a value of their own of what they are given.
+_MUTABLE = re.compile(r"as_mutable\(|mutable_json|Mutable")
+#: Parameters that are there to be shared.
+_SHARED = re.compile(r"^_|cache|memo")
 
 
 class SharedMutableDefault(Rule):
@@ -63,26 +69,42 @@ class SharedMutableDefault(Rule):
         return seen
     ```
 
-    **What it leaves alone.** A default argument that the function only reads.
+    **What it leaves alone.** A default argument that the function only reads, or that is a cache by its name
+    (`_seen={}`); a column of `MutableDict` or `MutableList`, which copies its default, unless that holds another dict
+    or list; fields that copy theirs (pydantic, SQLModel, `jsonfield`); migrations.
     """
 
     name: ClassVar[str] = "shared-mutable-default"
-    needles: ClassVar[tuple[bytes, ...]] = (b"={", b"=[", b"= {", b"= [", b"=dict(", b"=list(", b"= dict(", b"= list(")
+    needles: ClassVar[tuple[bytes, ...]] = (
+        b"={",
+        b"=[",
+        b"= {",
+        b"= [",
+        b"=dict(",
+        b"=list(",
+        b"= dict(",
+        b"= list(",
+        b"set(",
+    )
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Defaults of columns, and of parameters that are changed or kept."""
-        for node in file.module.of(ast.Call):
-            default = keyword(node, "default")
-            if default is not None and _mutable(default) and _is_column(node):
-                yield self.finding(
-                    file,
-                    default,
-                    f"every row that is created without a value shares this one {_word(default)}",
-                    f"default={_word(default)}",
-                )
+        constants = _constants(file.module)
+        for node in [] if _MIGRATIONS.search("/".join(file.module.parts)) else file.module.of(ast.Call):
+            if not _is_column(node, file.module):
+                continue
+            for word in ("default", "insert_default", "onupdate"):
+                given = keyword(node, word)
+                default = constants.get(given.id) if isinstance(given, ast.Name) else given
+                if given is None or default is None or not _mutable(default) or _copied(node, default):
+                    continue
+                when = "is changed" if word == "onupdate" else "is created"
+                made = f"{word}={_word(default)}" if _is_empty(default) else f"{word}=lambda: {_short(default)}"
+                message = f"every row that {when} without a value shares this one {_word(default)}"
+                yield self.finding(file, given, message, made)
         for function, _ in file.module.functions():
             for name, value in _defaults(function):
-                if _mutable(value) and _kept(function, name):
+                if _mutable(value) and not _SHARED.search(name) and _kept(function, name):
                     yield self.finding(
                         file,
                         value,
@@ -92,16 +114,54 @@ class SharedMutableDefault(Rule):
                     )
 
 
-def _is_column(node: ast.Call) -> bool:
+def _constants(module: Module) -> dict[str, ast.expr]:
+    """The names that the file, or a class in it, gives a value."""
+    found: dict[str, ast.expr] = {}
+    bodies = [module.tree.body, *(node.body for node in module.of(ast.ClassDef))]
+    for body in bodies:
+        for node in body:
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    found[name] = value
+                case ast.AnnAssign(target=ast.Name(id=name), value=value) if value is not None:
+                    found[name] = value
+                case _:
+                    pass
+    return found
+
+
+def _is_column(node: ast.Call, module: Module) -> bool:
     name = last(node)
     if name in _COLUMNS:
         return True
-    # SQLModel and pydantic copy what `Field` is given; Django does not
+    # SQLModel and pydantic copy what `Field` is given, and so does the JSONField of `jsonfield`; Django does not
+    origin = module.origin(node.func)
     return (
         name.endswith("Field")
         and name != "Field"
-        and dotted(node.func).startswith(("models.", "JSONField", "ArrayField"))
+        and (
+            origin.startswith(("models.", "django.db.", "django.contrib.postgres.", "django_mysql."))
+            or origin in ("JSONField", "ArrayField")
+        )
     )
+
+
+def _copied(node: ast.Call, default: ast.expr) -> bool:
+    """Whether each row gets a copy: a mutable type makes one, of the outermost dict or list alone."""
+    if not any(_MUTABLE.search(ast.unparse(arg)) for arg in node.args):
+        return False
+    return not any(
+        isinstance(inner, ast.Dict | ast.List | ast.Set) for inner in ast.walk(default) if inner is not default
+    )
+
+
+def _is_empty(node: ast.expr) -> bool:
+    return not (node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", getattr(node, "args", ())))
+
+
+def _short(node: ast.expr) -> str:
+    text = ast.unparse(node)
+    return text if len(text) <= 40 else f"{text[:1]}...{text[-1:]}"
 
 
 def _mutable(node: ast.expr) -> bool:
@@ -140,7 +200,10 @@ def _kept(function: Function, name: str) -> bool:
                 return True
             case ast.AugAssign(target=ast.Name(id=other) | ast.Subscript(value=ast.Name(id=other))) if other == name:
                 return True
-            case ast.Assign(targets=[ast.Attribute()], value=ast.Name(id=other)) if other == name:
+            case (
+                ast.Assign(targets=[ast.Attribute()], value=ast.Name(id=other))
+                | ast.AnnAssign(target=ast.Attribute(), value=ast.Name(id=other))
+            ) if other == name:
                 return True
             case _:
                 pass
