@@ -8,15 +8,18 @@ from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from trueup.findings import Finding, Severity
+from trueup.lint.coltypes import expression
 from trueup.lint.local import Local, scopes
-from trueup.lint.project import File
+from trueup.lint.project import File, Func
 from trueup.lint.rule import Index, Rule, is_test
+from trueup.lint.source import Function, dotted, keyword, last
 
 _MAKES = (
     *("tempfile.mkdtemp", "tempfile.mkstemp", "tempfile.mktemp", "tempfile.gettempdir", "tempfile.TemporaryDirectory"),
     *("tempfile.NamedTemporaryFile", "tempfile.TemporaryFile"),
 )
 _TEXT = re.compile(r"^(/tmp|/var/tmp|/private/tmp)(/|$)")
+_DEPTH = 8
 #: What makes a path of the parts it is given.
 _PASSES = {
     "join",
@@ -87,7 +90,8 @@ class TemporaryPathStored(Rule):
         session.commit()
     ```
 
-    **What it leaves alone.** A temporary file that is used and forgotten, and a path to where it was moved.
+    **What it leaves alone.** A temporary file that is used and forgotten; a path to where it was moved; one that is
+    made in another folder (`mkdtemp(dir=...)`); tests. Settings in other files and in the environment are not read.
     """
 
     name: ClassVar[str] = "temporary-path-stored"
@@ -112,44 +116,125 @@ class TemporaryPathStored(Rule):
 
 
 def _entered(scope: Local) -> set[str]:
-    """Names of `with tempfile.TemporaryDirectory() as name`."""
-    return {
-        item.optional_vars.id
-        for node in scope.nodes
-        if isinstance(node, ast.With)
-        for item in node.items
-        if isinstance(item.optional_vars, ast.Name)
-        and isinstance(item.context_expr, ast.Call)
-        and scope.file.module.origin(item.context_expr.func) in _MAKES
-    }
+    """Names of `with tempfile.TemporaryDirectory() as name`, and `name` of `handle, name = tempfile.mkstemp()`."""
+    found: set[str] = set()
+    for node in scope.nodes:
+        match node:
+            case ast.With(items=items) | ast.AsyncWith(items=items):
+                found |= {
+                    item.optional_vars.id
+                    for item in items
+                    if isinstance(item.optional_vars, ast.Name)
+                    and isinstance(item.context_expr, ast.Call)
+                    and _makes(item.context_expr.func, scope)
+                    and not _placed(item.context_expr)
+                }
+            case ast.Assign(targets=[ast.Tuple(elts=[_, ast.Name(id=name)])], value=ast.Call(func=func) as call):
+                if scope.file.module.origin(func) == "tempfile.mkstemp" and not _placed(call):
+                    found.add(name)
+            case _:
+                pass
+    return found - scope.assigned.keys()
 
 
-def _temporary(node: ast.expr, scope: Local, entered: set[str], depth: int) -> bool:  # noqa: C901 - one case a way to make a path
-    if depth > 6:
+def _makes(func: ast.expr, scope: Local) -> bool:
+    origin = scope.file.module.origin(func)
+    return origin in _MAKES or origin.removeprefix("aiofiles.") in _MAKES
+
+
+def _temporary(node: ast.expr | None, scope: Local, entered: set[str], depth: int) -> bool:  # noqa: C901 - one case a way to make a path
+    if depth > _DEPTH or node is None:
         return False
     match node:
         case ast.Constant(value=str(text)):
             return _TEXT.match(text) is not None
-        case ast.JoinedStr(values=[first, *_]):
+        case ast.JoinedStr(values=[first, *_]) | ast.BinOp(left=first):
             return _temporary(first, scope, entered, depth + 1)
-        case ast.FormattedValue(value=value):
+        case (
+            ast.FormattedValue(value=value) | ast.Await(value=value) | ast.Attribute(value=value, attr="name" | "path")
+        ):
             return _temporary(value, scope, entered, depth + 1)
-        case ast.BinOp(left=left):
-            return _temporary(left, scope, entered, depth + 1)
+        case ast.Subscript(value=value, slice=ast.Constant(value=str(key))):
+            return _temporary(_configured(value, key, scope), _whole(scope), set(), depth + 1)
         case ast.Subscript(value=value):
             return _temporary(value, scope, entered, depth + 1)
-        case ast.Attribute(value=value, attr="name" | "path"):
-            return _temporary(value, scope, entered, depth + 1)
+        case ast.IfExp(body=body, orelse=orelse):
+            return any(_temporary(one, scope, entered, depth + 1) for one in (body, orelse))
         case ast.Name(id=name):
-            values = scope.assigned.get(name, [])
-            return name in entered or any(_temporary(value, scope, entered, depth + 1) for value in values)
+            return name in entered or _named(name, scope, entered, depth)
+        case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attr) if scope.owner is not None:
+            held = expression(scope.owner.facts.values.get(attr, ""))
+            return _temporary(held, _whole(scope), set(), depth + 1)
         case ast.Call(func=func, args=args):
-            if scope.file.module.origin(func) in _MAKES:
-                return True
+            if _makes(func, scope):
+                return not _placed(node)
             word = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
             if word not in _PASSES:
-                return False
+                return _returned(node, scope, depth)
             if args and _temporary(args[0], scope, entered, depth + 1):
                 return True
             return isinstance(func, ast.Attribute) and _temporary(func.value, scope, entered, depth + 1)
     return False
+
+
+def _placed(node: ast.Call) -> bool:
+    """Whether `tempfile` is told where: `mkdtemp(dir=MEDIA_ROOT)` is not below the temporary folder."""
+    given = keyword(node, "dir")
+    if given is None:
+        return False
+    return not (isinstance(given, ast.Constant) and (given.value is None or _TEXT.match(str(given.value))))
+
+
+def _whole(scope: Local) -> Local:
+    """The names of the file."""
+    return scopes(scope.index, scope.file)[0]
+
+
+def _named(name: str, scope: Local, entered: set[str], depth: int) -> bool:
+    """What the function assigns to a name, or else the file; after a move to elsewhere it is another path."""
+    values = scope.assigned.get(name)
+    if values is None:
+        whole = _whole(scope)
+        values = whole.assigned.get(name, []) if whole is not scope and name not in _parameters(scope) else []
+        return any(_temporary(value, whole, set(), depth + 1) for value in values)
+    # what is assigned last is what is stored: a path that is replaced was on its way
+    return _temporary(max(values, key=lambda one: one.lineno), scope, entered, depth + 1) or (
+        all(_temporary(value, scope, entered, depth + 1) for value in values)
+    )
+
+
+def _parameters(scope: Local) -> set[str]:
+    if not isinstance(scope.node, Function):
+        return set()
+    given = scope.node.args
+    return {arg.arg for arg in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
+
+
+def _configured(config: ast.expr, key: str, scope: Local) -> ast.expr | None:
+    """The value of `app.config["UPLOAD_FOLDER"] = ...` in the same file."""
+    if last(config) != "config":
+        return None
+    for node in scope.file.module.of(ast.Assign):
+        for target in node.targets:
+            if (
+                isinstance(target, ast.Subscript)
+                and last(target.value) == "config"
+                and isinstance(target.slice, ast.Constant)
+                and target.slice.value == key
+            ):
+                return node.value
+    return None
+
+
+def _returned(node: ast.Call, scope: Local, depth: int) -> bool:
+    """Whether a function of the project returns a temporary path, whatever it is given."""
+    name = dotted(node.func)
+    func = scope.index.project.resolve(scope.file, name) if name else None
+    tree = scope.index.project.function(func) if isinstance(func, Func) else None
+    if not isinstance(func, Func) or tree is None:
+        return False
+    inner = Local(scope.index, func.file, tree, func.owner)
+    entered = _entered(inner)
+    values = [one.value for one in inner.nodes if isinstance(one, ast.Return) and one.value is not None]
+    given = [value for value in values if not (isinstance(value, ast.Constant) and value.value is None)]
+    return bool(given) and all(_temporary(value, inner, entered, depth + 2) for value in given)
