@@ -19,7 +19,10 @@ _WORDS = re.compile(
     r"would be (?:calculated|computed|fetched|replaced|implemented|loaded|retrieved|done|determined|queried|set)|"
     r"in (?:a )?(?:real|production|actual)\b|implement (?:this|me|later|properly)|"
     r"simplified (?:version|implementation)|"
-    r"hard-?coded|mock(?:ed)? (?:data|value|response)|temporary (?:value|implementation)|coming soon",
+    r"hard-?coded|mock(?:ed)? (?:data|value|response|implementation|result)|coming soon|"
+    r"temporary (?:value|implementation)|^\W*simulat(?:e|ed|ing)\b|for demo\b|demo purposes|will be implemented|"
+    r"(?:real|actual) (?:implementation|logic) (?:would|will|goes|here)|implementation goes here|your code here|"
+    r"replace (?:this )?with (?:an? |the )?(?:real|actual)",
     re.IGNORECASE,
 )
 _MEANT = re.compile(
@@ -27,8 +30,26 @@ _MEANT = re.compile(
     r"not support|unsupported|does not|doesn't|cannot|can't|only|override|overridden|derived|inherit|interface|backend",
     re.IGNORECASE,
 )
+#: What says that nothing is to be done here, and that this is meant.
+_HOOK = re.compile(
+    r"no-?op\b|does nothing|do nothing|nothing to do|intentional|deliberate|on purpose|not needed|no need|skip|ignore|"
+    r"not required|not used|unused|by default|hook\b|compatib",
+    re.IGNORECASE,
+)
+#: What the message of a refusal does not say.
+_UNDONE = re.compile(r"implement|todo|coming|later|\byet\b|stub|placeholder|\bwip\b", re.IGNORECASE)
+#: Calls that do no work: they tell, wait, or look at what was given.
+_IDLE = {
+    *("print", "debug", "info", "warning", "error", "log", "exception", "sleep", "get", "strip", "lower", "upper"),
+    *("isinstance", "len", "str", "int", "float", "bool", "getattr", "now", "utcnow", "today", "uuid4", "isoformat"),
+}
+_LOGS = {"print", "debug", "info", "warning", "error", "log", "sleep"}
 _ABSTRACT_NAME = re.compile(
     r"^_?(?:Base|Abstract|I[A-Z][a-z])|(?:Base|Mixin|Interface|Protocol|ABC|Abstract|Contract)$"
+)
+#: Bases that have none of the methods that a class of a project promises.
+_PLAIN = re.compile(
+    r"(^|\.)(object|ABC|Protocol|Generic|Model|Base|DeclarativeBase|SQLModel|TimeStampedModel|Enum|Exception|str|int|dict)$"
 )
 _SPARED = ("abstractmethod", "overload", "abstractproperty", "abstractclassmethod", "singledispatch")
 
@@ -73,11 +94,12 @@ class Placeholder(Rule):
     ```
 
     **What it leaves alone.** Abstract methods, protocols, overloads and tests; a hook that does nothing and says so;
-    a method that refuses on purpose and names the reason; a class that is only inherited from.
+    a method that refuses on purpose and names the reason, or that overrides one of another distribution; a class that
+    is only inherited from. It goes by the words of comments: a constant without an excuse passes for an answer.
     """
 
     name: ClassVar[str] = "placeholder"
-    needles: ClassVar[tuple[bytes, ...]] = (b"pass", b"...", b"NotImplementedError", b"return")
+    needles: ClassVar[tuple[bytes, ...]] = (b"def ",)
     scope: ClassVar[Literal["file", "project"]] = "project"
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
@@ -92,34 +114,41 @@ class Placeholder(Rule):
                 yield self.finding(file, node, message, "write it, or raise an error that says what is missing")
 
     def _verdict(self, node: Function, owner: ast.ClassDef | None, file: File, index: Index) -> str:
-        body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
+        whole = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
+        body = [statement for statement in whole if not _only_tells(statement)]
         if not body or all(_nothing(statement) for statement in body):
             excuse = _excuse(node, file)
-            if excuse and not _abstract(owner, index):
-                return f"{node.name}() does nothing, under {excuse!r}"
-            return ""
+            if not excuse or _abstract(owner, index) or (len(body) == len(whole) and _meant(node, file)):
+                return ""
+            return f"{node.name}() {'does nothing' if len(body) == len(whole) else 'only says so'}, under {excuse!r}"
         if len(body) == 1 and isinstance(body[0], ast.Raise):
             return self._raises(node, body[0], owner, file, index)
         final = body[-1]
-        if not isinstance(final, ast.Return) or not _constant(final.value):
+        if not isinstance(final, ast.Return) or not (_constant(final.value) or _echo(final.value)):
             return ""
-        told = f"{node.name}() returns {ast.unparse(final.value or ast.Constant(None))} whatever it is given"
+        told = f"{node.name}() returns what it is given, and nothing is done"
+        if _constant(final.value):
+            told = f"{node.name}() returns {ast.unparse(final.value or ast.Constant(None))} whatever it is given"
         if len(body) == 1:
             excuse = _excuse(node, file)
-            return f"{told}, under {excuse!r}" if excuse and not _abstract(owner, index) else ""
+            empty = final.value is None or ast.unparse(final.value) == "None"
+            silent = not excuse or _abstract(owner, index) or (empty and _meant(node, file))
+            return "" if silent else f"{told}, under {excuse!r}"
         above = _comment(file, final.lineno - 1) or _comment(file, final.lineno)
-        inner = [one for one in file.module.survey.own[node] if one not in (node, final)]
-        if above and not any(isinstance(one, ast.Call | ast.Assign | ast.Return | ast.For) for one in inner):
-            return f"{told}, under {above!r}"
-        return ""
+        return f"{told}, under {above!r}" if above and _idle(node, final, file) else ""
 
     def _raises(self, node: Function, raised: ast.Raise, owner: ast.ClassDef | None, file: File, index: Index) -> str:
         """A body that only raises: a promise of a class that nobody inherits from, unless it is a refusal."""
         if not _not_implemented(raised) or node.decorator_list or node.name.startswith("__"):
             return ""
-        text = ast.get_docstring(node) or ""
-        if _MEANT.search(text + ast.unparse(raised)) or "NoReturn" in ast.unparse(node.returns or ast.Constant("")):
+        said = " ".join(
+            one.value for one in ast.walk(raised) if isinstance(one, ast.Constant) and type(one.value) is str
+        )
+        reason = " ".join((said, *_comments(node, file)))
+        if _MEANT.search(f"{ast.get_docstring(node)} {reason}"):
             return ""
+        if (reason.strip() and not _UNDONE.search(reason)) or "NoReturn" in ast.unparse(node.returns or ast.Pass()):
+            return ""  # it names another reason
         if owner is None:
             return f"{node.name}() only raises NotImplementedError"
         if _abstract(owner, index) or not _made_somewhere(owner, file, index, node.name):
@@ -131,16 +160,70 @@ def _short(node: Function) -> bool:
     """Whether a body may be that of a placeholder: cheap, and true for few."""
     final = node.body[-1]
     return isinstance(final, ast.Pass | ast.Raise | ast.Return) or (
-        isinstance(final, ast.Expr) and isinstance(final.value, ast.Constant)
+        isinstance(final, ast.Expr) and (isinstance(final.value, ast.Constant) or _only_tells(final))
     )
+
+
+def _only_tells(node: ast.stmt) -> bool:
+    """A line of a log, or a pause."""
+    value = node.value if isinstance(node, ast.Expr) else None
+    value = value.value if isinstance(value, ast.Await) else value
+    return isinstance(value, ast.Call) and last(value) in _LOGS
+
+
+def _idle(node: Function, final: ast.Return, file: File) -> bool:
+    """Whether what stands before the last `return` of a function only looks at what it was given."""
+    inside = set(ast.walk(final))
+    for one in file.module.survey.own[node]:
+        if one in inside or one is node:
+            continue
+        if isinstance(one, ast.Call) and last(one) not in _IDLE:
+            return False
+        if isinstance(one, ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith | ast.AugAssign | ast.Yield):
+            return False
+        if isinstance(one, ast.Subscript | ast.Attribute) and isinstance(one.ctx, ast.Store):
+            return False
+        if isinstance(one, ast.Return) and not (_constant(one.value) or _echo(one.value)):
+            return False
+    return True
+
+
+def _echo(node: ast.expr | None) -> bool:
+    """A dict of constants, of what was given, and of the time: an answer that nothing was done for."""
+    if not isinstance(node, ast.Dict):
+        return False
+    inner = list(ast.walk(node))
+    calls = [one for one in inner if isinstance(one, ast.Call)]
+    return not any(isinstance(one, ast.Await | ast.comprehension) for one in inner) and all(
+        last(call) in _IDLE for call in calls
+    )
+
+
+def _comments(node: Function, file: File) -> list[str]:
+    """The comments in a function."""
+    found = []
+    for number in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+        _, mark, comment = file.module.line(number).partition("#")
+        if mark and comment.strip():
+            found.append(comment.strip())
+    return found
+
+
+def _meant(node: Function, file: File) -> bool:
+    """Whether a function says that it is to do nothing."""
+    return _HOOK.search(" ".join((ast.get_docstring(node) or "", *_comments(node, file)))) is not None
 
 
 def _made_somewhere(owner: ast.ClassDef, file: File, index: Index, method: str) -> bool:
     """Whether objects of a class are made; one with bases may refuse what its base can do."""
+    cls = next((one for one in file.classes.values() if one.facts.line == owner.lineno), None)
+    if cls is None or "__getattr__" in cls.facts.methods:
+        return False
     if not owner.bases or all(dotted(base) == "object" for base in owner.bases):
         return True
-    cls = next((one for one in file.classes.values() if one.facts.line == owner.lineno), None)
-    for base in index.project.mro(cls)[1:] if cls is not None else ():
+    if not all(_PLAIN.search(base) for base in index.project.outside(cls)):
+        return False  # a base that is not to be seen may well have the method, and this refuses it
+    for base in index.project.mro(cls)[1:]:
         if method in base.facts.methods:
             inherited = index.project.method(base, method)
             tree = index.project.function(inherited) if inherited is not None else None
