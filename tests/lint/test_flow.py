@@ -350,3 +350,21 @@ def test_an_attribute_that_a_class_which_is_no_model_has_too_is_a_guess(other: s
     body = "def f(thing):\n    thing.delivery_report['seen'] = True\n"
     assert found(body, draft=other) == []
     assert found(body, MAYBE, draft=other) == [2]
+
+
+@pytest.mark.parametrize("test", ["not m.delivery_report", "m.delivery_report is None"])
+def test_a_guard_after_a_change_saves_nothing_that_was_changed(test: str) -> None:
+    body = f"""\
+    from models import Message
+
+    def f(session, m: Message, more):
+        if {test}:
+            m.delivery_report = {{}}
+        m.delivery_report.update(more)
+        if more:
+            if {test}:
+                m.delivery_report = {{}}
+            m.delivery_report["more"] = True
+        session.commit()
+    """
+    assert found(body) == [6, 10]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from trueup.lint.columns import Column, Columns
 from trueup.lint.flow.evaluate import Evaluate
-from trueup.lint.flow.state import LOST, Slot, State, either
+from trueup.lint.flow.state import LOST, OPEN, Slot, State, either
 from trueup.lint.flow.values import NOTHING, Data, Inst, Local, Token, Tup, Values, join, only
 from trueup.lint.project import Class, File, Project
 from trueup.lint.source import Function
@@ -126,6 +126,10 @@ class Follow(Evaluate):
             case ast.If(test=test, body=body, orelse=orelse):
                 self.ev(test, state)
                 other = state.copy()
+                if isinstance(test, ast.Attribute | ast.Name):
+                    self.absent(test, other)
+                else:
+                    self.absent(_without(test), state)
                 self.block(body, state)
                 self.block(orelse, other)
                 state.meet(other)
@@ -161,6 +165,17 @@ class Follow(Evaluate):
                 self.ev(test, state)
             case _:
                 pass
+
+    def absent(self, node: ast.expr | None, state: State) -> None:
+        """On this path there is no value in a column: what was changed in one before is told by the other path."""
+        if node is None:
+            return
+        tokens = {value.token for value in self.ev(node, state) if isinstance(value, Data)}
+        slots = {slot for slot, pairs in state.slots.items() if any(now in tokens for _, now in pairs)}
+        if slots:
+            state.fates = {
+                change: fate for change, fate in state.fates.items() if change[1] not in slots or fate != OPEN
+            }
 
     def augmented(self, node: ast.AugAssign, state: State) -> None:
         """`x += y`: in place for lists, dicts and sets, and then an assignment of the same object."""
@@ -349,6 +364,18 @@ class Follow(Evaluate):
             if any(_reaches(one, token) for values in names.values() for one in values):
                 return depth
         return 0
+
+
+def _without(test: ast.expr) -> ast.expr | None:
+    """The attribute or variable that has no value where the test is true: `not x.d`, `x.d is None`."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=ast.Call(func=ast.Name(id="isinstance"), args=[node, _])):
+            return node
+        case ast.UnaryOp(op=ast.Not(), operand=ast.Attribute() | ast.Name() as node):
+            return node
+        case ast.Compare(left=node, ops=[ast.Is()], comparators=[ast.Constant(value=None)]):
+            return node
+    return None
 
 
 def _reaches(value: object, token: Token) -> bool:
