@@ -204,7 +204,7 @@ def expression(source: str) -> ast.expr | None:
     if source not in _PARSED:
         try:
             _PARSED[source] = ast.parse(f"({source}\n)", mode="eval").body
-        except (SyntaxError, ValueError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
             _PARSED[source] = None
     return _PARSED[source]
 

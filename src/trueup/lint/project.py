@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from trueup.lint.facts import ClassFacts, Facts, FunctionFacts, facts_of
-from trueup.lint.source import Function, Module, Unreadable, dotted
+from trueup.lint.source import TOO_DEEP, Function, Module, Unreadable, dotted
 
 #: How far a name is followed from assignment to assignment.
 _DEPTH = 12
@@ -88,7 +88,9 @@ class File:
             return self.load(self.module)
         except Unreadable as problem:
             self.problem = str(problem)
-            return Facts()
+        except RecursionError:
+            self.problem = TOO_DEEP
+        return Facts()
 
     @cached_property
     def classes(self) -> dict[str, Class]:

@@ -18,11 +18,13 @@ from trueup.lint.project import Project
 from trueup.lint.results import Report
 from trueup.lint.rule import Index, Rule
 from trueup.lint.settings import Settings
-from trueup.lint.source import Module, Unreadable
+from trueup.lint.source import TOO_DEEP, Module, Unreadable, parse
 from trueup.lint.suppress import marks, read_baseline, sift
 
 #: Below this many bytes of source another process costs more than it saves.
 _PARALLEL = 2_000_000
+#: So many files are parsed in no time.
+_FEW = 50
 
 
 @dataclass(frozen=True)
@@ -98,15 +100,17 @@ def read_modules(todo: Job) -> tuple[dict[str, Module], list[str]]:
                 inside[real] = real.removeprefix(here)
     modules = {}
     for real, shown in inside.items():
+        data, problem = b"", ""
         try:
             with open(real, "rb", buffering=0) as file:  # noqa: PTH123 - a run opens thousands
                 data = file.readall()
         except OSError as error:
-            raise UsageError(f"cannot read {shown!r}: {error.strerror}") from None
+            problem = f"it cannot be opened: {error.strerror}"
         parts = tuple(real.removeprefix(home).removesuffix(".py").split(os.sep))  # noqa: PTH206 - as above
         if parts[-1] == "__init__" and len(parts) > 1:
             parts = parts[:-1]
         modules[shown] = Module(shown, data, parts, folder)
+        modules[shown].problem = problem
     return modules, chosen
 
 
@@ -129,6 +133,7 @@ def _question(todo: Job, modules: dict[str, Module], chosen: list[str]) -> str:
     state.update("\0".join(chosen).encode("utf-8", "surrogateescape"))
     for path, module in modules.items():
         state.update(path.encode("utf-8", "surrogateescape") + hashlib.blake2b(module.data, digest_size=16).digest())
+        state.update(module.problem.encode())
     return state.hexdigest()
 
 
@@ -143,7 +148,12 @@ def _look(todo: Job, modules: dict[str, Module], chosen: list[str], cache: Cache
         found = _parallel(index, wanted, workers)
     else:
         found = {path: _file(rules, index, path) for path, rules in wanted.items()}
-    result: dict[str, Any] = {"files": len(chosen), "ignored": 0, "findings": [], "unreadable": {}}
+    result: dict[str, Any] = {
+        "files": len(chosen),
+        "ignored": 0,
+        "findings": [],
+        "unreadable": _unread(chosen, read, modules),
+    }
     for path in wanted:
         findings, ignored, problem = found[path]
         result["ignored"] += ignored
@@ -152,6 +162,18 @@ def _look(todo: Job, modules: dict[str, Module], chosen: list[str], cache: Cache
         for finding in sorted(findings, key=_order):
             result["findings"].append(_plain(finding, modules[path]))
     return result
+
+
+def _unread(chosen: Sequence[str], read: Sequence[str], modules: Mapping[str, Module]) -> dict[str, str]:
+    """Why files that no rule reads could not be read; parsed only where few are left, for it is not needed."""
+    found = {path: modules[path].problem for path in chosen if modules[path].problem}
+    rest = [path for path in set(chosen).difference(read, found) if modules[path].data]
+    for path in sorted(rest) if len(chosen) < _FEW or len(rest) * 2 < len(chosen) else ():
+        try:
+            parse(modules[path].data)
+        except Unreadable as problem:
+            found[path] = str(problem)
+    return found
 
 
 _Found = tuple[list[Finding], int, str]
@@ -201,6 +223,8 @@ def _file(rules: Sequence[Rule], index: Index, path: str) -> _Found:
             findings.extend(rule.check(file, index))
         except Unreadable as unreadable:
             problem = str(unreadable)
+        except RecursionError:
+            problem = TOO_DEEP
         except Exception as error:  # noqa: BLE001 - one file that a rule cannot take leaves the others; the exit code is 3
             problem = f"{rule.name} failed with {type(error).__name__}: this is a bug"
     kept, ignored = sift(findings, file.module) if findings else ([], 0)

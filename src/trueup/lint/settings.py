@@ -130,8 +130,11 @@ def python_files(path: str, exclude: Sequence[str], top: str | None = None) -> I
 
 
 def _inside(folder: str, exclude: Sequence[str], top: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=_name)
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=_name)
+    except OSError as error:
+        raise UsageError(f"cannot open the folder {folder!r}: {error.strerror}; exclude it, or allow it") from None
     for entry in found:
         name = entry.name
         inner = entry.is_dir(follow_symlinks=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -25,9 +26,26 @@ def parse(data: bytes) -> ast.Module:
             warnings.simplefilter("ignore")  # an invalid escape in somebody's string is not our business
             return ast.parse(data)
     except SyntaxError as error:
-        raise Unreadable(f"line {error.lineno or 1}: {error.msg}") from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise Unreadable(f"line 1: {str(error) or type(error).__name__}") from None
+        raise Unreadable(_told(error)) from None
+    except (RecursionError, MemoryError):
+        raise Unreadable(TOO_DEEP) from None
+    except ValueError as error:
+        raise Unreadable(f"line 1: {str(error).partition(';')[0]}") from None
+
+
+#: Said of code that is nested deeper than Python itself follows.
+TOO_DEEP = "line 1: nested too deeply to be read"
+
+
+def _told(error: SyntaxError) -> str:
+    """What is wrong, in one line, with the version of Python that says so: a newer one may know more."""
+    said = " ".join(error.msg.split()).partition(";")[0]
+    if "codec can't decode" in said or "Non-UTF-8" in said:
+        return "line 1: it is not UTF-8, and says no other coding"
+    if "null bytes" in said:
+        return "line 1: it is no text: there are null bytes in it"
+    version = ".".join(map(str, sys.version_info[:2]))
+    return f"line {error.lineno or 1}: {said} (read as Python {version})"
 
 
 class Module:
@@ -38,6 +56,8 @@ class Module:
     """
 
     def __init__(self, path: str, data: bytes, parts: tuple[str, ...] = (), folder: str = "") -> None:
+        #: Why the file could not be opened.
+        self.problem = ""
         self.path = path
         self.data = data
         self.parts = parts or (Path(path).stem,)
@@ -46,6 +66,8 @@ class Module:
     @cached_property
     def tree(self) -> ast.Module:
         """The syntax tree. Raises `Unreadable`."""
+        if self.problem:
+            raise Unreadable(self.problem)
         return parse(self.data)
 
     @cached_property
