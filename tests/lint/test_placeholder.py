@@ -26,6 +26,11 @@ LEFT_ALONE = [
     "class Token:\n    def nonce(self):\n        # these grants have no nonce\n        raise NotImplementedError\n",
     "class Proxy:\n    def __getattr__(self, a): ...\n    def save(self):\n        raise NotImplementedError\n",
     "from outside import Field\n\nclass D(Field):\n    def write(self):\n        raise NotImplementedError\n\nD()\n",
+    "def button(url):\n    # 3.0 TODO: remove, unused\n    return {'url': url}\n",
+    (
+        "class Extension:\n    def left(self):\n        '''Should return what is on the left.'''\n"
+        "        raise NotImplementedError\n    def right(self):\n        raise NotImplementedError\n"
+    ),
     "def pay():\n    raise NotImplementedError('removed in 2.0, use charge()')\n",
     "def send(phone):\n    logger.info('sent to %s', phone)\n    return True\n",
     "def act(row):\n    # TODO: say which row\n    store(row)\n    return True\n",

@@ -107,3 +107,22 @@ def test_a_select_in_plain_sql_is_a_query(call: str) -> None:
 
 def test_an_insert_in_plain_sql_is_a_write() -> None:
     assert told("sqlalchemy", "for row in rows:\n    cursor.execute('INSERT INTO t VALUES (%s)', [row.id])") == []
+
+
+def test_a_helper_that_writes_is_no_query() -> None:
+    helper = "def drop(row):\n    Book.objects.filter(pk=row.pk).delete()\n\n"
+    text = HEAD["django"][0] + helper + "def act(rows):\n    for row in rows:\n        drop(row)\n"
+    assert lint(text, RULE) == []
+
+
+def test_rows_from_elsewhere_may_come_with_what_another_query_brings_along() -> None:
+    method = "def names(shelf):\n    return [book.author.name for book in shelf.book_set.all()]\n\n"
+    method = method.replace("(shelf)", "(shelf: Author)")
+    view = "def view():\n    return Author.objects.prefetch_related('book_set__author')\n"
+    assert lint(HEAD["django"][0] + method, RULE)
+    assert lint(HEAD["django"][0] + method + view, RULE) == []
+
+
+def test_the_members_of_a_class_of_choices_are_few() -> None:
+    kinds = "class Kinds(models.TextChoices):\n    A = 'a'\n\ndef act():\n    for kind in Kinds:\n"
+    assert lint(HEAD["django"][0] + kinds + "        Tag.objects.get(word=kind)\n", RULE) == []

@@ -74,3 +74,28 @@ def test_suppress_of_everything_is_found() -> None:
     text = "from contextlib import suppress\n\ndef act(row):\n    with suppress(Exception):\n        row.update()\n"
     (finding,) = lint(text, "swallowed-exception")
     assert finding.message == "every failure is dropped without a trace"
+
+
+def test_a_test_may_let_a_failure_be_and_a_migration_may_not() -> None:
+    text = handler("pass")
+    assert lint({"shop/tests/test_orders.py": text}, "swallowed-exception") == []
+    assert lint({"shop/migrations/0002_fill.py": text}, "swallowed-exception")
+
+
+def test_waiting_for_a_task_that_was_told_to_end_is_left_alone() -> None:
+    head = "import asyncio\nfrom contextlib import suppress\n\nasync def stop(task):\n    task.cancel()\n"
+    assert (
+        lint(
+            head + "    with suppress(asyncio.CancelledError, Exception):\n        await task\n", "swallowed-exception"
+        )
+        == []
+    )
+    assert lint(head + "    with suppress(Exception):\n        await task\n", "swallowed-exception")
+
+
+def test_success_that_is_only_said_where_there_is_no_failure_is_left_alone() -> None:
+    text = (
+        "from contextlib import suppress\n\ndef probe():\n    with suppress(Exception):\n        ping()\n        {}\n"
+    )
+    assert lint(text.format("connected = True"), "swallowed-exception") == []
+    assert lint(text.format("count = 1"), "swallowed-exception")

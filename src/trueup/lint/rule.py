@@ -26,10 +26,14 @@ MODELS = re.compile(
     rb"Column\(|Mapped\[|mapped_column|JSONField|SQLModel|relationship\(|models\.[A-Z]|\.Model\)|__tablename__"
     rb"|associate_with|BaseModel|map_imperatively|mapper\(|[( ]Table\("
 )
-_TESTS = {"test", "tests", "testing", "migrations", "conftest"}
+_TESTS = {"test", "tests", "testing", "conftest"}
+_MIGRATIONS = {"migrations", "alembic"}
 #: Without one of these there is no model of SQLAlchemy; a file alone may have its base class from elsewhere.
 _SQLALCHEMY = (b"sqlalchemy", b"sqlmodel", b"mapped_column(", b"db.Column(", b"__tablename__")
 _EAGER = re.compile(rb"\b(?:select_related|prefetch_related|joinedload|selectinload|subqueryload|contains_eager)\(")
+#: A quoted path, or an attribute of a class, among what is given to one of those; how far it is looked for.
+_NAMED = re.compile(rb"['\"]([\w.]+)['\"]|\b[A-Z]\w*\.(\w+)")
+_GIVEN = 400
 _DEF = re.compile(rb"^[ \t]*(?:async )?def (\w+)\(", re.MULTILINE)
 _USUAL = {
     "get_queryset",
@@ -102,6 +106,17 @@ class Index:
         return frozenset(found - _USUAL)
 
     @cached_property
+    def eager_names(self) -> frozenset[str]:
+        """The attributes that some query of the project loads with its rows."""
+        found: set[bytes] = set()
+        for file in self.project.files.values():
+            for match in _EAGER.finditer(file.module.data):
+                given = file.module.data[match.end() : match.end() + _GIVEN].split(b"\n\n")[0]
+                for text, attr in _NAMED.findall(given.split(b").")[0]):
+                    found.update(re.split(rb"__|\.", text) if text else [attr])
+        return frozenset(name.decode("ascii", "ignore") for name in found)
+
+    @cached_property
     def lost(self) -> dict[str, list[Lost]]:
         """Changes inside JSON values that are never written, by the path of the file."""
         found: dict[str, list[Lost]] = {}
@@ -126,9 +141,14 @@ class Index:
 
 
 def is_test(file: File) -> bool:
-    """Whether a file is a test, a fixture or a migration: what is written there on purpose is a mistake elsewhere."""
+    """Whether a file is a test or a fixture: what is written there on purpose would be a mistake elsewhere."""
     parts = file.module.parts
     return not _TESTS.isdisjoint(parts) or parts[-1].startswith("test_") or parts[-1].endswith(("_test", "_tests"))
+
+
+def is_migration(file: File) -> bool:
+    """Whether a file is a migration: it runs once."""
+    return not _MIGRATIONS.isdisjoint(file.module.parts)
 
 
 class Rule(ABC):

@@ -9,14 +9,15 @@ from trueup.lint.columns import Relation
 from trueup.lint.local import Local
 from trueup.lint.project import Class
 from trueup.lint.rule import Index
-from trueup.lint.source import dotted, last
+from trueup.lint.source import Function, dotted, last
 
 _EAGER = {
     *("select_related", "prefetch_related", "joinedload", "selectinload", "subqueryload", "contains_eager"),
     *("immediateload", "Prefetch", "prefetch_related_objects", "eagerload", "joinedload_all", "subqueryload_all"),
 }
+_DEPTH = 4
 _AT_ONCE = re.compile(
-    r"lazy=(?:['\"](?:joined|selectin|subquery|immediate|dynamic|write_only|raise|noload|raise_on_sql)|False)"
+    r"['\"]?lazy['\"]?\s*[=:]\s*(?:['\"](?:joined|selectin|subquery|immediate|dynamic|write_only|raise|noload|raise_on_sql)|False)"
 )
 
 
@@ -34,6 +35,8 @@ def at_once(cls: Class, attr: str, relation: Relation, index: Index) -> bool:
 
 def eager(attr: str, cls: Class, source: ast.expr, scope: Local) -> bool:
     """Whether the rows of `cls` that `source` gives come with what `attr` leads to."""
+    if attr in scope.index.eager_names and _from_elsewhere(source, scope):
+        return True  # the query that the rows come from is not here, and one of the project brings it along
     origins, names = [source], set[str]()
     for origin in origins:  # grows while it is gone through
         for node in ast.walk(origin):
@@ -54,6 +57,26 @@ def eager(attr: str, cls: Class, source: ast.expr, scope: Local) -> bool:
         and names & {inner.id for inner in ast.walk(node.args[0]) if isinstance(inner, ast.Name)}
         for node in scope.nodes
     )
+
+
+def _from_elsewhere(source: ast.expr, scope: Local, depth: int = 0) -> bool:
+    """Whether rows come from a parameter, or from an object that was loaded before, such as `self`."""
+    node: ast.AST = source
+    while isinstance(node, ast.Call | ast.Attribute | ast.Subscript):
+        if isinstance(node, ast.Call):
+            plain = isinstance(node.func, ast.Name) and node.args
+            node = node.args[0] if plain else node.func
+        else:
+            node = node.value
+    if not isinstance(node, ast.Name) or depth > _DEPTH:
+        return False
+    values = scope.assigned.get(node.id, [])
+    if values:
+        return all(_from_elsewhere(value, scope, depth + 1) for value in values)
+    if node.id in scope.looped:
+        return _from_elsewhere(scope.looped[node.id], scope, depth + 1)
+    given = scope.node.args if isinstance(scope.node, Function) else None
+    return given is not None and node.id in {arg.arg for arg in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
 
 
 def _unread(node: ast.Call) -> bool:

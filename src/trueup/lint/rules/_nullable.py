@@ -74,7 +74,7 @@ def _picked(args: list[ast.expr], scope: Local, parts: list[ast.expr], attr: str
 def _bare(node: ast.expr) -> ast.expr:
     """A column without `distinct` and `label`."""
     while isinstance(node, ast.Call):
-        if last(node) == "distinct" and node.args:
+        if last(node) in ("distinct", "col") and node.args:
             node = node.args[0]
         elif isinstance(node.func, ast.Attribute) and last(node) in ("distinct", "label"):
             node = node.func.value

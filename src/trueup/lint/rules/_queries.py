@@ -9,7 +9,7 @@ from trueup.lint.local import Local
 from trueup.lint.project import Class, Func
 from trueup.lint.rule import Index
 from trueup.lint.rules._eager import at_once, eager
-from trueup.lint.rules._turns import WRITES, keeps
+from trueup.lint.rules._turns import WRITES, keeps, written
 from trueup.lint.source import dotted, last
 
 _RUNS = {
@@ -170,7 +170,7 @@ def within(func: Func, index: Index, depth: int = 0) -> str | None:
     scope = Local(index, func.file, tree, func.owner)
     for node in scope.nodes:
         if isinstance(node, ast.Call) and last(node) not in _WRITERS and not _perhaps(node, tree, func):
-            found = queried(node, scope)
+            found = "" if written(node, scope) else queried(node, scope)
             if not found:
                 inner = _function(node, scope)
                 found = (within(inner, index, depth + 1) if inner is not None else "") or ""

@@ -72,20 +72,32 @@ def _misses(node: ast.AST) -> bool:
 
 def part_of_another(node: ast.AST, body: list[ast.AST], scope: Local) -> bool:
     """Whether a query is only put into another, as an argument or by a name used for nothing else, or into a write."""
-    top = node
-    parents = scope.file.module.parents
-    if _argument(node, scope):
+    if _argument(node, scope) or written(node, scope):
         return True
-    while isinstance(parents.get(top), ast.Attribute | ast.Call) and _continues(top, parents[top]):
-        top = parents[top]
-        if isinstance(top, ast.Call) and last(top) in WRITES:
-            return True
-    around = parents.get(top)
+    top = _whole_chain(node, scope)
+    around = scope.file.module.parents.get(top)
     if not isinstance(top, ast.Call) or last(top) not in _LAZY or not isinstance(around, ast.Assign):
         return False
     names = {target.id for target in around.targets if isinstance(target, ast.Name)}
     uses = [one for one in body if isinstance(one, ast.Name) and one.id in names and isinstance(one.ctx, ast.Load)]
     return bool(uses) and all(_argument(use, scope) or _changed(use, scope) for use in uses)
+
+
+def written(node: ast.AST, scope: Local) -> bool:
+    """Whether a chain of calls goes on to a write: `Book.objects.filter(...).delete()`."""
+    parents = scope.file.module.parents
+    while isinstance(parents.get(node), ast.Attribute | ast.Call) and _continues(node, parents[node]):
+        node = parents[node]
+        if isinstance(node, ast.Call) and last(node) in WRITES:
+            return True
+    return False
+
+
+def _whole_chain(node: ast.AST, scope: Local) -> ast.AST:
+    parents = scope.file.module.parents
+    while isinstance(parents.get(node), ast.Attribute | ast.Call) and _continues(node, parents[node]):
+        node = parents[node]
+    return node
 
 
 def _continues(node: ast.AST, around: ast.AST) -> bool:
@@ -112,11 +124,8 @@ def _argument(node: ast.AST, scope: Local) -> bool:
 
 def _changed(use: ast.Name, scope: Local) -> bool:
     """Whether a query is only built further: `books = books.filter(...)`."""
-    top: ast.AST = use
-    parents = scope.file.module.parents
-    while _continues(top, parents[top]):
-        top = parents[top]
-    around = parents[top]
+    top = _whole_chain(use, scope)
+    around = scope.file.module.parents[top]
     return (
         isinstance(around, ast.Assign)
         and isinstance(top, ast.Call)

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from trueup.findings import Finding
 from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule, is_test
+from trueup.lint.rule import Index, Rule, is_migration, is_test
 from trueup.lint.source import Function, dotted, last
 
 _WORDS = re.compile(
@@ -38,6 +38,11 @@ _HOOK = re.compile(
 )
 #: What the message of a refusal does not say.
 _UNDONE = re.compile(r"implement|todo|coming|later|\byet\b|stub|placeholder|\bwip\b", re.IGNORECASE)
+#: Work that is left to do, but on what is there.
+_OTHER = re.compile(
+    r"(?:TODO|FIXME|XXX)\W+(?:[\d.]+\W+)?(?:remove|delete|drop|rename|deprecat|move|refactor|clean|this is available)",
+    re.IGNORECASE,
+)
 #: Calls that do no work: they tell, wait, or look at what was given.
 _IDLE = {
     *("print", "debug", "info", "warning", "error", "log", "exception", "sleep", "get", "strip", "lower", "upper"),
@@ -104,7 +109,7 @@ class Placeholder(Rule):
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Functions whose whole body is nothing, or a constant that a comment makes excuses for."""
-        if is_test(file):
+        if is_test(file) or is_migration(file):
             return
         for node, owner in file.module.functions():
             if not _short(node) or any(last(one) in _SPARED for one in node.decorator_list) or _typing_only(node, file):
@@ -232,6 +237,15 @@ def _made_somewhere(owner: ast.ClassDef, file: File, index: Index, method: str) 
     return owner.name.encode() in index.made
 
 
+def _promise(node: Function) -> bool:
+    """Whether a method only raises NotImplementedError."""
+    return isinstance(node.body[-1], ast.Raise) and len(node.body) < 3 and _not_implemented(node.body[-1])
+
+
+def _docstring(node: Function) -> str:
+    return ast.get_docstring(node) or ""
+
+
 def _nothing(node: ast.stmt) -> bool:
     return isinstance(node, ast.Pass) or (
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and node.value.value is Ellipsis
@@ -278,7 +292,7 @@ def _comment(file: File, number: int) -> str:
     # a mark inside a text is no comment: what stands before it has all its quotes closed
     if not mark or line[: len(line) - len(comment)].count('"') % 2 or line[: len(line) - len(comment)].count("'") % 2:
         return ""
-    return comment.strip()[:80] if _WORDS.search(comment) else ""
+    return comment.strip()[:80] if _WORDS.search(comment) and not _OTHER.search(comment) else ""
 
 
 def _typing_only(node: Function, file: File) -> bool:
@@ -310,4 +324,7 @@ def _abstract(owner: ast.ClassDef | None, index: Index) -> bool:
     text = ast.get_docstring(owner) or ""
     if re.search(r"abstract|base class|interface|subclass|mixin", text, re.IGNORECASE):
         return True
+    promised = [item for item in owner.body if isinstance(item, Function) and _promise(item)]
+    if len(promised) > 1 and any(word in " ".join(map(_docstring, promised)).lower() for word in ("provide", "should")):
+        return True  # what is asked of others is written down
     return owner.name.encode() in index.bases

@@ -10,13 +10,17 @@ from typing import ClassVar, Literal
 from trueup.findings import Finding
 from trueup.lint.local import Local, scopes
 from trueup.lint.project import Class, File
-from trueup.lint.rule import Index, Rule, is_test
+from trueup.lint.rule import Index, Rule, is_migration, is_test
 from trueup.lint.rules._queries import helper, loads, queried, related
 from trueup.lint.rules._turns import part_of_another, remembered
 from trueup.lint.source import Function, last, own_nodes
 
 #: Loops that do not go through rows: over chunks, pages and attempts.
 _NOT_ROWS = re.compile(r"chunk|batch|page|attempt|retr|offset|start|step|shard|model|table|^_$", re.IGNORECASE)
+
+
+#: Classes whose members are written out.
+_FIXED = re.compile(r"Enum$|Choices$|ChoiceSet$")
 
 
 class QueryInLoop(Rule):
@@ -106,7 +110,7 @@ class QueryInLoop(Rule):
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Queries, lazy attributes and helpers that query, in loops and comprehensions."""
-        if is_test(file) or not index.has_models:
+        if is_test(file) or is_migration(file) or not index.has_models:
             return
         seen: set[int] = set()
         for scope in scopes(index, file):
@@ -184,7 +188,8 @@ def _counts(source: ast.expr, scope: Local, depth: int = 0) -> bool:
         case ast.Name(id=name):
             meaning = scope.index.project.resolve(scope.file, name)
             if isinstance(meaning, Class):
-                return any("Enum" in base or "Choices" in base for base in scope.index.project.outside(meaning))
+                names = [one.name for one in scope.index.project.mro(meaning)]
+                return any(_FIXED.search(base) for base in (*scope.index.project.outside(meaning), *names))
             values = scope.assigned.get(name, [])
             return name.isupper() or (len(values) == 1 and depth < 3 and _counts(values[0], scope, depth + 1))
     return False

@@ -10,11 +10,10 @@ from typing import ClassVar
 from trueup.findings import Finding
 from trueup.lint.flow.words import MUTATORS
 from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule
+from trueup.lint.rule import Index, Rule, is_migration
 from trueup.lint.source import Function, Module, keyword, last
 
 _COLUMNS = {"Column", "mapped_column"}
-_MIGRATIONS = re.compile(r"(^|/)(migrations|versions)/")
 #: Types that make a value of their own of what they are given.
 _MUTABLE = re.compile(r"as_mutable\(|mutable_json|Mutable")
 #: Parameters that are there to be shared.
@@ -90,7 +89,7 @@ class SharedMutableDefault(Rule):
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Defaults of columns, and of parameters that are changed or kept."""
         constants = _constants(file.module)
-        for node in [] if _MIGRATIONS.search("/".join(file.module.parts)) else file.module.of(ast.Call):
+        for node in [] if is_migration(file) else file.module.of(ast.Call):
             if not _is_column(node, file.module):
                 continue
             for word in ("default", "insert_default", "onupdate"):

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from trueup.findings import Finding
 from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule
+from trueup.lint.rule import Index, Rule, is_test
 from trueup.lint.source import Function, dotted, keyword, last
 
 _BROAD = {"Exception", "BaseException"}
@@ -93,7 +93,7 @@ class SwallowedException(Rule):
     **What it leaves alone.** A handler that raises, answers with an error, or hands the exception on; one that names
     what it expects; an import that may fail; closing or deleting what may be gone already; `__del__` and its like;
     `return False` where that is the answer (`is_reachable()`, `has_table()`, a health check). A handler that does
-    something else besides, such as counting the failure, is taken at its word.
+    something else besides, such as counting the failure, is taken at its word; so are tests.
     """
 
     name: ClassVar[str] = "swallowed-exception"
@@ -103,11 +103,18 @@ class SwallowedException(Rule):
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Handlers that are broad, and silent or nearly so."""
+        if is_test(file):
+            return
         hint = "catch what is expected here, or log with logger.exception() and let it pass"
         tries: list[ast.Try | ast.TryStar] = [*file.module.of(ast.Try), *file.module.of(ast.TryStar)]
         for node in tries:
             for handler in node.handlers:
-                if _broad(handler.type) and not _imports(node) and not _closes(node.body, handler.body):
+                if (
+                    _broad(handler.type)
+                    and not _awaits_end(handler.type)
+                    and not _imports(node)
+                    and not _closes(node.body, handler.body)
+                ):
                     function = _function(handler, file)
                     message = _verdict(handler, function)
                     if message and not (function is not None and function.name in _LAST_BREATH):
@@ -118,8 +125,18 @@ class SwallowedException(Rule):
                 call = item.context_expr
                 if not isinstance(call, ast.Call) or not any(_broad(arg) for arg in call.args):
                     continue
+                if any(last(arg) == "CancelledError" for arg in call.args) or _succeeds(block.body[-1]):
+                    continue
                 if file.module.origin(call.func) == "contextlib.suppress" and not _closes(block.body, [ast.Pass()]):
                     yield self.finding(file, call, "every failure is dropped without a trace", hint)
+
+
+def _succeeds(node: ast.stmt) -> bool:
+    """Whether a block ends with the news that it went well, and its failure is the lack of it."""
+    match node:
+        case ast.Assign(targets=[target], value=ast.Constant(value=True)):
+            return _STATUS.search(_name(target)) is not None
+    return False
 
 
 def _function(node: ast.AST, file: File) -> Function | None:
@@ -132,6 +149,11 @@ def _function(node: ast.AST, file: File) -> Function | None:
 def _broad(kind: ast.expr | None) -> bool:
     kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
     return any(one is None or dotted(one).rpartition(".")[2] in _BROAD for one in kinds)
+
+
+def _awaits_end(kind: ast.expr | None) -> bool:
+    """`except (CancelledError, Exception)`: a task is waited for that was told to end."""
+    return isinstance(kind, ast.Tuple) and any(last(one) == "CancelledError" for one in kind.elts)
 
 
 def _imports(node: ast.Try | ast.TryStar) -> bool:

@@ -11,7 +11,7 @@ from trueup.findings import Finding
 from trueup.lint.coltypes import expression
 from trueup.lint.local import Local, scopes
 from trueup.lint.project import Class, File
-from trueup.lint.rule import Index, Rule, is_test
+from trueup.lint.rule import Index, Rule, is_migration, is_test
 from trueup.lint.rules._model_rules import METHODS, rules_of
 from trueup.lint.source import Function, last
 
@@ -109,7 +109,7 @@ class ValidationBypassed(Rule):
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Bulk writes on models with rules."""
-        if is_test(file):
+        if is_test(file) or is_migration(file):
             return
         for scope in scopes(index, file):
             calls = [node for node in scope.nodes if isinstance(node, ast.Call)]
