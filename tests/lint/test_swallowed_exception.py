@@ -40,6 +40,10 @@ WHOLE = [
     "try:\n    import fast\n    HAS_FAST = True\nexcept Exception:\n    HAS_FAST = False\n",
     "import contextlib\n\ndef stop(job):\n    with contextlib.suppress(Exception):\n        job.close()\n",
     "from contextlib import suppress\n\ndef read(row):\n    with suppress(KeyError):\n        return row['a']\n",
+    (
+        "def tidy(path):\n    try:\n        os.remove(path)\n        logger.info('removed %s', path)\n"
+        "    except Exception as error:\n        logger.warning('not removed: %s', error)\n"
+    ),
     "def stop(file):\n    try:\n        if file:\n            file.close()\n    except Exception:\n        pass\n",
 ]
 

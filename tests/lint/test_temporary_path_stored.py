@@ -74,3 +74,18 @@ def test_a_path_that_a_class_holds_is_found() -> None:
     (finding,) = lint(HEAD, "temporary-path-stored")
     assert "Scan.path" in finding.message
     assert lint({"shop/tests/test_scans.py": HEAD}, "temporary-path-stored") == []
+
+
+def test_a_model_of_a_file_that_is_not_there_is_known_by_where_it_comes_from() -> None:
+    text = "from {} import Scan\n\ndef act(session, temp_path):\n    session.add(Scan({}=temp_path))\n"
+    assert lint(text.format("shop.models", "path"), "temporary-path-stored")
+    assert lint(text.format("shop.models", "temp_path"), "temporary-path-stored") == []
+    assert lint(text.format("shop.scanner", "path"), "temporary-path-stored") == []
+
+
+def test_a_folder_called_temp_is_temporary() -> None:
+    code = "def act(name):\n    return Scan(path=os.path.join('{}', name))\n"
+    start = len(HEAD.splitlines())
+    for folder, count in (("/app/temp", 1), ("uploads/tmp/new", 1), ("/srv/template", 0), ("s3://temp/a", 0)):
+        found = lint(HEAD + code.format(folder), "temporary-path-stored")
+        assert len([one for one in found if one.where.line > start]) == count  # type: ignore[union-attr]

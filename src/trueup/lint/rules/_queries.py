@@ -6,7 +6,7 @@ import ast
 import re
 
 from trueup.lint.local import Local
-from trueup.lint.project import Class, Func
+from trueup.lint.project import Class, Func, Given
 from trueup.lint.rule import Index
 from trueup.lint.rules._eager import at_once, eager
 from trueup.lint.rules._turns import WRITES, keeps, written
@@ -40,6 +40,7 @@ _WRITERS = {"save", "delete", "asave", "adelete", "full_clean", "clean"}
 _SESSION = re.compile(r"(^|[._])(a?session_?|db|dbsession|s|sess|conn|connection|cursor|cur)$", re.IGNORECASE)
 _LOOKS_UP = re.compile(r"^_*(a?get|find|fetch|load|look_?up|count|query|search|resolve|list|read|has|is|exists)(_|$)")
 _SELECT = re.compile(r"\s*(?:SELECT|WITH)\b.*?\bFROM\s+[\"'`\[]?([\w.]+)", re.IGNORECASE | re.DOTALL)
+_MANAGERS = {"objects", "query", "_default_manager", "_base_manager"}
 _DEPTH = 3
 
 
@@ -48,8 +49,7 @@ def queried(node: ast.Call, scope: Local) -> str:
     name = last(node)
     if not isinstance(node.func, ast.Attribute):
         if name in ("get_object_or_404", "get_list_or_404") and node.args:
-            cls = scope.mapped(node.args[0])
-            return cls.name if cls is not None else ""
+            return _model(node.args[0], scope)
         return ""
     receiver = node.func.value
     if name in ("execute", "exec", "scalar", "scalars", "fetch", "fetchrow") and (table := _selected(node, receiver)):
@@ -62,8 +62,8 @@ def queried(node: ast.Call, scope: Local) -> str:
         first = node.args[0]
         if isinstance(first, ast.Call) and (last(_head(first)) in ("insert", "update", "delete") or _writes(first)):
             return ""
-        cls = scope.mapped(first) or scope.rows(first) or _named(first, scope)
-        return cls.name if cls is not None else ""
+        rows = scope.mapped(first) or scope.rows(first)
+        return rows.name if rows is not None else _named(first, scope)
     return _chained(receiver, scope) if name in _RUNS and not _writes(node) and not _outer(node) else ""
 
 
@@ -103,12 +103,13 @@ def _chained(head: ast.expr, scope: Local) -> str:
             cls = scope.mapped(head.value)
             if cls is not None:
                 return cls.name if scope.manager(cls, head.attr) else ""
+            if head.attr in _MANAGERS and (name := _model(head.value, scope)):
+                return name
             cls = related(head, scope)
             if cls is not None:
                 return cls.name
         elif last(head) == "query" and head.args:
-            cls = scope.mapped(head.args[0])
-            return cls.name if cls is not None else ""
+            return _named(head.args[0], scope)
         head = head.func if isinstance(head, ast.Call) else head.value
     return ""
 
@@ -124,10 +125,23 @@ def related(node: ast.Attribute, scope: Local) -> Class | None:
     return columns.class_named(relation.target, relation.file) if relation and relation.many else None
 
 
-def _named(statement: ast.expr, scope: Local) -> Class | None:
+def _named(statement: ast.expr, scope: Local) -> str:
     """The first model that a statement names: that of `select(func.count()).select_from(Book)`."""
-    found = (scope.mapped(node) for node in ast.walk(statement) if isinstance(node, ast.Name))
-    return next((cls for cls in found if cls is not None), None)
+    nodes = [statement, *(node for node in ast.walk(statement) if isinstance(node, ast.Name | ast.Attribute))]
+    return next(filter(None, (_model(node, scope) for node in nodes)), "")
+
+
+def _model(node: ast.expr, scope: Local) -> str:
+    """The name of a model: of the project, or of what a file that is not there defines, by its capital letter."""
+    cls = scope.mapped(node)
+    if cls is not None:
+        return cls.name
+    name = dotted(node)
+    word = name.rpartition(".")[2]
+    if not word[:1].isupper() or word.isupper():
+        return ""
+    meaning = scope.index.project.resolve(scope.file, name)
+    return word if meaning is None or isinstance(meaning, str | Given) else ""
 
 
 def _head(node: ast.expr) -> ast.expr:

@@ -19,6 +19,10 @@ from trueup.lint.source import Function, last, own_nodes
 _NOT_ROWS = re.compile(r"chunk|batch|page|attempt|retr|offset|start|step|shard|model|table|^_$", re.IGNORECASE)
 
 
+#: What a file does that asks a database, with models that are defined elsewhere.
+_SENDS = re.compile(
+    rb"[A-Z]\w*\.objects\.|[A-Z]\w*\.query\.|\.query\([A-Za-z.]*[A-Z]|select\([A-Za-z.]*[A-Z]|session\.get\("
+)
 #: Classes whose members are written out.
 _FIXED = re.compile(r"Enum$|Choices$|ChoiceSet$")
 
@@ -110,7 +114,7 @@ class QueryInLoop(Rule):
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Queries, lazy attributes and helpers that query, in loops and comprehensions."""
-        if is_test(file) or is_migration(file) or not index.has_models:
+        if is_test(file) or is_migration(file) or not (index.has_models or _SENDS.search(file.module.data)):
             return
         seen: set[int] = set()
         for scope in scopes(index, file):
@@ -182,7 +186,8 @@ def _counts(source: ast.expr, scope: Local, depth: int = 0) -> bool:
         case ast.Call(func=ast.Attribute(value=value, attr="items" | "keys" | "values"), args=[]):
             return _counts(value, scope, depth)
         case ast.Call():
-            return last(source) in ("range", "batched", "count")
+            long = any(isinstance(inner, ast.Call) and last(inner) == "len" for inner in ast.walk(source))
+            return last(source) in ("range", "batched", "count") and not long
         case ast.Attribute(attr=name) if name.isupper() or name in ("choices", "labels"):
             return True
         case ast.Name(id=name):

@@ -165,11 +165,16 @@ def _imports(node: ast.Try | ast.TryStar) -> bool:
 
 def _closes(body: list[ast.stmt], handler: list[ast.stmt]) -> bool:
     """Calls that let go of something, and nothing after them: there is nobody left to whom a failure matters."""
-    if not isinstance(handler[-1], ast.Pass):
+    if not all(isinstance(one, ast.Pass) or _tells(one) for one in handler):
         return False
     while len(body) == 1 and isinstance(body[0], ast.If) and not body[0].orelse:
         body = body[0].body
-    return all(isinstance(one, ast.Expr) and _lets_go(one.value) for one in body)
+    done = [one for one in body if not _tells(one)]
+    return bool(done) and all(isinstance(one, ast.Expr) and _lets_go(one.value) for one in done)
+
+
+def _tells(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and _logs(node.value)
 
 
 def _lets_go(call: ast.expr) -> bool:

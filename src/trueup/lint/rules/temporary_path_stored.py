@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
 from trueup.findings import Finding, Severity
 from trueup.lint.coltypes import expression
 from trueup.lint.local import Local, scopes
-from trueup.lint.project import File, Func
+from trueup.lint.project import Class, File, Func
 from trueup.lint.rule import Index, Rule, is_test
 from trueup.lint.source import Function, dotted, keyword, last
 
@@ -18,7 +18,12 @@ _MAKES = (
     *("tempfile.mkdtemp", "tempfile.mkstemp", "tempfile.mktemp", "tempfile.gettempdir", "tempfile.TemporaryDirectory"),
     *("tempfile.NamedTemporaryFile", "tempfile.TemporaryFile"),
 )
-_TEXT = re.compile(r"^(/tmp|/var/tmp|/private/tmp)(/|$)")
+_TEXT = re.compile(r"^(?!\w+://)(?:.*/)?(tmp|temp)(/|$)")
+#: What a parameter is called that is given one, and a column that is meant to hold one.
+_TOLD = re.compile(r"^(tmp|temp|temporary)_?(file_?)?(path|dir|folder|filename)$")
+_MEANT = re.compile(r"(^|_)(tmp|temp|temporary)(_|$)")
+#: Modules that models come from.
+_MODELS = re.compile(r"(^|\.)(models?|entities|tables|db)(\.|_)")
 _DEPTH = 8
 #: What makes a path of the parts it is given.
 _PASSES = {
@@ -91,11 +96,12 @@ class TemporaryPathStored(Rule):
     ```
 
     **What it leaves alone.** A temporary file that is used and forgotten; a path to where it was moved; one that is
-    made in another folder (`mkdtemp(dir=...)`); tests. Settings in other files and in the environment are not read.
+    made in another folder (`mkdtemp(dir=...)`); a column that is for temporary paths by its name; tests. Settings in
+    other files and in the environment are not read.
     """
 
     name: ClassVar[str] = "temporary-path-stored"
-    needles: ClassVar[tuple[bytes, ...]] = (b"tempfile", b"/tmp", b"gettempdir")
+    needles: ClassVar[tuple[bytes, ...]] = (b"temp", b"tmp")
     severity: ClassVar[Severity] = "high"
     scope: ClassVar[Literal["file", "project"]] = "project"
 
@@ -105,14 +111,27 @@ class TemporaryPathStored(Rule):
             return
         for scope in scopes(index, file):
             entered = _entered(scope)
-            for cls, attr, value, node in scope.stored():
-                if _temporary(value, scope, entered, 0):
+            stored = ((cls.name, attr, value, node) for cls, attr, value, node in scope.stored())
+            for name, attr, value, node in (*stored, *_made_elsewhere(scope)):
+                if _temporary(value, scope, entered, 0) and not _MEANT.search(attr):
                     yield self.finding(
                         file,
                         node,
-                        f'"{cls.name}.{attr}" is given a path below a temporary folder, which the row outlives',
+                        f'"{name}.{attr}" is given a path below a temporary folder, which the row outlives',
                         "move the file to where it is kept, and store that path",
                     )
+
+
+def _made_elsewhere(scope: Local) -> Iterator[tuple[str, str, ast.expr, ast.AST]]:
+    """Values given to what is made of a model in a file that is not there."""
+    for node in scope.nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.keywords:
+            origin = scope.file.module.imports.get(node.func.id, "")
+            known = scope.index.project.resolve(scope.file, node.func.id)
+            if node.func.id[:1].isupper() and _MODELS.search(origin) and not isinstance(known, Class):
+                for item in node.keywords:
+                    if item.arg:
+                        yield node.func.id, item.arg, item.value, item.value
 
 
 def _entered(scope: Local) -> set[str]:
@@ -193,9 +212,11 @@ def _whole(scope: Local) -> Local:
 def _named(name: str, scope: Local, entered: set[str], depth: int) -> bool:
     """What the function assigns to a name, or else the file; after a move to elsewhere it is another path."""
     values = scope.assigned.get(name)
+    if values is None and name in _parameters(scope):
+        return _TOLD.search(name) is not None
     if values is None:
         whole = _whole(scope)
-        values = whole.assigned.get(name, []) if whole is not scope and name not in _parameters(scope) else []
+        values = whole.assigned.get(name, []) if whole is not scope else []
         return any(_temporary(value, whole, set(), depth + 1) for value in values)
     # what is assigned last is what is stored: a path that is replaced was on its way
     return _temporary(max(values, key=lambda one: one.lineno), scope, entered, depth + 1) or (
