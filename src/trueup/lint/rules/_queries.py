@@ -127,7 +127,9 @@ def related(node: ast.Attribute, scope: Local) -> Class | None:
 
 def _named(statement: ast.expr, scope: Local) -> str:
     """The first model that a statement names: that of `select(func.count()).select_from(Book)`."""
-    nodes = [statement, *(node for node in ast.walk(statement) if isinstance(node, ast.Name | ast.Attribute))]
+    inner = list(ast.walk(statement))
+    made = {node.func for node in inner if isinstance(node, ast.Call)}  # `DropTable(books)` is no model
+    nodes = [node for node in inner if isinstance(node, ast.Name | ast.Attribute) and node not in made]
     return next(filter(None, (_model(node, scope) for node in nodes)), "")
 
 

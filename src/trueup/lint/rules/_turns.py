@@ -76,6 +76,8 @@ def part_of_another(node: ast.AST, body: list[ast.AST], scope: Local) -> bool:
         return True
     top = _whole_chain(node, scope)
     around = scope.file.module.parents.get(top)
+    if isinstance(around, ast.AugAssign | ast.BinOp) and isinstance(around.op, ast.BitOr | ast.BitAnd):
+        return True
     if not isinstance(top, ast.Call) or last(top) not in _LAZY or not isinstance(around, ast.Assign):
         return False
     names = {target.id for target in around.targets if isinstance(target, ast.Name)}
