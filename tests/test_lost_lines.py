@@ -20,7 +20,7 @@ from trueup.run import apply, make_plan, undo, verify
 ROWS = 14
 CHECK = OutOfRange(table="t", column="a", minimum="0", maximum="10", name="a", repair=("clamp",))
 #: Statements in a row that find their line dead.
-DEAD = 3
+DEAD = 4
 
 SERVERS = pytest.mark.parametrize("engine", ["postgresql", "mysql", "mariadb"], indirect=True)
 #: psycopg sends no COMMIT where it knows of no transaction.
@@ -79,7 +79,7 @@ def losing(database: Database, first: int) -> Iterator[None]:
 @SERVERS
 # psycopg's cursor for streams can only warn of a line that died under it
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("first", range(0, 6 * DEAD, DEAD))
+@pytest.mark.parametrize("first", range(0, 4 * DEAD, DEAD))
 def test_a_run_survives_lines_that_are_lost_in_a_row(
     first: int, config: Config, database: Database, tmp_path: Path
 ) -> None:
