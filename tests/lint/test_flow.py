@@ -368,3 +368,47 @@ def test_a_guard_after_a_change_saves_nothing_that_was_changed(test: str) -> Non
         session.commit()
     """
     assert found(body) == [6, 10]
+
+
+def test_a_long_way_through_helpers_leaves_the_function_itself_followed_to_its_end() -> None:
+    steps = "\n".join(f"    message.step_{number} = {number}" for number in range(900))
+    text = f"""\
+from models import Message
+from sqlalchemy.orm.attributes import flag_modified
+
+def walk(message: Message):
+{steps}
+
+def mend(session, message: Message):
+    message.delivery_report["walked"] = True
+    walk(message)
+    walk(message)
+    flag_modified(message, "delivery_report")
+    session.commit()
+
+def lose(session, message: Message):
+    walk(message)
+    walk(message)
+    message.delivery_report["walked"] = False
+    session.commit()
+"""
+    assert found(text) == [916]
+
+
+def test_a_helper_that_does_nothing_gives_another_object_each_time_it_is_called() -> None:
+    body = """\
+    from models import Message
+    from sqlalchemy.orm.attributes import flag_modified
+
+    def first(session) -> Message:
+        return session.query(Message).first()
+
+    def f(session):
+        one = first(session)
+        two = first(session)
+        one.delivery_report["seen"] = True
+        two.delivery_report["seen"] = True
+        flag_modified(one, "delivery_report")
+        session.commit()
+    """
+    assert found(body) == [11]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
+from trueup.lint.flow.again import again, signature
 from trueup.lint.flow.objects import words
 from trueup.lint.flow.plain import Plain, named_column
 from trueup.lint.flow.state import MAYBE, OPEN, State
@@ -40,6 +41,11 @@ _OF_OBJECTS = {"values", "items", "copy", "get", "pop", "popleft", "setdefault"}
 _MADE = {"model_validate", "from_orm", "parse_obj", "model_construct", "construct", "validate"}
 #: How deep calls are followed.
 DEPTH = 4
+#: Methods that a session, or what is in it, shows.
+_SEEN = {
+    *("commit", "flush", "rollback", "refresh", "expire", "expire_all", "expunge", "expunge_all", "make_transient"),
+    *("add", "add_all", "persist", "merge", "values", "update", "on_conflict_do_update"),
+}
 
 
 class Calls(Plain):
@@ -89,6 +95,7 @@ class Calls(Plain):
             for value in receiver
         ):
             return None
+        self.effects += name in _SEEN
         match name:
             case "commit":
                 state.flush(commit=True)
@@ -264,6 +271,7 @@ class Calls(Plain):
     ) -> Values:
         """A function whose source is not there: its name tells whether it may write what it is given."""
         if _SETTLES.search(name):
+            self.effects += 1
             texts = [text for arg in args if (text := self.constant(arg))]
             for slot in list(state.slots):
                 if slot[1] in texts or not texts:
@@ -275,6 +283,7 @@ class Calls(Plain):
                     key.value for key in arg.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)
                 }
         stores = _STORES.match(name) is not None
+        self.effects += not fields.isdisjoint(self.columns.by_name)
         for slot, pairs in list(state.slots.items()):
             given = any(
                 isinstance(value, Data) and any(now == value.token for _, now in pairs)
@@ -320,11 +329,26 @@ class Calls(Plain):
                     names[arg.arg] = only(Inst(mine.token, one.cls, arg.arg)) if isinstance(one, Inst) else given
                 elif not values:
                     names[arg.arg] = given or only(Inst(("param", self.place(call), arg.arg), None, arg.arg))
-        returned = self.inlined(func.func.file, node, func.func.owner, names, call, state)
+        returned = self._followed(func, node, names, call, state)
         sure = [value for value in returned if not (isinstance(value, Inst) and value.cls is None)]
         if sure:
             return frozenset(sure)
         return noted or returned or only(Inst(token, None, hint))
+
+    def _followed(self, func: FuncRef, node: Function, names: dict[str, Values], call: ast.AST, state: State) -> Values:
+        """What a function returns; one that is known to do nothing is not followed again, nor from further away."""
+        kind = signature(names, self.columns.is_model)
+        key = (func.func.file.module.path, node.lineno, func.func.owner, kind)
+        depth, kept = self.inert.get(key, (DEPTH + 2, NOTHING))
+        if depth <= len(self.frames):
+            return frozenset(again(value, ("call", self.place(call))) for value in kept)
+        before = self.effects
+        returned = self.inlined(func.func.file, node, func.func.owner, names, call, state)
+        given = {one.token for values in names.values() for one in values if isinstance(one, Inst)}
+        own = any(isinstance(one, Inst) and one.token in given for one in returned)
+        if kind is not None and before == self.effects and self.budget >= 0 and not own:
+            self.inert[key] = (len(self.frames), returned)
+        return returned
 
 
 def _within(name: str, held: Values) -> Values:

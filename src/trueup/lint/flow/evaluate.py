@@ -20,6 +20,7 @@ from trueup.lint.flow.values import (
     inside,
     join,
     only,
+    telling,
 )
 from trueup.lint.project import Func
 from trueup.lint.source import dotted
@@ -264,6 +265,7 @@ class Evaluate(Calls):
         column, sure = self.column(value, attr)
         if column is None:
             state.attributes[value.token, attr] = given
+            self.effects += any(telling(one) for one in given)
             return
         slot = (value.token, attr)
         source = ast.unparse(node.value) if isinstance(node, ast.Attribute) else ""

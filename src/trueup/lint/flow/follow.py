@@ -13,6 +13,8 @@ from trueup.lint.flow.values import NOTHING, Data, Inst, Local, Token, Tup, Valu
 from trueup.lint.project import Class, File, Project
 from trueup.lint.source import Function
 
+#: Statements of other functions that are followed from one.
+_BUDGET = 1500
 Callable_ = Function | ast.Lambda
 
 
@@ -60,7 +62,7 @@ class Follow(Evaluate):
 
     def root(self, file: File, node: ast.AST, owner: Class | None, body: Sequence[ast.stmt]) -> State:
         """Follow a function from its start, its parameters as annotated; returns the state where it ends."""
-        self.budget = 4000
+        self.budget = _BUDGET
         self.frames = [Frame(file, node, owner)]
         state = State()
         if isinstance(node, Function):
@@ -94,8 +96,8 @@ class Follow(Evaluate):
             if state.dead:
                 return
             self.budget -= 1
-            if self.budget < 0:
-                return
+            if self.budget < 0 and len(self.frames) > 1:
+                return  # the function itself is followed to its end, whatever became of those it calls
             self.statement(statement, state)
 
     def statement(self, node: ast.stmt, state: State) -> None:  # noqa: C901 - one case a kind of statement

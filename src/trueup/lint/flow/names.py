@@ -40,6 +40,10 @@ class Names:
         self.project = project
         self.columns = columns
         self.budget = 0
+        #: How often something was done that columns, objects or sessions may show.
+        self.effects = 0
+        #: Calls that had none, by function and arguments: how far away they were followed from, and what they return.
+        self.inert: dict[tuple[object, ...], tuple[int, Values]] = {}
         self.here: ast.AST | None = None
         #: Columns whose object is known by its name only, and whether that is enough.
         self.guessed: dict[Slot, bool] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache, cached_property
 
 from trueup.lint.columns import Column
 from trueup.lint.flow.names import Names
@@ -30,10 +31,11 @@ from trueup.lint.flow.words import ANY_ROW, COMMON
 from trueup.lint.project import Class
 
 
-def words(name: str) -> set[str]:
+@cache
+def words(name: str) -> frozenset[str]:
     """The words of an identifier, in lower case, plurals made singular."""
     parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
-    return {part.lower().removesuffix("s") if len(part) > 3 else part.lower() for part in parts}
+    return frozenset(part.lower().removesuffix("s") if len(part) > 3 else part.lower() for part in parts)
 
 
 class Objects(Names):
@@ -93,9 +95,12 @@ class Objects(Names):
         return only(Outside(f"{name}.{attr}"))
 
     def _names_a_model(self, attr: str) -> bool:
-        return any(
-            words(attr) & words(column.cls.name) for columns in self.columns.by_name.values() for column in columns
-        )
+        return not self._of_models.isdisjoint(words(attr))
+
+    @cached_property
+    def _of_models(self) -> set[str]:
+        """The words of the names of all classes that have a JSON column."""
+        return {word for columns in self.columns.by_name.values() for one in columns for word in words(one.cls.name)}
 
     def _known(self, value: Inst, cls: Class, node: ast.Attribute, state: State) -> Values:
         attr = node.attr
@@ -159,7 +164,7 @@ class Objects(Names):
             self.file is cls.file or not names.isdisjoint(facts.imports) or cls.file.module.parts[-1] in facts.imports
         )
 
-    def _fits(self, hint: set[str], cls: Class) -> bool:
+    def _fits(self, hint: frozenset[str], cls: Class) -> bool:
         """Whether a name may be that of an object of a class, or of one of its subclasses."""
         for one in (cls, *self.project.subclasses(cls)):
             mine = words(one.name) - {"model", "table", "db", "base", "mixin", "orm", "entity"}
@@ -172,6 +177,7 @@ class Objects(Names):
 
     def read(self, column: Column, slot: Slot, state: State, *, sure: bool, source: str) -> Values:
         """The value that a column holds now."""
+        self.effects += 1
         self.held[slot] = column
         if source:
             self.sources.setdefault((slot, self.frames[-1].node), source)

@@ -54,6 +54,8 @@ class Plain(Objects):
     def builtin(self, name: str, origin: str, node: ast.Call, args: list[Values], state: State) -> Values | None:  # noqa: C901 - one case a function
         """A call of a function that is known by name; None when it is not."""
         first = args[0] if args else NOTHING
+        if origin.endswith(("flag_modified", "set_attribute")) or name in ("setattr", "text"):
+            self.effects += 1
         if origin.endswith("flag_modified") and len(args) >= 2:
             self._flag(args[0], self.constant(args[1]) or named_column(node.args[1]), state)
             return NOTHING
@@ -186,6 +188,7 @@ class Plain(Objects):
         """`flag_modified(object, field)`; what cannot be told apart is taken to be flagged."""
         tokens = {value.token for value in objects if isinstance(value, Inst)}
         hit = False
+        own = any(fate == OPEN and slot[0] in tokens and slot[1] == field for (_, slot), fate in state.fates.items())
         for value in objects:
             if isinstance(value, Inst) and field is not None and self.column(value, field)[0] is not None:
                 state.read((value.token, field), "")
@@ -193,7 +196,7 @@ class Plain(Objects):
                 hit = True
         if hit and tokens & {slot[0] for slot in self.held} and len(tokens) == 1:
             open_ = [change for change, fate in state.fates.items() if change[1][1] == field and fate == OPEN]
-            if not open_ or any(change[1][0] in tokens for change in open_):
+            if own or not open_ or any(change[1][0] in tokens for change in open_):
                 return
         for slot in list(state.slots):
             same_object = slot[0] in tokens or not tokens

@@ -98,6 +98,18 @@ NOTHING: Values = frozenset()
 MOST = 6
 
 
+def telling(value: Value) -> bool:
+    """Whether more is known of a value than that it is something."""
+    match value:
+        case Data(token=token):
+            return token[0] != "new"
+        case Inst(cls=cls):
+            return cls is not None
+        case Tup(items=items):
+            return any(telling(one) for item in items for one in item)
+    return isinstance(value, Rows | FuncRef | Local | ClassRef)
+
+
 def only(value: Value) -> Values:
     """The set of one."""
     return frozenset((value,))
