@@ -10,10 +10,10 @@ from trueup.findings import Source
 
 CORPUS = Path(__file__).parent / "corpus"
 # `held_out` was written apart from the rule; `public` and `fresh` follow how public applications use JSON columns, and
-# measured precision 0.953 and 1.000, recall 0.932 and 0.889, when they were first run
-APPS = sorted(
-    path for part in ("seen", "held_out", "public", "fresh") for path in (CORPUS / part).iterdir() if path.is_dir()
-)
+# measured precision 0.953 and 1.000, recall 0.932 and 0.889, when they were first run; `wild` is what was wrong or hard
+# in files of 150 public repositories
+PARTS = ("seen", "held_out", "public", "fresh", "wild")
+APPS = sorted(path for part in PARTS for path in (CORPUS / part).iterdir() if path.is_dir())
 
 
 def marked(app: Path) -> tuple[dict[str, str], set[tuple[str, int]], set[tuple[str, int]]]:
@@ -52,7 +52,7 @@ def measured(apps: list[Path]) -> tuple[float, float, str]:
     return precision, recall, "\n".join(told)
 
 
-@pytest.mark.parametrize("part", ["seen", "held_out", "public", "fresh"])
+@pytest.mark.parametrize("part", PARTS)
 def test_precision_and_recall_are_at_least_95_percent(part: str) -> None:
     precision, recall, told = measured([app for app in APPS if app.parent.name == part])
     assert precision >= 0.95, told

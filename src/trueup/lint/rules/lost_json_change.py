@@ -91,10 +91,18 @@ class LostJsonChange(JsonChange):
         settings["display"]["language"] = language    # a shallow copy shares what is nested
         user.settings = settings
         session.commit()
+
+    def visit(session, user: User, page: str) -> None:
+        settings = dict(user.settings)
+        settings.setdefault("visits", []).append(page)    # only the first visit is written
+        user.settings = settings
+        session.commit()
     ```
 
     **What also works.** `MutableDict.as_mutable(JSON)` notices changes of the top level, not of what is nested.
     `copy.deepcopy`, change, assign works for nested values. A row that is new and not flushed yet is written whole.
+    A subclass of `Mutable` written by hand notices the methods that it writes out: one without `update` loses what
+    `update` changes.
 
     **Is it ever wrong?** Where a change is meant to be thrown away, work on a copy, or write
     `# trueup: ignore[lost-json-change] why` behind the line.

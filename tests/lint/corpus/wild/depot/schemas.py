@@ -1,0 +1,6 @@
+from pydantic import BaseModel
+
+
+class Parcel(BaseModel):
+    stop: str
+    tracking: dict = {}
