@@ -143,7 +143,11 @@ class Index:
 def is_test(file: File) -> bool:
     """Whether a file is a test or a fixture: what is written there on purpose would be a mistake elsewhere."""
     parts = file.module.parts
-    return not _TESTS.isdisjoint(parts) or parts[-1].startswith("test_") or parts[-1].endswith(("_test", "_tests"))
+    return (
+        not _TESTS.isdisjoint(parts)
+        or parts[-1].startswith(("test_", "pytest_"))
+        or parts[-1].endswith(("_test", "_tests"))
+    )
 
 
 def is_migration(file: File) -> bool:

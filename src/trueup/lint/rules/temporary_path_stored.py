@@ -19,6 +19,7 @@ _MAKES = (
     *("tempfile.NamedTemporaryFile", "tempfile.TemporaryFile"),
 )
 _TEXT = re.compile(r"^(?!\w+://)(?:.*/)?(tmp|temp)(/|$)")
+_SPOKEN = re.compile(rb"tempfile|[/'\"](?:tmp|temp)\b|\b(?:tmp|temp|temporary)_(?:file|path|dir|folder)")
 #: What a parameter is called that is given one, and a column that is meant to hold one.
 _TOLD = re.compile(r"^(tmp|temp|temporary)_?(file_?)?(path|dir|folder|filename)$")
 _MEANT = re.compile(r"(^|_)(tmp|temp|temporary)(_|$)")
@@ -101,9 +102,12 @@ class TemporaryPathStored(Rule):
     """
 
     name: ClassVar[str] = "temporary-path-stored"
-    needles: ClassVar[tuple[bytes, ...]] = (b"temp", b"tmp")
     severity: ClassVar[Severity] = "high"
     scope: ClassVar[Literal["file", "project"]] = "project"
+
+    def wants(self, data: bytes) -> bool:
+        """A file that speaks of something temporary."""
+        return _SPOKEN.search(data) is not None
 
     def check(self, file: File, index: Index) -> Iterable[Finding]:
         """Temporary paths given to attributes of models."""
