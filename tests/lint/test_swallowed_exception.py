@@ -17,6 +17,7 @@ FOUND = [
     "logging.getLogger(__name__).info(error)",
     "found = None",
     "return -1",
+    "logging.error(error)\ntime.sleep(1)",
 ]
 LEFT_ALONE = [
     "messages.error(request, 'it failed')\nreturn None",

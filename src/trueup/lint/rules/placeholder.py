@@ -262,6 +262,10 @@ def _constant(node: ast.expr | None) -> bool:
             return all(_constant(item) for item in items)
         case ast.UnaryOp(operand=operand):
             return _constant(operand)
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="random")), args=args, keywords=[]):
+            return all(_constant(arg) for arg in args)  # made up anew each time
+        case ast.Call(func=ast.Name(id="round"), args=[ast.Call() as made, *_]):
+            return _constant(made)
     return False
 
 
@@ -275,7 +279,10 @@ def _excuse(node: Function, file: File) -> str:
     text = ast.get_docstring(node) or ""
     for line in text.splitlines():
         if re.search(
-            r"\bTODO\b|\bFIXME\b|placeholder|\bstub\b|not (?:yet )?implemented|in production", line, re.IGNORECASE
+            r"\bTODO\b|\bFIXME\b|placeholder|\bstub\b|not (?:yet )?implemented|in production|"
+            r"\bmock(?:ed)? (?:data|value|response|implementation|result)|\bdummy (?:data|value|implementation)",
+            line,
+            re.IGNORECASE,
         ):
             return line.strip()[:80]
     for number in range(node.lineno, (node.end_lineno or node.lineno) + 1):

@@ -182,6 +182,11 @@ def _lets_go(call: ast.expr) -> bool:
     return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and last(call) in _LETS_GO
 
 
+def _waits(call: ast.expr) -> bool:
+    call = call.value if isinstance(call, ast.Await) else call
+    return isinstance(call, ast.Call) and last(call) == "sleep"
+
+
 def _verdict(handler: ast.ExceptHandler, function: Function | None) -> str:
     """What the handler does to the failure; empty when the failure is told to somebody."""
     kinds = [_kind(statement, function) for statement in handler.body]
@@ -205,7 +210,7 @@ def _kind(node: ast.stmt, function: Function | None) -> str:
             return "nothing"
         case ast.Expr(value=ast.Call() as call) if _logs(call):
             return "told" if _has_traceback(call) else "logged"
-        case ast.Expr(value=value) if _lets_go(value):
+        case ast.Expr(value=value) if _lets_go(value) or _waits(value):
             return "nothing"
         case ast.Return(value=None):
             return "empty:return"
