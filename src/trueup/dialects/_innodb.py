@@ -287,7 +287,7 @@ class InnoDB(Dialect):
         if numbers < self.oldest:
             wanted = ".".join(map(str, self.oldest))
             return f"it is version {'.'.join(map(str, numbers))}, and writing needs {wanted} or later"
-        settings = _Settings(connection)
+        settings = session.Settings(connection)
         if any(map(settings.on, ("read_only", "super_read_only", "innodb_read_only"))):
             return "the server is read-only"
         if settings.on("log_bin") and settings.text("binlog_format") == "STATEMENT":
@@ -339,25 +339,6 @@ class InnoDB(Dialect):
         if row is None:
             return Load("the server does not tell how busy it is")
         return Load(f"{row[1]} statements at work on the server") if int(row[1]) > BUSY else Load()
-
-
-class _Settings:
-    """The server's settings that `writable` looks at; one that the server does not know is off."""
-
-    def __init__(self, connection: Connection) -> None:
-        names = (
-            "read_only", "super_read_only", "innodb_read_only", "log_bin",
-            "binlog_format", "wsrep_on", "group_replication_single_primary_mode", "group_replication_group_name",
-        )  # fmt: skip
-        wanted: sa.BindParameter[Any] = sa.bindparam("names", names, expanding=True)
-        rows = connection.execute(sa.text("SHOW GLOBAL VARIABLES WHERE Variable_name IN :names").bindparams(wanted))
-        self._values = {str(name): str(value) for name, value in rows}
-
-    def on(self, name: str) -> bool:
-        return self.text(name) in ("ON", "1")
-
-    def text(self, name: str) -> str:
-        return self._values.get(name, "")
 
 
 def _hexadecimal(kind: Kind) -> bool:

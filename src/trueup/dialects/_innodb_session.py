@@ -248,6 +248,27 @@ _NAMED = (
 )
 
 
+class Settings:
+    """The server's settings that `writable` looks at; one that the server does not know is off."""
+
+    def __init__(self, connection: Connection) -> None:
+        names = (
+            "read_only", "super_read_only", "innodb_read_only", "log_bin",
+            "binlog_format", "wsrep_on", "group_replication_single_primary_mode", "group_replication_group_name",
+        )  # fmt: skip
+        wanted: sa.BindParameter[Any] = sa.bindparam("names", names, expanding=True)
+        rows = connection.execute(sa.text("SHOW GLOBAL VARIABLES WHERE Variable_name IN :names").bindparams(wanted))
+        self._values = {str(name): str(value) for name, value in rows}
+
+    def on(self, name: str) -> bool:
+        """Whether a setting is on."""
+        return self.text(name) in ("ON", "1")
+
+    def text(self, name: str) -> str:
+        """A setting as the server spells it."""
+        return self._values.get(name, "")
+
+
 def code_of(error: BaseException) -> int | None:
     """The server's or the driver's number of an error; None when it has none."""
     inner = error.orig if isinstance(error, DBAPIError) else error
