@@ -106,7 +106,7 @@ class Planner:
                 draft = Draft(check, Look(looking, check, values=self.values))
                 drafts.append(draft)
                 self.draft(database, draft, files)
-            self.keep_apart(drafts, files)
+            keep_apart(drafts, files)
             header = self.header(database, drafts)
             return header, self.write(header, drafts, path)
 
@@ -185,37 +185,6 @@ class Planner:
             )
         return ""
 
-    def keep_apart(self, drafts: Sequence[Draft], files: contextlib.ExitStack) -> None:
-        """Of two changes to one place of a row keep the first: the other was made for what is there now."""
-        used = [
-            (draft, choice, draft.groups[choice])
-            for draft in drafts
-            if not draft.refused
-            for choice, count in enumerate(draft.counts)
-            if count
-        ]
-        rivals = {
-            number: [other for other in range(number) if same_place(group, used[other][2])]
-            for number, (_, _, group) in enumerate(used)
-        }
-        first = set(chain.from_iterable(rivals.values()))
-        with Claims() as claims:
-            for number, (draft, choice, _) in enumerate(used):
-                if number not in first and not rivals[number]:
-                    continue
-                kept = new_spool(files)
-                draft.spools[choice].seek(0)
-                for line in draft.spools[choice]:
-                    key = json.dumps(json.loads(line)[0])
-                    if (before := claims.first(rivals[number], key)) is not None:
-                        draft.later[used[before][2].check] += 1
-                        draft.counts[choice] -= 1
-                        continue
-                    kept.write(line)
-                    if number in first:
-                        claims.add(number, key)
-                draft.spools[choice] = kept
-
     # -- writing --------------------------------------------------------------------------------------------------
     def header(self, database: SqlDatabase, drafts: Sequence[Draft]) -> Plan:
         """The header: for which database, which tables, which checks."""
@@ -262,6 +231,38 @@ class Planner:
         except BaseException:
             writer.discard()
             raise
+
+
+def keep_apart(drafts: Sequence[Draft], files: contextlib.ExitStack) -> None:
+    """Of two changes to one place of a row keep the first: the other was made for what is there now."""
+    used = [
+        (draft, choice, draft.groups[choice])
+        for draft in drafts
+        if not draft.refused
+        for choice, count in enumerate(draft.counts)
+        if count
+    ]
+    rivals = {
+        number: [other for other in range(number) if same_place(group, used[other][2])]
+        for number, (_, _, group) in enumerate(used)
+    }
+    first = set(chain.from_iterable(rivals.values()))
+    with Claims() as claims:
+        for number, (draft, choice, _) in enumerate(used):
+            if number not in first and not rivals[number]:
+                continue
+            kept = new_spool(files)
+            draft.spools[choice].seek(0)
+            for line in draft.spools[choice]:
+                key = json.dumps(json.loads(line)[0])
+                if (before := claims.first(rivals[number], key)) is not None:
+                    draft.later[used[before][2].check] += 1
+                    draft.counts[choice] -= 1
+                    continue
+                kept.write(line)
+                if number in first:
+                    claims.add(number, key)
+            draft.spools[choice] = kept
 
 
 def new_spool(files: contextlib.ExitStack) -> IO[str]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, null, or_, select
 
-from trueup.check import Check, Database, Json, Repair, Row, RowCheck
+from trueup.check import Check, Database, Repair, Row, RowCheck
 from trueup.repairs import always, nullify
 from trueup.tables import JSON_TYPES, TEXT, Column, Table
 
@@ -103,14 +103,14 @@ class WrongJsonType(RowCheck):
 
     def holds(self, row: Row) -> ColumnElement[bool]:
         """Present and of another type, or not there although it must be."""
-        value = self._json(row)
+        value = row.json(self.column)
         if self.null:
             return value.is_not(self.types)
         return or_(value.is_not(self.types), value.value.is_(None))
 
     def profile(self, row: Row) -> ColumnElement[str]:
         """The JSON type, with words of their own for SQL NULL and for a path that is not there."""
-        return func.coalesce(self._json(row).type(), literal(ABSENT if self._path(row) else SQL_NULL))
+        return func.coalesce(row.json(self.column).type(), literal(ABSENT if self._path(row) else SQL_NULL))
 
     def tally(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
         """SQL NULL, and each expected type but the first, which the rest of the healthy rows have.
@@ -119,7 +119,7 @@ class WrongJsonType(RowCheck):
         """
         if self._path(row):
             return {}
-        value = self._json(row)
+        value = row.json(self.column)
         counted: dict[str, ColumnElement[bool]] = {SQL_NULL: value.value.is_(None)} if self.null else {}
         for word in self.types[1:]:
             counted[word] = func.coalesce(value.type() == word, false())
@@ -132,7 +132,7 @@ class WrongJsonType(RowCheck):
 
     def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """The JSON type, whether JSON of an expected type hides in a string, and the value."""
-        value = self._json(row)
+        value = row.json(self.column)
         column = row.column(row.place(self.column)[0])
         shown = row.dialect.preview(column, row[column.name])
         if self._path(row):
@@ -179,24 +179,21 @@ class WrongJsonType(RowCheck):
                     if expected:
                         yield cls(table=table.name, column=column.name, expected=expected)
 
-    def _json(self, row: Row) -> Json:
-        return row.json(self.column)
-
     def _path(self, row: Row) -> tuple[str, ...]:
         return row.place(self.column)[1]
 
     def _decodes(self, row: Row) -> ColumnElement[bool]:
-        return always(False) if self._path(row) else self._json(row).holds_json(self.types)
+        return always(False) if self._path(row) else row.json(self.column).holds_json(self.types)
 
     def _decoded(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         name, path = row.place(self.column)
-        return {name: row[name] if path else row.dialect.json_parse(self._json(row).text(), row.column(name))}
+        return {name: row[name] if path else row.dialect.json_parse(row.json(self.column).text(), row.column(name))}
 
     def _wraps(self, row: Row) -> ColumnElement[bool]:
         if self._path(row):
             return always(False)
         # JSON null in an object says no more than NULL does, and what is not JSON cannot stand inside JSON
-        return and_(self.holds(row), func.coalesce(self._json(row).type().not_in(["null", "invalid"]), False))
+        return and_(self.holds(row), func.coalesce(row.json(self.column).type().not_in(["null", "invalid"]), False))
 
     def _wrapped(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         name, path = row.place(self.column)
@@ -204,7 +201,7 @@ class WrongJsonType(RowCheck):
 
     def _nullable(self, row: Row) -> ColumnElement[bool]:
         if self._path(row):
-            return and_(always("null" in self.types), self._json(row).value.is_not(None))
+            return and_(always("null" in self.types), row.json(self.column).value.is_not(None))
         return and_(always(self.null), nullify(self.column).fits(row))
 
     def _nulled(self, row: Row) -> Mapping[str, ColumnElement[Any]]:

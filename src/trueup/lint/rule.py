@@ -30,24 +30,6 @@ _TESTS = {"test", "tests", "testing", "conftest"}
 _MIGRATIONS = {"migrations", "alembic"}
 #: Without one of these there is no model of SQLAlchemy; a file alone may have its base class from elsewhere.
 _SQLALCHEMY = (b"sqlalchemy", b"sqlmodel", b"mapped_column(", b"db.Column(", b"__tablename__")
-_EAGER = re.compile(rb"\b(?:select_related|prefetch_related|joinedload|selectinload|subqueryload|contains_eager)\(")
-#: A quoted path, or an attribute of a class, among what is given to one of those; how far it is looked for.
-_NAMED = re.compile(rb"['\"]([\w.]+)['\"]|\b[A-Z]\w*\.(\w+)")
-_GIVEN = 400
-_DEF = re.compile(rb"^[ \t]*(?:async )?def (\w+)\(", re.MULTILINE)
-_USUAL = {
-    "get_queryset",
-    "get",
-    "filter",
-    "all",
-    "list",
-    "get_context_data",
-    "handle",
-    "queryset",
-    "post",
-    "run",
-    "main",
-}
 _HEAD = re.compile(rb"^[ \t]*class \w+\(([^)]*)\)", re.MULTILINE)
 _WORD = re.compile(rb"\w+")
 _MADE = re.compile(rb"(?<!class )\b(_*[A-Z]\w*)\(")
@@ -92,29 +74,6 @@ class Index:
     def made(self) -> frozenset[bytes]:
         """The names, beginning with a capital, that are called somewhere in the project."""
         return frozenset(name for file in self.project.files.values() for name in _MADE.findall(file.module.data))
-
-    @cached_property
-    def eager_makers(self) -> frozenset[str]:
-        """The names of functions that say what is to be loaded with the rows of a query; usual names say nothing."""
-        found: set[str] = set()
-        for file in self.project.files.values():
-            if _EAGER.search(file.module.data):
-                parts = _DEF.split(file.module.data)
-                found |= {
-                    name.decode() for name, body in zip(parts[1::2], parts[2::2], strict=True) if _EAGER.search(body)
-                }
-        return frozenset(found - _USUAL)
-
-    @cached_property
-    def eager_names(self) -> frozenset[str]:
-        """The attributes that some query of the project loads with its rows."""
-        found: set[bytes] = set()
-        for file in self.project.files.values():
-            for match in _EAGER.finditer(file.module.data):
-                given = file.module.data[match.end() : match.end() + _GIVEN].split(b"\n\n")[0]
-                for text, attr in _NAMED.findall(given.split(b").")[0]):
-                    found.update(re.split(rb"__|\.", text) if text else [attr])
-        return frozenset(name.decode("ascii", "ignore") for name in found)
 
     @cached_property
     def lost(self) -> dict[str, list[Lost]]:

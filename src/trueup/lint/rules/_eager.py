@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import lru_cache
 
 from trueup.lint.columns import Relation
 from trueup.lint.local import Local
@@ -14,6 +15,24 @@ from trueup.lint.source import Function, dotted, last
 _EAGER = {
     *("select_related", "prefetch_related", "joinedload", "selectinload", "subqueryload", "contains_eager"),
     *("immediateload", "Prefetch", "prefetch_related_objects", "eagerload", "joinedload_all", "subqueryload_all"),
+}
+_BROUGHT = re.compile(rb"\b(?:select_related|prefetch_related|joinedload|selectinload|subqueryload|contains_eager)\(")
+#: A quoted path, or an attribute of a class, among what is given to one of those; how far it is looked for.
+_NAMED = re.compile(rb"['\"]([\w.]+)['\"]|\b[A-Z]\w*\.(\w+)")
+_GIVEN = 400
+_DEF = re.compile(rb"^[ \t]*(?:async )?def (\w+)\(", re.MULTILINE)
+_USUAL = {
+    "get_queryset",
+    "get",
+    "filter",
+    "all",
+    "list",
+    "get_context_data",
+    "handle",
+    "queryset",
+    "post",
+    "run",
+    "main",
 }
 _DEPTH = 4
 _AT_ONCE = re.compile(
@@ -35,7 +54,7 @@ def at_once(cls: Class, attr: str, relation: Relation, index: Index) -> bool:
 
 def eager(attr: str, cls: Class, source: ast.expr, scope: Local) -> bool:
     """Whether the rows of `cls` that `source` gives come with what `attr` leads to."""
-    if attr in scope.index.eager_names and _from_elsewhere(source, scope):
+    if attr in _names(scope.index) and _from_elsewhere(source, scope):
         return True  # the query that the rows come from is not here, and one of the project brings it along
     origins, names = [source], set[str]()
     for origin in origins:  # grows while it is gone through
@@ -47,7 +66,7 @@ def eager(attr: str, cls: Class, source: ast.expr, scope: Local) -> bool:
             if isinstance(node, ast.Call):
                 word = last(node)
                 if (word in _EAGER and (not node.args or any(_covers(arg, attr) for arg in node.args))) or (
-                    word in scope.index.eager_makers or (word == "options" and _unread(node))
+                    word in _makers(scope.index) or (word == "options" and _unread(node))
                 ):
                     return True
     return _of_manager(cls, attr, scope.index) or any(
@@ -106,3 +125,28 @@ def _covers(arg: ast.expr, attr: str) -> bool:
     if isinstance(arg, ast.Attribute):
         return arg.attr == attr
     return not isinstance(arg, ast.Call)  # `Prefetch(...)` is looked at itself
+
+
+@lru_cache(maxsize=1)  # of the project at hand
+def _makers(index: Index) -> frozenset[str]:
+    """The names of functions that say what is to be loaded with the rows of a query; usual names say nothing."""
+    found: set[str] = set()
+    for file in index.project.files.values():
+        if _BROUGHT.search(file.module.data):
+            parts = _DEF.split(file.module.data)
+            found |= {
+                name.decode() for name, body in zip(parts[1::2], parts[2::2], strict=True) if _BROUGHT.search(body)
+            }
+    return frozenset(found - _USUAL)
+
+
+@lru_cache(maxsize=1)
+def _names(index: Index) -> frozenset[str]:
+    """The attributes that some query of the project loads with its rows."""
+    found: set[bytes] = set()
+    for file in index.project.files.values():
+        for match in _BROUGHT.finditer(file.module.data):
+            given = file.module.data[match.end() : match.end() + _GIVEN].split(b"\n\n")[0]
+            for text, attr in _NAMED.findall(given.split(b").")[0]):
+                found.update(re.split(rb"__|\.", text) if text else [attr])
+    return frozenset(name.decode("ascii", "ignore") for name in found)
