@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
@@ -20,6 +20,7 @@ from sqlalchemy import (
     FromClause,
     Insert,
     Select,
+    Update,
     case,
     false,
     func,
@@ -29,6 +30,8 @@ from sqlalchemy.engine import URL
 
 from trueup.jsonwords import JsonWords
 from trueup.tables import Column, Storage, Table
+
+Changing = TypeVar("Changing", Insert, Update)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +219,36 @@ class Dialect(JsonWords):
         """Do what has to happen before COMMIT so that a failure falls inside the chunk."""
 
     @abstractmethod
-    def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
-        """`statement` locking the rows it reads from `row` until the transaction ends."""
+    def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
+        """`statement` locking the rows it reads from `row` until the transaction ends.
+
+        With `gone` the rows will be deleted: it waits for transactions that refer to them, too.
+        """
+
+    def shared(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """`statement` keeping the rows it reads from `row` as they are until the transaction ends, by a shared lock."""
+        return statement
+
+    def await_writers(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """Wait until what was being written to `tables` when this was called is committed or rolled back.
+
+        For rows that are not there yet, which no lock can hold; nothing to do where a locking read waits for them.
+        Raises the engine's own error for a lock that was not to be had in time.
+        """
+
+    def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether a foreign key takes `child` for `parent`: by the rules (collation, class) of the parent's column."""
+        return parent == child
+
+    def exact(self, statement: Changing) -> Changing:
+        """An INSERT or UPDATE of an application's table that changes the rows it names and no others, or fails."""
+        return statement
+
+    def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
+        """Hold a lock on a name, so that one session at a time is inside; `what` is a word of ours."""
+        from contextlib import nullcontext
+
+        return nullcontext()
 
     def enforce_references(self, connection: Connection, yes: bool) -> None:
         """Have declared foreign keys checked or not in this session, called between transactions.

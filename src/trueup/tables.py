@@ -33,6 +33,8 @@ class Column:
     temporal: bool = False
     #: Holds true and false, in the engine's own type or as 1 and 0.
     boolean: bool = False
+    #: What tells this column from a later one of the same name and type, where the engine has such a thing.
+    identity: str = ""
 
 
 #: What an expression of text is, where a column is asked for.
@@ -41,7 +43,11 @@ TEXT = Column("text", "text", True, "text")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A declared foreign key, seen from the side that holds it."""
+    """A declared foreign key, seen from the side that holds it.
+
+    `equality` is false where a row may refer to another without equal columns (a PERIOD): then no statement of ours
+    can tell which rows refer to which.
+    """
 
     name: str
     table: str
@@ -51,6 +57,7 @@ class Reference:
     on_delete: str = ""
     on_update: str = ""
     enforced: bool = True
+    equality: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,12 @@ class Table:
     """One base table. `key` is empty when no primary key or unique key without NULL addresses a row.
 
     `obstacles` are facts that forbid writing (triggers, another storage engine, row security ...), each
-    a clause that reads after "cannot be repaired: ". `rows` is the catalogue's estimate, exact when small.
+    a clause that reads after "cannot be repaired: ". `unseen` are clauses of the same form that forbid only what other
+    rows could refer to (a delete, a change of a column that a key may refer to): children that the account may not see.
+    `rows` is the catalogue's estimate, exact when small.
+
+    `place` is the schema (None where the connection has only one) and the name as the catalogue spells them, and
+    `identity` what tells this table from a later one of the same name (an oid or its equal; empty where there is none).
     """
 
     name: str
@@ -70,7 +82,10 @@ class Table:
     uniques: tuple[tuple[str, ...], ...] = ()
     indexes: tuple[tuple[str, ...], ...] = ()
     obstacles: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     rows: int = 0
+    place: tuple[str | None, str] = (None, "")
+    identity: str = ""
     facts: Mapping[str, Any] | None = None
 
     def stored(self) -> list[Column]:

@@ -212,10 +212,13 @@ def facts_of(found: Outline, columns: Iterable[Column], **more: Any) -> dict[str
             reference.on_delete,
             reference.on_update,
             reference.enforced,
+            reference.equality,
         ]
 
     return {
-        "columns": [[c.name, c.ddl, c.nullable, c.generated, c.auto_update, c.has_default] for c in columns],
+        "columns": [
+            [c.name, c.ddl, c.nullable, c.generated, c.auto_update, c.has_default, c.identity] for c in columns
+        ],
         "primary": list(found.primary),
         "uniques": [list(unique) for unique in found.uniques],
         "references": sorted(flat(reference) for reference in found.references),
@@ -231,6 +234,8 @@ def table_of(
     usable: Callable[[Column], bool],
     types: Mapping[str, TypeEngine[Any]] | None = None,
     obstacles: Sequence[str] = (),
+    unseen: Sequence[str] = (),
+    identity: str = "",
     rows: int = 0,
     more: Mapping[str, Any] | None = None,
 ) -> Table:
@@ -246,6 +251,9 @@ def table_of(
         uniques=found.uniques,
         indexes=found.indexes,
         obstacles=tuple(obstacles),
+        unseen=tuple(unseen),
         rows=rows,
-        facts=facts_of(found, by_name.values(), **(more or {})),
+        place=found.place,
+        identity=identity,
+        facts=facts_of(found, by_name.values(), place=list(found.place), identity=identity, **(more or {})),
     )

@@ -263,7 +263,7 @@ class InnoDB(Dialect):
         return sa.case((short, number), (spelled, sa.case((fits, number), else_=sa.null())), else_=sa.null())
 
     # -- writing ----------------------------------------------------------------------------------
-    def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+    def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
         """FOR UPDATE, by the key's index and in the order of FROM, which is to begin with the stage.
 
         Left to itself the optimizer reads a small table whole, and so locks all of it.

@@ -207,7 +207,7 @@ class Postgresql(PostgresqlJson):
         """Have deferred constraints fail here instead of at COMMIT."""
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
-    def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+    def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
         """FOR NO KEY UPDATE, which lets live inserts go on referring to the rows."""
         return statement.with_for_update(key_share=True, of=row)
 

@@ -228,7 +228,7 @@ class Sqlite(SqliteJson):
     def begin(self, connection: Connection) -> None:
         """Nothing: the session was made with its limits, and BEGIN IMMEDIATE holds the only lock there is."""
 
-    def locked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+    def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
         """Unchanged: a writing transaction is alone."""
         return statement
 
