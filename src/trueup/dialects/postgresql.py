@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -214,6 +215,14 @@ class Postgresql(PostgresqlJson):
     def enforce_references(self, connection: Connection, yes: bool) -> None:
         """By `session_replication_role`, which only a superuser (or a role granted it) may set."""
         session.enforce_references(connection, yes)
+
+    def suspended(self, connection: Connection) -> AbstractContextManager[None]:
+        """By the same setting, until the savepoint is rolled back; a role that may not set it has the keys checked."""
+        return session.suspended(connection)
+
+    def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """SKIP LOCKED."""
+        return statement.with_for_update(key_share=True, of=row, skip_locked=True)
 
     def restoring(self, statement: Insert) -> Insert:
         """OVERRIDING SYSTEM VALUE, for identity columns that are GENERATED ALWAYS."""
