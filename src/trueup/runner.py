@@ -23,6 +23,8 @@ from trueup.writer import Chunk, Moved
 
 T = TypeVar("T")
 STATEMENT_SECONDS = 5.0
+#: So often a chunk waits for locks before those of its rows that are locked are put aside.
+TRIES_LOCKED = 3
 CHANGED = "a table changed its shape while the run was going on; nothing of this chunk was kept"
 
 
@@ -155,6 +157,11 @@ class Runner:
         """One transaction for `ops`, or as many as it takes: retried, halved, and at last blocked or left as busy."""
         moved = ""
         for number in range(1, TRIES + 1):
+            if number > TRIES_LOCKED or (number == 1 and self.busy):
+                ops = self._without_locked(ops, self._locked_ops)
+            # what was ended in the middle of COMMIT may have been committed
+            if not ops or (number > 1 and not (ops := self._still_open(ops))):
+                return {}
             try:
                 return self._transaction("apply", ops, self._apply)
             except Mismatch as error:
@@ -169,13 +176,9 @@ class Runner:
                         return self._split(ops, self.store.dialect.describe(error))
                     self.pace.halve()
                     time.sleep(backoff(number))
-                    ops = self._without_locked(ops, self._locked_ops) if number > 2 else ops
-                # what was ended in the middle of COMMIT may have been committed
-                if not ops or not (ops := self._still_open(ops)):
-                    return {}
         if moved:
             return self._split(ops, moved)
-        if len(ops) == 1:
+        if len(ops := self._still_open(ops)) <= 1:
             self.busy.extend(ops)
             return {}
         middle = len(ops) // 2
@@ -187,6 +190,8 @@ class Runner:
             return list(ops)
         busy = self.asked(lambda: locked(ops))
         self.busy.extend(busy)
+        if len(busy) == len(ops):
+            self.pace.skipped()
         return [item for item in ops if item not in busy]
 
     def _locked_ops(self, ops: Sequence[Op]) -> list[Op]:
@@ -309,6 +314,10 @@ class Runner:
 
     def _give_back(self, ops: Sequence[tuple[int, int]]) -> None:
         for number in range(1, TRIES + 1):
+            if number > TRIES_LOCKED or (number == 1 and self.busy):
+                ops = self._without_locked(ops, self._locked_undos)
+            if not ops or (number > 1 and not (ops := self._still_applied(ops))):
+                return
             self._enforce(self.targets[ops[0][1]].broken_reference is None)
             try:
                 self._transaction("undo", ops, self._undo)
@@ -325,10 +334,7 @@ class Runner:
                         return
                     self.pace.halve()
                     time.sleep(backoff(number))
-                    ops = self._without_locked(ops, self._locked_undos) if number > 2 else ops
-                if not ops or not (ops := self._still_applied(ops)):
-                    return
-        if len(ops) == 1:
+        if len(ops := self._still_applied(ops)) <= 1:
             self.busy.extend(ops)
             return
         middle = len(ops) // 2
