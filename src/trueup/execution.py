@@ -18,6 +18,7 @@ from trueup.config import Config, build_check
 from trueup.drift import (
     as_recorded,
     forbids,
+    harmless,
     identity_digest,
     recorded,
     recorded_names,
@@ -83,6 +84,14 @@ def undoing(
         whole = all(name in table.columns for name in recorded_names(kept))
         bound[number] = Target(number, group, table, row, check, repair, image, whole, edited)
     return bound
+
+
+def since(run: Mapping[str, Any], bound: Mapping[int, Target]) -> tuple[str, ...]:
+    """What else changed about the tables of a run, a sentence a table."""
+    kept = header_of(run)["tables"]
+    live = {target.group.table: target.row.table for target in bound.values()}
+    changes = {name: harmless(kept[name], table) for name, table in live.items()}
+    return tuple(f"{name}: {'; '.join(words)}" for name, words in changes.items() if words)
 
 
 def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, tuple[Row, Check, Repair]]:

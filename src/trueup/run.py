@@ -20,6 +20,7 @@ from trueup.execution import (
     preflight,
     reading_targets,
     report,
+    since,
     take_back,
     undoing,
 )
@@ -240,12 +241,15 @@ def undo(
                 return planned
             store.dialect.name_by(connection, header_of(row)["naming"])
             bound = undoing(journal, SqlDatabase(store, connection), row, edited=edited, same=same_table)
+            changes = since(row, bound)
             if not write:
-                return replace(planned, dry_run=True, **previewed(journal, connection, row, bound, progress))
+                seen = previewed(journal, connection, row, bound, progress)
+                return replace(planned, dry_run=True, since=changes, **seen)
             if why := store.dialect.writable(connection):
                 raise StoreError(f"{store} cannot be written: {why}")
             refuse_under_guard(store, connection, [target.group.check for target in bound.values()])
-        return take_back(store, row, planned.undoable, progress, edited=edited, same=same_table)
+        undone = take_back(store, row, planned.undoable, progress, edited=edited, same=same_table)
+        return replace(undone, since=changes)
 
 
 def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progress | None = None) -> Verification:

@@ -78,6 +78,7 @@ def _facts(run: RunReport) -> RenderableType:
         ("ended", moment(run.ended) if run.ended and run.state not in ("applying", "undoing") else ""),
         ("took", duration(run.seconds) if run.seconds else ""),
         ("verified", run.verified),
+        ("since", "; ".join(run.since)),
         ("undo", "" if run.dry_run else f"{many(run.undoable, 'operation')} can be taken back"),
     ]
     return table([((name, DIM), value) for name, value in rows if value])
