@@ -21,6 +21,7 @@ from sqlalchemy import (
     Insert,
     Select,
     Update,
+    and_,
     case,
     false,
     func,
@@ -62,9 +63,6 @@ class Dialect(JsonWords):
     #: Prefix of the journal's tables, and their schema where the engine has schemas.
     journal_schema: str | None = None
     journal_prefix: str = "_trueup_"
-
-    #: Whether a DELETE may name a second table; where it may, a subquery would have the whole table read and locked.
-    joined_delete: bool = True
 
     # -- connecting -------------------------------------------------------------------------------
     @abstractmethod
@@ -243,6 +241,19 @@ class Dialect(JsonWords):
     def exact(self, statement: Changing) -> Changing:
         """An INSERT or UPDATE of an application's table that changes the rows it names and no others, or fails."""
         return statement
+
+    def chosen(
+        self,
+        keys: Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]],
+        images: FromClause,
+        where: ColumnElement[bool],
+    ) -> ColumnElement[bool]:
+        """Of a DELETE the rows whose key is that of a row of `images` that meets `where`; found by their key.
+
+        `keys` are the parts of the key, each of the live row and of the image. Here the DELETE names both tables:
+        a subquery would have the whole table read and locked.
+        """
+        return and_(*(live == image for live, image in keys), where)
 
     def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
         """Hold a lock on a name, so that one session at a time is inside; `what` is a word of ours."""

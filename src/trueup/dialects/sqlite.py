@@ -21,7 +21,7 @@ from trueup.dialects import _sqlite_session as session
 from trueup.dialects._sqlite_json import ARGUMENTS, SqliteJson, as_argument, as_classed, once
 from trueup.errors import NotChecked
 from trueup.regexes import portable
-from trueup.store import Stage
+from trueup.store import Changing, Stage
 from trueup.tables import Column, Storage, Table
 
 # the white space of Unicode, as Python's str.split() knows it
@@ -46,7 +46,6 @@ class Sqlite(SqliteJson):
     usual_storage: Storage = "text"
     chunk_seconds = 0.03
     nice = 3.0
-    joined_delete = False
 
     # -- connecting -------------------------------------------------------------------------------
     def engine(self, url: URL, *, write: bool) -> Engine:
@@ -105,8 +104,8 @@ class Sqlite(SqliteJson):
         return catalogue.table(connection, self.journal_prefix, name)
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
-        """Over every CREATE statement but the journal's: a new table may refer to one of `tables`."""
-        return catalogue.stamp(connection, self.journal_prefix)
+        """Over the CREATE statements of `tables`, and of all that refer to others: a new one may refer to these."""
+        return catalogue.stamp(connection, self.journal_prefix, [table.name for table in tables])
 
     # -- keys -------------------------------------------------------------------------------------
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
@@ -231,6 +230,28 @@ class Sqlite(SqliteJson):
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
         """Unchanged: a writing transaction is alone."""
         return statement
+
+    def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
+        """The parent's column on the left, as SQLite itself asks: its collation decides, whatever the child's says."""
+        return parent == child
+
+    def exact(self, statement: Changing) -> Changing:
+        """OR ABORT: it takes the place of the ON CONFLICT clauses of the schema.
+
+        Those delete other rows (REPLACE), leave ours out (IGNORE), or end our transaction (ROLLBACK).
+        """
+        return statement.prefix_with("OR ABORT", dialect="sqlite")
+
+    def chosen(
+        self,
+        keys: Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]],
+        images: FromClause,
+        where: ColumnElement[bool],
+    ) -> ColumnElement[bool]:
+        """By a list of keys: a DELETE names no second table here, and EXISTS would read the whole table."""
+        live = [part for part, _ in keys]
+        mine = sa.select(*(part for _, part in keys)).select_from(images).where(where)
+        return (live[0] if len(live) == 1 else sa.tuple_(*live)).in_(mine)
 
     def enforce_references(self, connection: Connection, yes: bool) -> None:
         """By PRAGMA; a URL with foreign_keys=off stays off."""
