@@ -124,6 +124,10 @@ class Dialect(JsonWords):
         """The text of one key part as fetched; by default the engine has made it text already."""
         return str(raw)
 
+    def addresses(self, key: Sequence[str]) -> bool:
+        """Whether key tokens name one row: not where the engine lets a primary key hold NULL."""
+        return True
+
     @abstractmethod
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
         """Hand `ops` (seq, before digest, after digest, key tokens) to the database as a relation.

@@ -23,6 +23,7 @@ _UNIQUES = sa.text(
     'SELECT i.name, i."unique", i.partial, x.name AS "column", x.cid'
     " FROM pragma_index_list(:name) AS i, pragma_index_xinfo(i.name) AS x WHERE x.key ORDER BY i.name, x.seqno"
 )
+_KEY_INDEXES = sa.text("SELECT count(*) FROM pragma_index_list(:name) WHERE origin = 'pk'")
 _REFERENCES = sa.text(
     'SELECT t.name AS child, f.id, f."table" AS parent, f."from" AS "column", f."to" AS target,'
     " f.on_delete, f.on_update FROM sqlite_schema AS t, pragma_foreign_key_list(t.name) AS f WHERE t.type = 'table'"
@@ -54,7 +55,10 @@ def table(connection: Connection, journal_prefix: str, name: str) -> Table:
     texts = [tuple(row) for row in connection.execute(_SQL, {"name": name})]
     create = next((str(sql) for kind, _, sql in texts if kind == "table"), "")
     primary = [str(column["name"]) for column in sorted(raw, key=lambda column: int(column["pk"])) if column["pk"]]
-    columns = [_column(column, primary, create, rowid=rowid, strict=strict) for column in raw]
+    # a key that is the rowid has no index of its own; INTEGER PRIMARY KEY DESC has one, and takes NULL and text
+    indexed = connection.scalar(_KEY_INDEXES, {"name": name})
+    alias = primary[0] if rowid and len(primary) == 1 and not indexed else ""
+    columns = [_column(column, alias, create, rowid=rowid, strict=strict) for column in raw]
     found = _outline(connection, name, [column.name for column in columns], tuple(primary))
     triggers = sorted((str(row[1]), str(row[2])) for row in texts if row[0] == "trigger")
     # a guard of ours refuses bad values; it changes nothing
@@ -69,6 +73,7 @@ def table(connection: Connection, journal_prefix: str, name: str) -> Table:
         identity=_identities(_schema(connection), journal_prefix)[name.lower()],
         more={
             "engine": "sqlite",
+            "encoding": str(connection.exec_driver_sql("PRAGMA encoding").scalar_one()),
             "declared": [[str(column["name"]), str(column["type"]), str(column["dflt_value"])] for column in raw],
             "create": create,
             "triggers": [list(trigger) for trigger in foreign],
@@ -142,10 +147,10 @@ def _declared(declared: str, strict: bool) -> Family:
     return "float" if any(part in name for part in ("REAL", "FLOA", "DOUB")) else "plain"
 
 
-def _column(raw: Mapping[str, Any], primary: list[str], create: str, *, rowid: bool, strict: bool) -> Column:
+def _column(raw: Mapping[str, Any], alias_name: str, create: str, *, rowid: bool, strict: bool) -> Column:
     name, declared = str(raw["name"]), str(raw["type"])
     upper = declared.upper()
-    alias = rowid and primary == [name] and upper == "INTEGER"
+    alias = name == alias_name
     checked = re.search(rf"json_valid\s*\(\s*[\"`\[]?{re.escape(name)}[\"`\]]?\s*\)", create, re.IGNORECASE)
     return Column(
         name=name,
@@ -157,6 +162,7 @@ def _column(raw: Mapping[str, Any], primary: list[str], create: str, *, rowid: b
         has_default=raw["dflt_value"] is not None or alias,
         numeric=any(part in upper for part in ("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC")),
         integer="INT" in upper,
+        typed=alias or (strict and upper != "ANY"),
         temporal="DATE" in upper or "TIME" in upper,
         boolean="BOOL" in upper,
     )

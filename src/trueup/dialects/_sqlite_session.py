@@ -61,8 +61,6 @@ def connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connectio
         check_same_thread=False,
     )
     try:
-        # bytes that are not UTF-8 must not end a scan; `token` turns them back
-        connection.text_factory = lambda data: data.decode(errors="surrogateescape")
         if _knows_json_is_harmless():
             connection.execute("PRAGMA trusted_schema=OFF")
         for pragma in ("cell_size_check=ON", "busy_timeout=3000", "temp_store=MEMORY"):

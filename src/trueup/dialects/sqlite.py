@@ -110,11 +110,22 @@ class Sqlite(SqliteJson):
     # -- keys -------------------------------------------------------------------------------------
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
         """The raw values; their storage class is part of the key. A row with NULL in its key is never addressed."""
-        return [sa.type_coerce(row.c[name], NullType()) for name in table.key]
+        parts = [(table.columns[name], sa.type_coerce(row.c[name], NullType())) for name in table.key]
+        if (table.facts or {}).get("encoding", "UTF-8") == "UTF-8":
+            return [value for _, value in parts]
+        return [value if column.integer and column.typed else self._stored_text(value) for column, value in parts]
+
+    def _stored_text(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        stored = func.trueup_key(sa.cast(value, sa.LargeBinary), type_=NullType())
+        return sa.case((func.typeof(value) == "text", stored), else_=value)
 
     def token(self, raw: Any) -> str:
         """The storage class is told by the quotes: `7`, `'7'`, `x'37'`."""
         return functions.token(raw)
+
+    def addresses(self, key: Sequence[str]) -> bool:
+        """Unless a part is NULL, which a primary key may hold in most tables, and in many rows."""
+        return "NULL" not in key
 
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
         """A temporary table, in memory and without types, so that every key keeps its storage class."""
@@ -128,12 +139,10 @@ class Sqlite(SqliteJson):
         connection.execute(sa.delete(stage))
         rows: dict[str, list[tuple[Any, ...]]] = {}
         for seq, before, after, tokens in ops:
-            values = [functions.untoken(token) for token in tokens]
-            # text that is not UTF-8 cannot be bound as text
-            forms = [
-                "CAST(? AS TEXT)" if isinstance(value, bytes) and token[0] == "t" else "?"
-                for value, token in zip(values, tokens, strict=True)
-            ]
+            # hostile text cannot be bound as text; and a BLOB that is bound would be cast as if it were UTF-8
+            hostile = [token.startswith("t") for token in tokens]
+            values = [token if odd else functions.untoken(token) for odd, token in zip(hostile, tokens, strict=True)]
+            forms = ["CAST(trueup_untoken(?) AS TEXT)" if odd else "?" for odd in hostile]
             rows.setdefault(", ".join(["?", "?", "?", *forms]), []).append((seq, before, after, *values))
         for form, some in rows.items():
             connection.exec_driver_sql(f"INSERT INTO temp.{name} VALUES ({form})", some)  # noqa: S608 - no value in it
