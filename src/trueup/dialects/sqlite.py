@@ -19,7 +19,7 @@ from trueup.dialects import _sqlite_catalogue as catalogue
 from trueup.dialects import _sqlite_functions as functions
 from trueup.dialects import _sqlite_session as session
 from trueup.dialects._sqlite_json import ARGUMENTS, SqliteJson, as_argument, as_classed, once
-from trueup.errors import NotChecked
+from trueup.errors import NotChecked, StoreError
 from trueup.regexes import portable
 from trueup.store import Changing, Stage
 from trueup.tables import Column, Storage, Table
@@ -226,8 +226,10 @@ class Sqlite(SqliteJson):
 
     # -- writing ----------------------------------------------------------------------------------
     def writable(self, connection: Connection) -> str:
-        """The file and its folder (for the journal file beside it) must be writable."""
+        """The file and its folder (for the journal file beside it) must be writable, and the file have one name."""
         path = session.file_of(connection)
+        if (links := Path(path).stat().st_nlink) > 1:
+            return f"the file {path!r} has {links} hard links, and SQLite's journal belongs to one name only"
         for part, what in ((path, "the file"), (str(Path(path).parent), "the folder")):
             if not os.access(part, os.W_OK):
                 return f"{what} {part!r} is read-only for this user"
@@ -268,7 +270,10 @@ class Sqlite(SqliteJson):
         session = connection.connection.driver_connection
         assert isinstance(session, sqlite3.Connection)
         usual = connection.info.setdefault("foreign_keys", session.execute("PRAGMA foreign_keys").fetchone()[0])
-        session.execute("PRAGMA foreign_keys=ON" if yes and usual else "PRAGMA foreign_keys=OFF")
+        wanted = int(yes and usual)
+        session.execute(f"PRAGMA foreign_keys={wanted}")
+        if session.execute("PRAGMA foreign_keys").fetchone()[0] != wanted:
+            raise StoreError("foreign keys cannot be switched within a transaction")
 
     def retryable(self, error: BaseException) -> bool:
         """BUSY and LOCKED."""
