@@ -107,6 +107,7 @@ CHANGES = {
     "a unique index": ["CREATE UNIQUE INDEX one ON t (v)"],
     "a child": ["CREATE TABLE c (t REFERENCES t ON DELETE CASCADE)"],
     "a child that spells the table otherwise": ["CREATE TABLE c (t, FOREIGN KEY (T) REFERENCES T (ID))"],
+    "a trigger of the journal": ["CREATE TRIGGER spy AFTER INSERT ON _trueup_run BEGIN DELETE FROM t; END"],
     "a guard": ["CREATE TRIGGER trueup_guard_x BEFORE INSERT ON t WHEN new.v < 0 BEGIN SELECT RAISE(ABORT, 'no'); END"],
 }
 
@@ -135,3 +136,33 @@ def test_a_guard_is_told_apart_from_the_application_s_triggers(database: Databas
     assert facts is not None
     assert [name for name, _ in facts["triggers"]] == ["log"]
     assert [name for name, _ in facts["guards"]] == ["trueup_guard_x"]
+
+
+def test_a_trigger_of_the_journal_s_own_tables_forbids_repairs(database: Database) -> None:
+    script(database, *SHOP, *CHANGES["a trigger of the journal"])
+    with opened(database) as session:
+        assert session.table("t").obstacles == ("the journal's table _trueup_run has the trigger 'spy'",)
+
+
+@pytest.mark.parametrize("to", ["nowhere (id)", "t (nowhere)", "pair"])
+def test_a_reference_that_leads_nowhere_is_left_to_sqlite(database: Database, to: str) -> None:
+    script(
+        database,
+        *SHOP,
+        "CREATE TABLE pair (a, b, PRIMARY KEY (a, b))",
+        f"CREATE TABLE c (id INTEGER PRIMARY KEY, p, FOREIGN KEY (p) REFERENCES {to})",
+        "INSERT INTO t VALUES (1, 'x')",
+    )
+    with opened(database, write=True) as session:
+        assert session.table("c").references == ()
+        for name in ("t", "pair"):
+            assert session.table(name).referenced_by == ()
+
+
+def test_a_table_of_the_name_of_our_scratch_is_read(database: Database) -> None:
+    script(
+        database, "CREATE TABLE trueup_stage_1 (k TEXT PRIMARY KEY, v)", "INSERT INTO trueup_stage_1 VALUES ('a', 1)"
+    )
+    with opened(database) as session:
+        table = session.table("trueup_stage_1")
+        assert (list(table.columns), table.rows) == (["k", "v"], 1)

@@ -63,20 +63,25 @@ def table(connection: Connection, journal_prefix: str, name: str) -> Table:
     triggers = sorted((str(row[1]), str(row[2])) for row in texts if row[0] == "trigger")
     # a guard of ours refuses bad values; it changes nothing
     foreign = [trigger for trigger in triggers if not is_guard(*trigger)]
+    schema = _schema(connection)
+    spying = _on_journal(schema, journal_prefix)
     return table_of(
         found,
         columns,
         usable=lambda _: True,
         types=_types(columns),
-        obstacles=[f"it has the trigger {trigger!r}, whose effects would not be journaled" for trigger, _ in foreign],
+        obstacles=[
+            *(f"it has the trigger {trigger!r}, whose effects would not be journaled" for trigger, _ in foreign),
+            *(f"the journal's table {journal} has the trigger {trigger!r}" for _, trigger, journal, _ in spying),
+        ],
         rows=_rows(connection, sql_table(found), rowid),
-        identity=_identities(_schema(connection), journal_prefix)[name.lower()],
+        identity=_identities(schema, journal_prefix)[name.lower()],
         more={
             "engine": "sqlite",
             "encoding": str(connection.exec_driver_sql("PRAGMA encoding").scalar_one()),
             "declared": [[str(column["name"]), str(column["type"]), str(column["dflt_value"])] for column in raw],
             "create": create,
-            "triggers": [list(trigger) for trigger in foreign],
+            "triggers": [list(trigger) for trigger in foreign] + [[row[1], row[3]] for row in spying],
             "guards": [list(trigger) for trigger in triggers if trigger not in foreign],
         },
     )
@@ -92,6 +97,7 @@ def stamp(connection: Connection, journal_prefix: str, tables: Collection[str]) 
     facts: list[list[str]] = [
         [name, text] for name, text in _identities(schema, journal_prefix).items() if name in mine
     ]
+    facts += [list(row) for row in _on_journal(schema, journal_prefix)]
     for kind, name, table, text in schema:
         own = table.lower() in mine
         child = kind == "table" and "references" in text.lower() and not table.lower().startswith(journal_prefix)
@@ -104,6 +110,11 @@ def _schema(connection: Connection) -> list[tuple[str, str, str, str]]:
     """Kind, name, table and CREATE statement of everything in the schema, the oldest first."""
     rows = connection.exec_driver_sql(_SCHEMA)
     return [(str(kind), str(name), str(table), str(sql or "")) for kind, name, table, sql in rows]
+
+
+def _on_journal(schema: Iterable[tuple[str, str, str, str]], journal_prefix: str) -> list[tuple[str, str, str, str]]:
+    """Triggers of the journal's own tables, which are nobody's but ours: it makes none."""
+    return [row for row in schema if row[0] == "trigger" and row[2].lower().startswith(journal_prefix)]
 
 
 def _identities(schema: Iterable[tuple[str, str, str, str]], journal_prefix: str) -> dict[str, str]:
@@ -225,6 +236,10 @@ def _references(connection: Connection, name: str) -> list[Reference]:
         if None in targets:  # REFERENCES without columns means the parent's primary key
             primary = sorted((column for column in columns(parent) if column["pk"]), key=lambda one: int(one["pk"]))
             targets = [column["name"] for column in primary]
+        if len(targets) != len(rows) or {one.lower() for one in map(str, targets)} - {
+            str(column["name"]).lower() for column in columns(parent)
+        }:
+            continue  # to no table, or to no columns of it: SQLite enforces nothing, or refuses every write by itself
         found.append(
             Reference(
                 name="",

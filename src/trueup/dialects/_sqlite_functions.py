@@ -70,7 +70,7 @@ def make_stages(connection: sqlite3.Connection) -> None:
     """
     for count in range(1, STAGES + 1):
         keys = [f"k{position}" for position in range(count)]
-        name = f"trueup_stage_{count}"
+        name = f"_trueup_stage_{count}"
         connection.execute(f"CREATE TEMP TABLE {name} (seq, before, after, {', '.join(keys)})")
         connection.execute(f"INSERT INTO temp.{name} (seq) VALUES (1)")  # noqa: S608 - our own names
         connection.execute(f"ANALYZE temp.{name}")

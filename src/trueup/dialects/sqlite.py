@@ -130,7 +130,7 @@ class Sqlite(SqliteJson):
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
         """A temporary table, in memory and without types, so that every key keeps its storage class."""
         keys = [f"k{position}" for position in range(len(table.key))]
-        name = f"trueup_stage_{len(keys)}"
+        name = f"_trueup_stage_{len(keys)}"
         stage = sa.table(name, *(sa.column(label) for label in ["seq", "before", "after", *keys]), schema="temp")
         if len(keys) > functions.STAGES:
             connection.exec_driver_sql(
