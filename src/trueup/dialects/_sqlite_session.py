@@ -145,8 +145,9 @@ def _make_durable(connection: sqlite3.Connection, foreign_keys: bool) -> None:
     connection.execute("PRAGMA foreign_keys=ON" if foreign_keys else "PRAGMA foreign_keys=OFF")
     connection.execute("PRAGMA fullfsync=ON")
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-    # with a rollback journal FULL can lose the last commit to a power cut: its deletion is not synced
-    connection.execute("PRAGMA synchronous=FULL" if mode == "wal" else "PRAGMA synchronous=EXTRA")
+    # with a rollback journal FULL can lose the last commit to a power cut: its deletion is not synced; in WAL mode,
+    # which the application may leave while a run goes on, both are the same
+    connection.execute("PRAGMA synchronous=EXTRA")
     if mode == "wal" and wal_reset_bug():
         connection.execute("PRAGMA wal_autocheckpoint=0")
         with suppress(AttributeError):  # Python 3.11 cannot say it
