@@ -133,6 +133,7 @@ class Planner:
         for seen, looked in draft.look.pages(keys_of(database, draft.check)):
             self.progress.advance(looked)
             self.spool(draft, seen)
+        draft.found += draft.look.unaddressed
         database.connection.rollback()
         draft.rows = int(database.ask(select(func.count()).select_from(table.sql))[0][0])
         database.connection.rollback()
@@ -232,6 +233,9 @@ class Planner:
                 for count, why in zip(draft.counts, draft.forbidden, strict=True):
                     if why:
                         left.append(Left(draft.check.title, count, why))
+                if draft.look.unaddressed:
+                    reason = "their key holds NULL, so no row can be addressed"
+                    left.append(Left(draft.check.title, draft.look.unaddressed, reason))
                 if draft.unfit:
                     left.append(Left(draft.check.title, draft.unfit, draft.unfitting()))
             found = sum(draft.found for draft in drafts)

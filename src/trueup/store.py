@@ -21,6 +21,7 @@ from sqlalchemy import (
     Insert,
     Select,
     Update,
+    and_,
     case,
     false,
     func,
@@ -65,9 +66,6 @@ class Dialect(JsonWords):
 
     #: Whether a transaction that writes is alone, so that nothing has to be locked against others.
     single_writer: bool = False
-
-    #: Whether a DELETE may name a second table; where it may, a subquery would have the whole table read and locked.
-    joined_delete: bool = True
 
     # -- connecting -------------------------------------------------------------------------------
     @abstractmethod
@@ -135,6 +133,10 @@ class Dialect(JsonWords):
     def token(self, raw: Any) -> str:
         """The text of one key part as fetched; by default the engine has made it text already."""
         return str(raw)
+
+    def addresses(self, key: Sequence[str]) -> bool:
+        """Whether key tokens name one row: not where the engine lets a primary key hold NULL."""
+        return True
 
     @abstractmethod
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
@@ -257,6 +259,19 @@ class Dialect(JsonWords):
     def exact(self, statement: Changing) -> Changing:
         """An INSERT or UPDATE of an application's table that changes the rows it names and no others, or fails."""
         return statement
+
+    def chosen(
+        self,
+        keys: Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]],
+        images: FromClause,
+        where: ColumnElement[bool],
+    ) -> ColumnElement[bool]:
+        """Of a DELETE the rows whose key is that of a row of `images` that meets `where`; found by their key.
+
+        `keys` are the parts of the key, each of the live row and of the image. Here the DELETE names both tables:
+        a subquery would have the whole table read and locked.
+        """
+        return and_(*(live == image for live, image in keys), where)
 
     def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
         """Hold a lock on a name, so that one session at a time is inside; `what` is a word of ours."""

@@ -33,6 +33,8 @@ class Column:
     temporal: bool = False
     #: Holds true and false, in the engine's own type or as 1 and 0.
     boolean: bool = False
+    #: Holds nothing but values of its type; SQLite lets most columns hold anything.
+    typed: bool = True
     #: What tells this column from a later one of the same name and type, where the engine has such a thing.
     identity: str = ""
 

@@ -24,7 +24,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
-    exists,
     func,
     insert,
     literal,
@@ -231,14 +230,13 @@ class Chunk:
     def writing(self) -> Update | Delete:
         """The statement of `write`: values come from the images, so nothing passes through Python."""
         target, columns = self.target, self.target.row.relation.c
-        where = and_(target.same_key(), target.in_chunk())
         if target.deletes:
-            if self.dialect.joined_delete:
-                return delete(target.table.sql).where(where)
-            mine = exists(select(literal(1)).select_from(target.image).where(where).correlate(target.table.sql))
-            return delete(target.table.sql).where(mine)
+            keys = [(columns[name], target.image.c[f"k{i}"]) for i, name in enumerate(target.table.key)]
+            return delete(target.table.sql).where(self.dialect.chosen(keys, target.image, target.in_chunk()))
         values: dict[Any, Any] = {columns[name]: target.image.c[f"a{i}"] for i, name in enumerate(target.group.columns)}
-        return self.dialect.exact(update(target.table.sql).values(values | target.kept()).where(where))
+        return self.dialect.exact(
+            update(target.table.sql).values(values | target.kept()).where(target.same_key(), target.in_chunk())
+        )
 
     def prove(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
         """Read the rows again, still locked: planned bytes, untouched columns as before, the finding gone."""
