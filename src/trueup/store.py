@@ -100,6 +100,13 @@ class Dialect(JsonWords):
     def table(self, connection: Connection, name: str) -> Table:
         """Read one base table. Raises `UsageError` naming the nearest tables when there is none."""
 
+    def table_at(self, connection: Connection, place: tuple[str | None, str]) -> Table:
+        """Read the table of a schema and a name as the catalogue spells them, whatever a bare name means today.
+
+        Raises `UsageError` when it is gone.
+        """
+        return self.table(connection, place[1])
+
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
         """A word that changes when one of `tables` changes its shape; asked in every chunk, so it must be cheap."""
         from trueup.codec import canonical, digest
