@@ -160,7 +160,7 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]
 
     def start(name: str, **settings: Any) -> Server:
         _available(request, name)
-        started.append(SERVERS[name](**settings))
+        started.append((SERVERS | VARIANTS)[name](**settings))
         return started[-1].start()
 
     yield start

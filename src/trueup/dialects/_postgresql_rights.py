@@ -73,8 +73,8 @@ def is_guard(trigger: Any) -> bool:
     return (
         _NAME.fullmatch(trigger.name) is not None
         and trigger.language == "plpgsql"
-        # the search_path decides what a name without a schema means
-        and 'search_path=""' in settings
+        # the search_path decides what a name without a schema means; functions are never looked for in pg_temp
+        and not {'search_path=""', "search_path=pg_catalog, pg_temp"}.isdisjoint(settings)
         and not any(sign in bare for sign in _HIDING)
         and _SHAPE.fullmatch(bare) is not None
         and all(called.group(1).replace(" ", "").startswith("pg_catalog.") for called in _CALL.finditer(bare))

@@ -31,6 +31,8 @@ _PINS = {
     "lc_monetary": "C",
     "xmloption": "content",
     "standard_conforming_strings": "on",
+    # a name given when connecting would stay with the session that a pooler lends
+    "application_name": "trueup",
 }
 _READING = {
     "statement_timeout": "0",
@@ -53,7 +55,6 @@ _WRITING = {
     "jit": "off",
 }
 _ALIVE = {
-    "application_name": "trueup",
     "client_encoding": "utf8",
     "connect_timeout": 10,
     "keepalives": 1,

@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from trueup.check import Check, Refers, Row, Unique
-from trueup.dialects._postgresql_session import keep
 from trueup.guard import Guard, Step, Words, guard_name, quoted_text, refusal
 
 _BRIEF = "ACCESS EXCLUSIVE, for milliseconds"
@@ -127,8 +126,8 @@ class PostgresqlWords(Words):
         return {str(row.name): str(row.text) for row in rows}
 
     def prepare(self, connection: Connection) -> None:
-        """A short wait for locks, so that nobody queues behind us, and no limit on validating, in each transaction."""
-        keep(
-            connection,
-            {"lock_timeout": "300ms", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"},
-        )
+        """A short wait for locks, so that nobody queues behind us; no limit on validating."""
+        connection.exec_driver_sql("SET lock_timeout = '300ms'")
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
+        connection.commit()
