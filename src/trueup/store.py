@@ -63,6 +63,9 @@ class Dialect(JsonWords):
     journal_schema: str | None = None
     journal_prefix: str = "_trueup_"
 
+    #: Whether a transaction that writes is alone, so that nothing has to be locked against others.
+    single_writer: bool = False
+
     #: Whether a DELETE may name a second table; where it may, a subquery would have the whole table read and locked.
     joined_delete: bool = True
 
@@ -106,6 +109,13 @@ class Dialect(JsonWords):
         Raises `UsageError` when it is gone.
         """
         return self.table(connection, place[1])
+
+    def naming(self, connection: Connection) -> str:
+        """The schema in which a name alone is looked up; empty where there is only one."""
+        return ""
+
+    def name_by(self, connection: Connection, schema: str) -> None:
+        """Look names alone up in `schema` from now on in this session, whatever its settings say."""
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
         """A word that changes when one of `tables` changes its shape; asked in every chunk, so it must be cheap."""
@@ -232,6 +242,10 @@ class Dialect(JsonWords):
         With `gone` the rows will be deleted: it waits for transactions that refer to them, too.
         """
 
+    def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """`statement` locking the rows it reads from `row`, without those that another transaction has locked."""
+        return statement
+
     def shared(self, statement: Select[Any], row: FromClause) -> Select[Any]:
         """`statement` keeping the rows it reads from `row` as they are until the transaction ends, by a shared lock."""
         return statement
@@ -264,6 +278,12 @@ class Dialect(JsonWords):
         engine or the role does not allow it, the row stays an undo conflict.
         """
         return
+
+    def suspended(self, connection: Connection) -> AbstractContextManager[None]:
+        """Have declared foreign keys not checked inside of a savepoint that is rolled back, to rehearse an undo."""
+        from contextlib import nullcontext
+
+        return nullcontext()
 
     def restoring(self, statement: Insert) -> Insert:
         """`statement` allowed to give values to columns that the engine numbers itself."""

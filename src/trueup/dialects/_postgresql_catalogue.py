@@ -17,6 +17,7 @@ from trueup.errors import UsageError
 from trueup.tables import Column, Family, Reference, Storage, Table
 
 EXACT_ROWS = 100_000
+_NAMING = "trueup_naming"
 
 _ACTIONS = {"a": "", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _PATH = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]+?))\s*(?:,|$)')
@@ -25,12 +26,25 @@ _SPELLED = re.compile(r'"((?:[^"]|"")+)"\."((?:[^"]|"")+)"')
 
 def known(connection: Connection, journal: str) -> tuple[dict[str, Place], list[str]]:
     """The tables of the application by name, and the names of those that are no partitions."""
-    about = connection.execute(ask.SCHEMAS).one()
-    default = next((schema for schema in _path(about.path, about.me) if schema in about.schemas), "public")
+    default = naming(connection)
     rows = connection.execute(ask.TABLES, {"journal": journal}).all()
     parts = {(row.schema, row.name) for row in rows if row.part}
     found = names(((row.schema, row.name) for row in rows), default)
     return found, [name for name, place in found.items() if place not in parts]
+
+
+def naming(connection: Connection) -> str:
+    """The schema whose tables need no more than their name: what `name_by` said, else the first of the search_path."""
+    said: str | None = connection.info.get(_NAMING)
+    if said:
+        return said
+    about = connection.execute(ask.SCHEMAS).one()
+    return next((schema for schema in _path(about.path, about.me) if schema in about.schemas), "public")
+
+
+def name_by(connection: Connection, schema: str) -> None:
+    """Have names alone mean tables of `schema`, whatever the search_path says."""
+    connection.info[_NAMING] = schema
 
 
 def _path(setting: str | None, me: str) -> list[str]:
@@ -72,6 +86,7 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
     rules = [[row.name, row.text] for row in connection.execute(ask.RULES, mine)]
     indexes = connection.execute(ask.INDEXES, mine).all()
     constraints = connection.execute(ask.CONSTRAINTS, mine).all()
+    types = connection.execute(ask.TYPES, {"oids": [about.oid]}).all()
     named = [(_reference(row, places), row) for row in references]
     found = _outline(_displayed(places, place), place, raw, indexes, named)
     readable = about.reached and not about.hidden and any(row["readable"] for row in raw)
@@ -87,7 +102,6 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
         more={
             "engine": "postgresql",
             "kind": about.kind + about.persistence,
-            "owner": about.owner,
             "partition": [about.bound, list(about.parents)],
             "children": list(about.children),
             "row_security": [about.secured, about.forced],
@@ -99,7 +113,8 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
             "checks": [[row.name, row.text, row.validated] for row in constraints if row.kind in ("c", "x")],
             "keys": [[row.name, row.text] for row in constraints if row.kind in ("p", "u")],
             "unique_indexes": [row.text for row in indexes if row.is_unique],
-            "types": [_kind(row) for row in connection.execute(ask.TYPES, {"oids": [about.oid]})],
+            "enums": [[row.name, list(row.labels)] for row in types if row.kind == "e"],
+            "domains": [[row.name, row.required, list(row.rules)] for row in types if row.kind == "d"],
             # by place, not by a name that the search_path lends
             "references": sorted(_fact(row) for row in references if row.outward),
             "referenced_by": sorted(_fact(row) for row in references if row.inward),
@@ -109,10 +124,6 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
 
 def _displayed(places: Mapping[str, Place], place: Place) -> str:
     return next((name for name, one in places.items() if one == place), spelled(place))
-
-
-def _kind(row: Any) -> list[Any]:
-    return [row.name, row.kind, row.required, list(row.labels), list(row.rules)]
 
 
 def _fact(row: Any) -> list[Any]:

@@ -20,7 +20,7 @@ SCHEMAS = sa.text(
 CLASS = sa.text(
     "SELECT CAST(c.oid AS bigint) AS oid, CAST(c.relkind AS text) AS kind, c.reltuples, c.relrowsecurity AS secured,"
     " c.relforcerowsecurity AS forced, row_security_active(c.oid) AS hidden, CAST(c.relpersistence AS text) AS"
-    " persistence, CAST(pg_get_userbyid(c.relowner) AS text) AS owner, pg_get_expr(c.relpartbound, c.oid) AS bound,"
+    " persistence, pg_get_expr(c.relpartbound, c.oid) AS bound,"
     " has_schema_privilege(n.oid, 'USAGE') AS reached,"
     " ARRAY(SELECT CAST(CAST(i.inhrelid AS regclass) AS text) FROM pg_inherits i"
     " WHERE i.inhparent = c.oid ORDER BY 1) AS children,"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -292,6 +293,19 @@ def enforce_references(connection: Connection, yes: bool) -> None:
             raise
         connection.info[_KEPT].pop(_ROLE)
     connection.rollback()
+
+
+@contextmanager
+def suspended(connection: Connection) -> Iterator[None]:
+    """See `Dialect.suspended`."""
+    connection.exec_driver_sql("SAVEPOINT trueup_role")
+    try:
+        connection.execute(sa.select(sa.func.set_config("session_replication_role", "replica", sa.true())))
+    except DBAPIError as error:
+        if _state(error) != "42501":
+            raise
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT trueup_role")
+    yield
 
 
 def load(connection: Connection) -> Load:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -82,6 +83,14 @@ class Postgresql(PostgresqlJson):
     def table_at(self, connection: Connection, place: tuple[str | None, str]) -> Table:
         """Read one table, whatever the `search_path`."""
         return catalogue.at(connection, self.journal_schema, place)
+
+    def naming(self, connection: Connection) -> str:
+        """The first schema of the `search_path` that there is, as the role, the database and the URL set it."""
+        return catalogue.naming(connection)
+
+    def name_by(self, connection: Connection, schema: str) -> None:
+        """Until the connection ends."""
+        catalogue.name_by(connection, schema)
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
         """One query over all that `facts` are made of, by the tables' oids."""
@@ -230,6 +239,14 @@ class Postgresql(PostgresqlJson):
     def enforce_references(self, connection: Connection, yes: bool) -> None:
         """By `session_replication_role`, which only a superuser (or a role granted it) may set."""
         session.enforce_references(connection, yes)
+
+    def suspended(self, connection: Connection) -> AbstractContextManager[None]:
+        """By the same setting, until the savepoint is rolled back; a role that may not set it has the keys checked."""
+        return session.suspended(connection)
+
+    def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """SKIP LOCKED."""
+        return statement.with_for_update(key_share=True, of=row, skip_locked=True)
 
     def restoring(self, statement: Insert) -> Insert:
         """OVERRIDING SYSTEM VALUE, for identity columns that are GENERATED ALWAYS."""

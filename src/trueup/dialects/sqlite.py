@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Sqlite(SqliteJson):
 
     name = "sqlite"
     usual_storage: Storage = "text"
+    single_writer = True
     chunk_seconds = 0.03
     nice = 3.0
     joined_delete = False
@@ -239,6 +241,15 @@ class Sqlite(SqliteJson):
         assert isinstance(session, sqlite3.Connection)
         usual = connection.info.setdefault("foreign_keys", session.execute("PRAGMA foreign_keys").fetchone()[0])
         session.execute("PRAGMA foreign_keys=ON" if yes and usual else "PRAGMA foreign_keys=OFF")
+
+    @contextmanager
+    def suspended(self, connection: Connection) -> Iterator[None]:
+        """By PRAGMA: foreign keys wait for a COMMIT, which does not come."""
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql("PRAGMA defer_foreign_keys=OFF")
 
     def retryable(self, error: BaseException) -> bool:
         """BUSY and LOCKED."""

@@ -32,13 +32,13 @@ OPERATIONS = {
     "missing": ("no longer there, left alone", WARN),
     "premise_gone": ("no longer broken, left alone", DIM),
     "blocked": ("refused by the database, left alone", BAD),
-    "undone": ("as it was before the run", GOOD),
-    "undo_conflict": ("changed by someone else since the run, newer value kept", WARN),
+    "undone": ("given back what it held before the run", GOOD),
+    "undo_conflict": ("not given back, left as it is", WARN),
 }
 DRY = {
     "applied": ("would be changed as planned", GOOD),
     "undone": ("would be as before the run", GOOD),
-    "undo_conflict": ("were changed by someone else since the run, and would keep the newer value", WARN),
+    "undo_conflict": ("would not be given back, and stay as they are", WARN),
 }
 
 
