@@ -112,7 +112,7 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
             "identity_columns": [[row["name"], row["identity"]] for row in raw if row["identity"]],
             "checks": [[row.name, row.text, row.validated] for row in constraints if row.kind in ("c", "x")],
             "keys": [[row.name, row.text] for row in constraints if row.kind in ("p", "u")],
-            "unique_indexes": [row.text for row in indexes if row.is_unique],
+            "unique_indexes": sorted(row.text for row in indexes if row.is_unique),
             "enums": [[row.name, list(row.labels)] for row in types if row.kind == "e"],
             "domains": [[row.name, row.required, list(row.rules)] for row in types if row.kind == "d"],
             # by place, not by a name that the search_path lends
