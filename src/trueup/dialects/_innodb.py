@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa
@@ -67,8 +68,8 @@ class InnoDB(Dialect):
         return catalogue.table(connection, self.journal_prefix, name, mariadb=self.name == "mariadb")
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
-        """By SHOW CREATE TABLE and the triggers. A foreign key that another table declares meanwhile is not in it."""
-        return catalogue.stamp(connection, [table.name for table in tables])
+        """By SHOW CREATE TABLE, the triggers, the keys that refer to it, and the table's number."""
+        return catalogue.stamp(connection, tables, mariadb=self.name == "mariadb")
 
     # -- keys -------------------------------------------------------------------------------------
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
@@ -275,6 +276,10 @@ class InnoDB(Dialect):
             quoted = "`" + index.replace("`", "``").replace("%", "%%%%") + "`"
             statement = statement.prefix_with("STRAIGHT_JOIN").with_hint(row, f"FORCE INDEX ({quoted})")
         return self._for_update(statement, row)
+
+    def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
+        """By GET_LOCK; a lock that was not to be had in ten seconds is an error that passes."""
+        return session.alone(connection, what)
 
     @abstractmethod
     def _for_update(self, statement: Select[Any], row: FromClause) -> Select[Any]:
