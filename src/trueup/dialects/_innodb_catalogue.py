@@ -15,7 +15,7 @@ from trueup.codec import digest
 from trueup.dialects import _catalogue as shared
 from trueup.dialects._innodb_keys import identity, inward_stamp, keys_of, links_of, unseen
 from trueup.dialects._innodb_rights import grant, rights
-from trueup.dialects._innodb_sql import kind_of
+from trueup.dialects._innodb_sql import Members, kind_of
 from trueup.dialects._innodb_triggers import triggers_of
 from trueup.tables import Column, Family, Storage, Table
 
@@ -23,6 +23,9 @@ from trueup.tables import Column, Family, Storage, Table
 COUNTED = 100_000
 #: Where a `Table.sql` holds the name of its key's index, in `info`.
 KEY_INDEX = "trueup_key_index"
+#: Its key's columns, and the other indexes that foreign keys may refer to, with the columns that they refer to.
+KEY = "trueup_key"
+REFERENCED = "trueup_referenced"
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint"})
 _NUMBERS = _INTEGERS | {"decimal", "numeric", "float", "double", "real"}
@@ -114,7 +117,10 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
             "generated": _generated(connection, schema, bare),
         },
     )
-    made.sql.info[KEY_INDEX] = keys.index_of(made.key)
+    index = keys.index_of(made.key)
+    wanted = {reference.parent_columns for reference in links.inward}
+    found_by = [(other, columns) for columns in sorted(wanted) for other in keys.that_begin(columns) if other != index]
+    made.sql.info.update({KEY_INDEX: index, KEY: made.key, REFERENCED: found_by})
     return made
 
 
@@ -222,7 +228,9 @@ def _type(column: Column) -> TypeEngine[Any]:
     if column.temporal:
         moments: dict[str, TypeEngine[Any]] = {"date": sa.Date(), "time": _Time()}
         return moments.get(kind.word, sa.DateTime())
-    return sa.Text(collation=kind.collation or None) if column.family in ("text", "enum") else NullType()
+    if column.family == "enum":
+        return Members(column.ddl, kind.collation or None)
+    return sa.Text(collation=kind.collation or None) if column.family == "text" else NullType()
 
 
 def _guarded_json(connection: Connection, schema: str, name: str) -> frozenset[str]:

@@ -42,6 +42,11 @@ class Keys:
     uniques: tuple[tuple[str, ...], ...]
     indexes: tuple[tuple[str, ...], ...]
     names: Mapping[tuple[str, ...], str]
+    whole: Mapping[str, tuple[str, ...]]
+
+    def that_begin(self, columns: tuple[str, ...]) -> list[str]:
+        """The names of the indexes that begin with `columns`: a foreign key may refer to any of them."""
+        return sorted(name for name, have in self.whole.items() if have[: len(columns)] == columns)
 
     def index_of(self, key: tuple[str, ...]) -> str | None:
         """The name of the unique index that holds `key`."""
@@ -75,6 +80,7 @@ def keys_of(connection: Connection, schema: str, name: str) -> Keys:
         uniques=tuple(sorted({names for index, names in whole.items() if index in unique})),
         indexes=tuple(sorted(set(whole.values()))),
         names={names: index for index, names in whole.items() if index in unique},
+        whole=whole | ({"PRIMARY": primary} if primary and not prefixed else {}),
     )
 
 

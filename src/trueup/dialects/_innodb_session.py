@@ -266,6 +266,19 @@ def alone(connection: Connection, what: str) -> Iterator[None]:
         say(connection, f"DO RELEASE_LOCK('{name}')")
 
 
+#: A statement beyond max_allowed_packet, as the server would say, and then be gone.
+TOO_LARGE = 1153
+_PACKET = "trueup_packet"
+
+
+def packet(connection: Connection) -> int:
+    """Bytes that a statement of this session may have."""
+    if _PACKET not in connection.info:
+        connection.info[_PACKET] = int(connection.exec_driver_sql("SELECT @@SESSION.max_allowed_packet").scalar_one())
+    found: int = connection.info[_PACKET]
+    return found
+
+
 def refused(connection: Connection, code: int) -> OperationalError:
     """An error as the server would raise it, for what it refuses without one."""
     return OperationalError("", {}, connection.dialect.loaded_dbapi.OperationalError(code, "refused"))
