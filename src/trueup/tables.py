@@ -37,6 +37,8 @@ class Column:
     typed: bool = True
     #: What tells this column from a later one of the same name and type, where the engine has such a thing.
     identity: str = ""
+    #: The type beneath a domain, word for word, where `ddl` is a domain: a cast to it refuses nothing.
+    base: str = ""
 
 
 #: What an expression of text is, where a column is asked for.
