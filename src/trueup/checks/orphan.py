@@ -198,7 +198,7 @@ class Orphan(SetCheck):
         """One for each declared reference, and for each that both a name and the values suggest."""
         tables = {table.name: table for table in database.tables()}
         for table in tables.values():
-            declared = [one for one in table.references if one.parent in tables]
+            declared = [one for one in table.references if one.parent in tables and one.equality]
             for one in declared:
                 plain = len(one.columns) == 1
                 yield cls(
