@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import UserDefinedType
 
 from trueup.changes import Group
@@ -54,6 +55,13 @@ class RawType(UserDefinedType[Any]):
     def get_col_spec(self, **_: Any) -> str:
         """The type as DDL."""
         return self.ddl
+
+
+@compiles(RawType)
+def _spelled(kind: RawType, compiler: Any, **_: Any) -> str:
+    """As it is: the members of an ENUM may hold `%`, which a driver with %-parameters would take for one."""
+    percent = compiler.dialect.paramstyle in ("format", "pyformat")
+    return kind.ddl.replace("%", "%%") if percent else kind.ddl
 
 
 class JournalTables:

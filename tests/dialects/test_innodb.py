@@ -2,7 +2,6 @@
 
 import json
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -384,25 +383,6 @@ def test_what_the_journal_cannot_follow_is_an_obstacle(database: Database, diale
     assert dialect.table(reader, "c").obstacles == (
         "the trigger 'fill' runs BEFORE INSERT and may change what the journal does not see",
     )
-
-
-def test_an_account_that_may_not_see_triggers_does_not_write(database: Database, dialect: InnoDB) -> None:
-    user = f"u{uuid.uuid4().hex[:8]}"
-    schema = make_url(database.url).database
-    execute(database, ["CREATE TABLE t (id INT PRIMARY KEY)", f"CREATE USER {user}@'%' IDENTIFIED BY 'x'"])
-    try:
-        url = make_url(database.url).set(username=user, password="x")
-        engine = dialect.engine(url, write=False)
-        execute(database, [f"GRANT SELECT, UPDATE ON `{schema}`.* TO {user}@'%'"])
-        with engine.connect() as connection:
-            assert dialect.table(connection, "t").obstacles == (
-                "its triggers cannot be seen: the account needs the TRIGGER privilege",
-            )
-        execute(database, [f"GRANT TRIGGER ON `{schema}`.* TO {user}@'%'"])
-        with engine.connect() as connection:
-            assert dialect.table(connection, "t").obstacles == ()
-    finally:
-        execute(database, [f"DROP USER {user}@'%'"])
 
 
 def test_the_stamp_follows_the_shape_and_not_the_rows(database: Database, dialect: InnoDB, writer: Connection) -> None:
