@@ -44,8 +44,8 @@ def test_names_and_labels_with_any_sign_go_through_a_whole_run(
     script(
         database,
         f"CREATE SCHEMA IF NOT EXISTS {quoted}",
-        f"CREATE TYPE {quoted}.\"ty.p\"\"e\" AS ENUM ('100%', 'a%sb', 'it''s', 'bad%(x)s')",
-        f'CREATE TABLE {table} ("i""d%" int PRIMARY KEY, "e%" {quoted}."ty.p""e", "a.b" text)',
+        "CREATE TYPE public.\"ty.p\"\"e\" AS ENUM ('100%', 'a%sb', 'it''s', 'bad%(x)s')",
+        f'CREATE TABLE {table} ("i""d%" int PRIMARY KEY, "e%" public."ty.p""e", "a.b" text)',
         f"INSERT INTO {table} VALUES (1, '100%', '%s'), (2, 'bad%(x)s', '%'), (3, 'it''s', NULL), (4, 'a%sb', '%(y)s')",
     )
     before = rows(database, table)
