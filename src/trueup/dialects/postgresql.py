@@ -18,7 +18,7 @@ from trueup.dialects import _postgresql_catalogue as catalogue
 from trueup.dialects import _postgresql_session as session
 from trueup.dialects._postgresql_json import PostgresqlJson
 from trueup.dialects._postgresql_sql import Restoring, folded
-from trueup.dialects._postgresql_types import Verbatim, beneath, refers, whole
+from trueup.dialects._postgresql_types import Verbatim, beneath, refers, settled, whole
 from trueup.errors import NotChecked
 from trueup.regexes import portable
 from trueup.store import Load, Stage
@@ -180,7 +180,7 @@ class Postgresql(PostgresqlJson):
         unknown = set(rules) - _RULES
         if unknown:
             raise NotChecked(f"PostgreSQL has no words for {', '.join(sorted(unknown))}")
-        text: ColumnElement[Any] = sa.cast(value, Text)
+        text = settled(value)
         if "unicode" in rules:
             text = func.normalize(text, word("NFC"), type_=Text)
         if "case" in rules:
@@ -198,11 +198,11 @@ class Postgresql(PostgresqlJson):
 
     def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
         """`~`, with its own sign for the end."""
-        return text.op("~", return_type=sa.Boolean())(sa.literal(portable(pattern, "$"), Text))
+        return settled(text).op("~", return_type=sa.Boolean())(sa.literal(portable(pattern, "$"), Text))
 
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
         """No leading zeros, no plus, no blanks."""
-        spelled = sa.cast(text, Text)
+        spelled = settled(text)
         inside = sa.cast(spelled, sa.Numeric).between(word(str(_LEAST)), word(str(_MOST)))
         number = sa.case((inside, sa.cast(spelled, BigInteger)), else_=sa.null())
         return sa.case((spelled.op("~")(_INTEGER), number), else_=sa.null())
