@@ -113,8 +113,10 @@ def refuses_undo(
             return f"{table.name}.{name} is another column now, or of another type, than when the run wrote it"
     if key != table.key and key not in table.uniques:
         return f"{', '.join(key)} no longer tells the rows of {table.name} from one another"
-    if kept.get(ENUMS, []) != facts.get(ENUMS, []):
-        return f"the labels of a type of {table.name} changed since the run"
+    labels = {str(name): set(some) for name, some in facts.get(ENUMS, ())}
+    for name, some in kept.get(ENUMS, ()):
+        if lost := set(some) - labels.get(str(name), set()):
+            return f"type {name} of {table.name} has lost {len(lost)} of its labels since the run, or they were renamed"
     return forbids(table, "insert" if action == "delete" else action, touched)
 
 
