@@ -654,11 +654,15 @@ def test_a_read_only_server_and_a_log_of_statements_are_refused(engine: str, own
         assert dialect.writable(connection) == "the server is read-only"
 
 
-def test_a_value_too_large_to_compare_has_no_digest(database: Database, dialect: InnoDB, reader: Connection) -> None:
-    table = sa.table("t", sa.column("v"))
-    execute(database, ["CREATE TABLE t (v LONGTEXT)"])
+def test_values_of_which_the_digits_would_not_fit_are_told_apart(
+    database: Database, dialect: InnoDB, reader: Connection
+) -> None:
+    execute(database, ["CREATE TABLE t (v LONGTEXT, l LONGTEXT CHARACTER SET latin1, b LONGBLOB)"])
     limit = int(reader.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one())
-    column = dialect.table(reader, "t").columns["v"]
-    huge = func.repeat("x", limit // 2 + 10)
-    assert reader.scalar(select(dialect.digest([(column, huge)]))) is None
-    assert reader.scalar(select(func.count()).select_from(table)) == 0
+    columns = dialect.table(reader, "t").columns
+    for name, letter in (("v", "x"), ("b", "x"), ("l", literal_column("_latin1 x'e9'"))):
+        huge = func.repeat(letter, limit // 2 + 10)
+        other = func.concat(func.repeat(letter, limit // 2 + 9), "y")
+        told = reader.execute(select(*(dialect.digest([(columns[name], value)]) for value in (huge, other)))).one()
+        assert len(set(told)) == 2, name
+        assert None not in told, name
