@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,12 +14,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
 from trueup.dialects import _innodb_catalogue as catalogue
-from trueup.dialects import _innodb_journal as journal
 from trueup.dialects import _innodb_session as session
+from trueup.dialects._innodb_journal import InnodbJournal
 from trueup.dialects._innodb_sql import UTF8, Kind, bytes_of, cast_as, json_table, kind_of, text_of, using
 from trueup.errors import NotChecked, Refused
 from trueup.regexes import portable
-from trueup.store import Dialect, Kept, Load, Stage
+from trueup.store import Load, Stage
 from trueup.tables import Column, Storage, Table
 
 #: More statements than this at work at once: the server is busy. The default of Percona's tools.
@@ -28,7 +27,7 @@ BUSY = 25
 LONGEST_INTEGER = 18
 
 
-class InnoDB(Dialect):
+class InnoDB(InnodbJournal):
     """MySQL or MariaDB. Text in the journal's hands is text in utf8mb4, whatever the column's character set."""
 
     #: The oldest version that can be written, as `version()` spells it.
@@ -263,23 +262,6 @@ class InnoDB(Dialect):
         wide = cast_as(plain, "DECIMAL(20,0)", sa.Numeric())
         fits = wide.between(sa.literal_column(str(-(2**63))), sa.literal_column(str(2**63 - 1)))
         return sa.case((short, number), (spelled, sa.case((fits, number), else_=sa.null())), else_=sa.null())
-
-    # -- the journal ------------------------------------------------------------------------------
-    def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
-        """By `information_schema`."""
-        return journal.kept(connection, names)
-
-    def catalogued(self, ddl: str) -> str:
-        """As `COLUMN_TYPE` does, with the character set."""
-        return journal.catalogued(ddl)
-
-    def largest(self, connection: Connection) -> int | None:
-        """`max_allowed_packet`."""
-        return int(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one())
-
-    def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
-        """GET_LOCK: DDL commits, so no lock of a transaction would do."""
-        return journal.alone(connection, what)
 
     # -- writing ----------------------------------------------------------------------------------
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:

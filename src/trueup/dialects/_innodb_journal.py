@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from trueup.dialects import _innodb_session as session
 from trueup.errors import StoreError
-from trueup.store import Kept
+from trueup.store import Dialect, Kept
 
 #: What `journal_tables` gives every table of its own.
 _TEXT = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
@@ -102,3 +102,23 @@ def alone(connection: Connection, what: str) -> Iterator[None]:
         yield
     finally:
         session.say(connection, f"DO RELEASE_LOCK('{name}')")
+
+
+class InnodbJournal(Dialect):
+    """The words that the journal asks for."""
+
+    def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
+        """By `information_schema`."""
+        return kept(connection, names)
+
+    def catalogued(self, ddl: str) -> str:
+        """As `COLUMN_TYPE` does, with the character set."""
+        return catalogued(ddl)
+
+    def largest(self, connection: Connection) -> int | None:
+        """`max_allowed_packet`."""
+        return int(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one())
+
+    def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
+        """GET_LOCK: DDL commits, so no lock of a transaction would do."""
+        return alone(connection, what)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.compiler import compiles
 
-from trueup.dialects._postgresql_catalogue import whole
-from trueup.store import Kept
+from trueup.dialects._postgresql_catalogue import Verbatim, whole
+from trueup.store import Dialect, Kept
 from trueup.tables import Column
 
 #: The comment by which the owner of the journal's schema says that it may be published.
@@ -103,6 +104,12 @@ _OWNER = sa.text(
     " AND pg_get_userbyid(nspowner) <> current_user AND pg_has_role(nspowner,"
     " CASE WHEN CAST(current_setting('server_version_num') AS integer) < 160000 THEN 'MEMBER' ELSE 'SET' END)"
 )
+
+
+@compiles(Verbatim)
+def _spelled(kind: Verbatim, compiler: Any, **_: Any) -> str:
+    # a type's name may hold a per cent sign, which a driver takes for the beginning of a parameter
+    return kind.ddl.replace("%", "%%") if compiler.dialect.paramstyle in ("format", "pyformat") else kind.ddl
 
 
 # -- images -------------------------------------------------------------------------------------------------------
@@ -202,3 +209,42 @@ def alone(connection: Connection, what: str) -> Iterator[None]:
     connection.execute(sa.select(sa.func.set_config("lock_timeout", f"{LOCK_SECONDS}s", sa.true())))
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.cast(number, sa.BigInteger))))
     yield
+
+
+class PostgresqlJournal(Dialect):
+    """The words that the journal asks for."""
+
+    journal_schema: str = "trueup"
+    journal_prefix = ""
+
+    def image_type(self, column: Column) -> str:
+        """PostgreSQL's own types as they are, types of the application and of extensions as text."""
+        return image_type(column)
+
+    def into_image(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """Its text, where the copy is text."""
+        return into_image(value, column)
+
+    def from_image(self, image: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """Read back from its text."""
+        return from_image(image, column)
+
+    def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
+        """With the schema, as its owner may put into it what he likes."""
+        return kept(connection, self.journal_schema, names)
+
+    def catalogued(self, ddl: str) -> str:
+        """As `format_type` does."""
+        return catalogued(ddl)
+
+    def published(self, connection: Connection) -> str:
+        """A publication FOR ALL TABLES, or of the journal's schema."""
+        return published(connection, self.journal_schema)
+
+    def seclude(self, connection: Connection, names: Sequence[str], *, place: bool = False) -> None:
+        """ALTER DEFAULT PRIVILEGES may have given rights on them."""
+        seclude(connection, self.journal_schema, names, place=place)
+
+    def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
+        """`pg_advisory_xact_lock`, in the transaction that commits what is done under it."""
+        return alone(connection, what)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -15,14 +14,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL
 
 from trueup.dialects import _postgresql_catalogue as catalogue
-from trueup.dialects import _postgresql_journal as journal
 from trueup.dialects import _postgresql_session as session
 from trueup.dialects._postgresql_catalogue import Verbatim, whole
+from trueup.dialects._postgresql_journal import PostgresqlJournal
 from trueup.dialects._postgresql_json import PostgresqlJson
 from trueup.dialects._postgresql_sql import Restoring, folded
 from trueup.errors import NotChecked
 from trueup.regexes import portable
-from trueup.store import Kept, Load, Stage
+from trueup.store import Load, Stage
 from trueup.tables import Column, Storage, Table
 
 _RULES = {"case", "space", "unicode"}
@@ -37,7 +36,7 @@ _LEAST, _MOST = -(2**63), 2**63 - 1
 _PADDED = re.compile(r"character\((\d+)\)")
 
 
-class Postgresql(PostgresqlJson):
+class Postgresql(PostgresqlJournal, PostgresqlJson):
     """PostgreSQL 12 or later.
 
     Sessions have an empty `search_path`, so that a name can never mean another schema's table or function.
@@ -46,8 +45,6 @@ class Postgresql(PostgresqlJson):
     """
 
     name = "postgresql"
-    journal_schema = "trueup"
-    journal_prefix = ""
     usual_storage: Storage = "jsonb"
     collects_sets = True  # no parallel plan is made for a cursor
 
@@ -195,39 +192,6 @@ class Postgresql(PostgresqlJson):
         inside = sa.cast(spelled, sa.Numeric).between(word(str(_LEAST)), word(str(_MOST)))
         number = sa.case((inside, sa.cast(spelled, BigInteger)), else_=sa.null())
         return sa.case((spelled.op("~")(_INTEGER), number), else_=sa.null())
-
-    # -- the journal ------------------------------------------------------------------------------
-    def image_type(self, column: Column) -> str:
-        """PostgreSQL's own types as they are, types of the application and of extensions as text."""
-        return journal.image_type(column)
-
-    def into_image(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """Its text, where the copy is text."""
-        return journal.into_image(value, column)
-
-    def from_image(self, image: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """Read back from its text."""
-        return journal.from_image(image, column)
-
-    def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
-        """With the schema, as its owner may put into it what he likes."""
-        return journal.kept(connection, self.journal_schema, names)
-
-    def catalogued(self, ddl: str) -> str:
-        """As `format_type` does."""
-        return journal.catalogued(ddl)
-
-    def published(self, connection: Connection) -> str:
-        """A publication FOR ALL TABLES, or of the journal's schema."""
-        return journal.published(connection, self.journal_schema)
-
-    def seclude(self, connection: Connection, names: Sequence[str], *, place: bool = False) -> None:
-        """ALTER DEFAULT PRIVILEGES may have given rights on them."""
-        journal.seclude(connection, self.journal_schema, names, place=place)
-
-    def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
-        """`pg_advisory_xact_lock`, in the transaction that commits what is done under it."""
-        return journal.alone(connection, what)
 
     # -- writing ----------------------------------------------------------------------------------
     def writable(self, connection: Connection) -> str:
