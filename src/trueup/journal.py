@@ -91,7 +91,6 @@ class Journal(JournalTables):
         With `since`, the fence of this process before its session was lost: raises `Fenced` where another has taken
         the run over meanwhile.
         """
-        self.refuse_published(connection)
         row = self._lock(connection, run_id)
         if since and row["fence"] != since and row["owner"] != owner():
             raise taken_over(row)
@@ -110,36 +109,37 @@ class Journal(JournalTables):
     def start(self, connection: Connection, values: Mapping[str, Any]) -> str:
         """Enter a plan as a run, or find the run it already is: a plan is used once per database."""
         self._fits(connection, values)
-        where = self.run.c.plan_digest == values["plan_digest"]
-        connection.rollback()
         # one at a time, so that two plans never take one number
-        with self.store.dialect.alone(connection, "the list of runs"):
-            found = connection.execute(select(self.run.c.run_id).where(where)).scalar()
-            if found is None:
-                found = secrets.token_hex(6)
-                now = connection.execute(select(self.store.dialect.now())).scalar_one()
-                number = (connection.execute(select(func.max(self.run.c.no))).scalar() or 0) + 1
-                row = {
-                    "run_id": found,
-                    "no": number,
-                    "fence": 0,
-                    "state": "applying",
-                    "tool": __version__,
-                    "format": FORMAT,
-                    "started": now,
-                    "ended": 0,
-                    "verified": "",
-                    "paused": 0,
-                    "reason": "",
-                    "chunks": 0,
-                    "owner": "",
-                    **values,
-                }
-                row["tip"] = self.genesis(connection, row)
-                connection.execute(insert(self.run).values(**row))
-                failpoint("entering")
-            connection.commit()
-            failpoint("entered")
+        return self.alone(connection, "the list of runs", lambda: self._enter(connection, values))
+
+    def _enter(self, connection: Connection, values: Mapping[str, Any]) -> str:
+        where = self.run.c.plan_digest == values["plan_digest"]
+        found = connection.execute(select(self.run.c.run_id).where(where)).scalar()
+        if found is None:
+            found = secrets.token_hex(6)
+            now = connection.execute(select(self.store.dialect.now())).scalar_one()
+            number = (connection.execute(select(func.max(self.run.c.no))).scalar() or 0) + 1
+            row = {
+                "run_id": found,
+                "no": number,
+                "fence": 0,
+                "state": "applying",
+                "tool": __version__,
+                "format": FORMAT,
+                "started": now,
+                "ended": 0,
+                "verified": "",
+                "paused": 0,
+                "reason": "",
+                "chunks": 0,
+                "owner": "",
+                **values,
+            }
+            row["tip"] = self.genesis(connection, row)
+            connection.execute(insert(self.run).values(**row))
+            failpoint("entering")
+        connection.commit()
+        failpoint("entered")
         return str(found)
 
     def _fits(self, connection: Connection, values: Mapping[str, Any]) -> None:
@@ -161,7 +161,7 @@ class Journal(JournalTables):
         return row
 
     def _lock(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
-        self.exists(connection)
+        self.writable(connection)
         few = [column for column in self.run.c if not isinstance(column.type, Text) or column is self.run.c.reason]
         statement = select(*few).where(self.run.c.run_id == run_id).with_for_update()
         return dict(connection.execute(statement).mappings().one())
@@ -188,9 +188,13 @@ class Journal(JournalTables):
 
     def mark(self, connection: Connection, run_id: str, **values: Any) -> None:
         """Set plain fields of a run (`paused`, `verified`), in a transaction of its own."""
-        self._lock(connection, run_id)
-        connection.execute(update(self.run).where(self.run.c.run_id == run_id).values(**values))
-        connection.commit()
+
+        def work() -> None:
+            self._lock(connection, run_id)
+            connection.execute(update(self.run).where(self.run.c.run_id == run_id).values(**values))
+            connection.commit()
+
+        self.patiently(connection, work)
 
     # -- operations -----------------------------------------------------------------------------------------------
     def seal(self, connection: Connection, run: Mapping[str, Any], phase: str, ops: Mapping[int, str]) -> None:

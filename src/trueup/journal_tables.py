@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -23,23 +24,24 @@ from sqlalchemy import (
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateSchema
-from sqlalchemy.types import UserDefinedType
 
 from trueup.changes import Group
 from trueup.codec import canonical, digest
 from trueup.errors import Refused, StoreError
 from trueup.failpoints import failpoint
-from trueup.store import Dialect, Kept
+from trueup.journal_shape import RawType, differs, image_shape
+from trueup.store import Kept
 from trueup.stores.sql import SqlStore
 from trueup.tables import Table
 
+T = TypeVar("T")
 #: 2: images in types of the engine's own only, an image's number taken before its table is made, and whole shapes of
 #: tables in a run's header. Nothing reads format 1.
 FORMAT = 2
-_LOCK = "the journal's tables"
-_SEEN = "trueup_journal"
+#: Times that a step outside of chunks is tried, and seconds of rest between.
+TRIES, REST = 10, (0.05, 0.4)
+_SEEN, _WRITABLE = "trueup_journal", "trueup_journal_writable"
 #: Of every table, on the engines where there is something to choose.
 OPTIONS: Mapping[str, Any] = {
     f"{engine}_{option}": value
@@ -47,21 +49,6 @@ OPTIONS: Mapping[str, Any] = {
     for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
 }
 HUGE = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
-
-
-class RawType(UserDefinedType[Any]):
-    """A column type spelled word for word as the catalogue gives it; values never pass through Python."""
-
-    cache_ok = True
-
-    def __init__(self, ddl: str) -> None:
-        self.ddl = ddl
-
-
-@compiles(RawType)
-def _spelled(kind: RawType, compiler: Any, **_: Any) -> str:
-    # the members of an ENUM may hold a per cent sign, which a driver takes for the beginning of a parameter
-    return kind.ddl.replace("%", "%%") if compiler.dialect.paramstyle in ("format", "pyformat") else kind.ddl
 
 
 class JournalTables:
@@ -176,18 +163,12 @@ class JournalTables:
     def prepare(self, connection: Connection) -> None:
         """Make the journal's tables where they are missing; safe to call twice, or by many at once."""
         connection.rollback()
-        self.refuse_published(connection)
-        if self.exists(connection):
-            connection.rollback()
-            return
+        ready = self.writable(connection)
         connection.rollback()
-        with self._making(connection), self.store.dialect.alone(connection, _LOCK):
-            if not self.exists(connection):
-                self._make(connection)
-            failpoint("journal named")
-            connection.commit()
+        if not ready:
+            self._make_alone(connection, lambda: self.exists(connection) or self._make(connection))
 
-    def _make(self, connection: Connection) -> None:
+    def _make(self, connection: Connection) -> bool:
         new_place = bool(self._schema) and "" not in self.store.dialect.kept(connection, [])
         if self._schema and new_place:
             connection.execute(CreateSchema(self._schema))
@@ -195,15 +176,13 @@ class JournalTables:
         failpoint("journal made")
         place = self.store.dialect.place(connection)
         connection.execute(insert(self.meta).values(db_uuid=secrets.token_hex(16), format=FORMAT, place=place))
+        return True
 
     def create(self, connection: Connection, table: SqlTable) -> None:
         """Make one more table beside the journal's where it is missing, with the same care."""
         if self.has(connection, table):
             return
-        connection.rollback()
-        with self._making(connection), self.store.dialect.alone(connection, _LOCK):
-            self._create(connection, [table])
-            connection.commit()
+        self._make_alone(connection, lambda: self._create(connection, [table]))
 
     def _create(self, connection: Connection, tables: Sequence[SqlTable], *, place: bool = False) -> None:
         """Make those of `tables` that are missing, and see that all are ours; within `alone`."""
@@ -215,12 +194,42 @@ class JournalTables:
             self.store.dialect.seclude(connection, [table.name for table in missing], place=place)
         self._expect(connection, tables)
 
-    @contextmanager
-    def _making(self, connection: Connection) -> Iterator[None]:
-        try:
-            yield
-        except DBAPIError as error:
+    def alone(self, connection: Connection, what: str, work: Callable[[], T]) -> T:
+        """Do `work`, which commits, while no other session is at `what`."""
+
+        def inside() -> T:
+            with self.store.dialect.alone(connection, what):
+                return work()
+
+        return self.patiently(connection, inside)
+
+    def patiently(self, connection: Connection, work: Callable[[], T]) -> T:
+        """Do `work` in a transaction of its own, again where a lock was not to be had."""
+        for number in range(1, TRIES + 1):
             connection.rollback()
+            try:
+                return work()
+            except DBAPIError as error:
+                if connection.invalidated:
+                    raise
+                connection.rollback()
+                if number == TRIES or not self.store.dialect.retryable(error):
+                    raise
+                time.sleep(random.uniform(*REST))  # noqa: S311 - jitter, not a secret
+        raise AssertionError("the last try returns or raises")
+
+    def _make_alone(self, connection: Connection, make: Callable[[], T]) -> T:
+        def work() -> T:
+            made = make()
+            failpoint("journal named")
+            connection.commit()
+            return made
+
+        try:
+            return self.alone(connection, "the journal's tables", work)
+        except DBAPIError as error:
+            if connection.invalidated or self.store.dialect.disconnected(error):
+                raise
             raise StoreError(
                 f"{self.store}: cannot make the journal's tables: {self.store.dialect.describe(error)}; "
                 "trueup writes nothing that it cannot journal"
@@ -245,30 +254,11 @@ class JournalTables:
         """See that `tables` are there, with the columns and keys that trueup makes. Raises `StoreError`."""
         found = self._look(connection, tables)
         for table in tables:
-            problem = self._differs(connection, found[table.name], table) if table.name in found else "is gone"
+            problem = (
+                differs(self.store.dialect, connection, found[table.name], table) if table.name in found else "is gone"
+            )
             if problem:
                 raise StoreError(f"{self.store}: the journal's table {self._called(table.name)!r} {problem}")
-
-    def _differs(self, connection: Connection, kept: Kept, table: SqlTable) -> str:
-        wanted = {}
-        for column in table.columns:
-            raw = column.type.ddl if isinstance(column.type, RawType) else column.type.compile(connection.dialect)
-            wanted[column.name] = self.store.dialect.catalogued(raw) + ("" if column.nullable else " NOT NULL")
-        for name in [*wanted, *kept.columns]:
-            is_now, should = kept.columns.get(name), wanted.get(name)
-            if is_now != should:
-                if should is None:
-                    return f"has a column {name!r} that is not trueup's"
-                was = f"is {is_now}" if is_now else "is gone"
-                return f"was altered: its column {name!r} {was}, and should be {should or 'of no type'}"
-        keys = {tuple(column.name for column in table.primary_key.columns)}
-        keys |= {
-            tuple(column.name for column in one.columns)
-            for one in table.constraints
-            if isinstance(one, UniqueConstraint)
-        }
-        lost = sorted(keys - kept.uniques)
-        return f"was altered: it has no unique key of {', '.join(lost[0])}" if lost else ""
 
     def has(self, connection: Connection, table: SqlTable) -> bool:
         """Whether a table is there. Raises `StoreError` where it is not as trueup makes it."""
@@ -280,10 +270,17 @@ class JournalTables:
     def _called(self, name: str) -> str:
         return f"{self._schema}.{name}" if self._schema else name
 
-    def refuse_published(self, connection: Connection) -> None:
-        """Raises `Refused` where what is written to the journal would leave the database."""
-        if why := self.store.dialect.published(connection):
-            raise Refused(f"{self.store}: {why}")
+    def writable(self, connection: Connection) -> bool:
+        """Whether there is a journal to write to; looked at once a session.
+
+        Raises `StoreError` where it is not as trueup makes it, and `Refused` where what is written to it would leave
+        the database.
+        """
+        if not connection.info.get(_WRITABLE):
+            if why := self.store.dialect.published(connection):
+                raise Refused(f"{self.store}: {why}")
+            connection.info[_WRITABLE] = self.exists(connection)
+        return bool(connection.info[_WRITABLE])
 
     # -- images ---------------------------------------------------------------------------------------------------
     def images(self, connection: Connection, table: Table, group: Group) -> SqlTable:
@@ -291,10 +288,7 @@ class JournalTables:
         shape = image_shape(self.store.dialect, table, group)
         image = self._image_of(connection, shape)
         if image is None or not self.has(connection, image):
-            connection.rollback()
-            with self._making(connection), self.store.dialect.alone(connection, _LOCK):
-                image = self._enter_image(connection, shape, table.name)
-                connection.commit()
+            image = self._make_alone(connection, lambda: self._enter_image(connection, shape, table.name))
         connection.commit()
         self._used[image.name] = image
         return image
@@ -352,22 +346,6 @@ class JournalTables:
             mysql_row_format="DYNAMIC",
             mariadb_row_format="DYNAMIC",
         )
-
-
-def image_shape(dialect: Dialect, table: Table, group: Group) -> dict[str, Any]:
-    """What an image table holds for a group: column names and types of the key, before and after."""
-
-    def typed(names: Sequence[str]) -> list[list[str]]:
-        return [[name, dialect.image_type(table.columns[name])] for name in names]
-
-    touched = [column.name for column in table.stored()] if group.action == "delete" else list(group.columns)
-    return {
-        "table": [part or "" for part in table.place],
-        "action": group.action,
-        "k": typed(table.key),
-        "b": typed(touched),
-        "a": [] if group.action == "delete" else typed(touched),
-    }
 
 
 def schema_digest(table: Table) -> str:

@@ -70,8 +70,11 @@ class Runner:
                     self._own()
                 return question()
             except DBAPIError as error:
-                if number == TRIES or not self.lost(error):
+                # a lock that was not to be had is no reason to end a run either
+                if number == TRIES or not (self.lost(error) or self.store.dialect.retryable(error)):
                     raise
+                if not self.connection.invalidated:
+                    self.connection.rollback()
                 time.sleep(backoff(number))
         raise AssertionError("the last try returns or raises")
 

@@ -165,8 +165,9 @@ def kept(connection: Connection, schema: str, names: Sequence[str]) -> dict[str,
             columns[name][one] = two
         elif what == "unique":
             uniques[name].add(tuple(str(one).split(",")))
-        else:
-            faults[name].append(_FAULTS[what].format(one=one, two=two))
+        else:  # whose it is comes first: all else is his to put right
+            at = 0 if what == "owner" else len(faults[name])
+            faults[name].insert(at, _FAULTS[what].format(one=one, two=two))
     return {name: Kept(columns[name], frozenset(uniques[name]), tuple(faults[name])) for name in there}
 
 

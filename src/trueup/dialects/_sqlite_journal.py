@@ -31,7 +31,7 @@ def kept(connection: Connection, names: Sequence[str]) -> dict[str, Kept]:
         if own is None:
             continue
         columns: dict[str, str] = {}
-        faults = [] if own[0] == "table" and not _MORE.search(str(own[2])) else ["is not as trueup makes it"]
+        faults = []
         for column, kind, required, default, hidden in connection.execute(_COLUMNS, {"name": name}):
             columns[column] = kind + (" NOT NULL" if required else "")
             if default is not None or hidden:
@@ -39,6 +39,8 @@ def kept(connection: Connection, names: Sequence[str]) -> dict[str, Kept]:
         faults += [
             f"has the trigger {row[1]!r}, which is not trueup's; drop it" for row in schema if row[0] == "trigger"
         ]
+        if own[0] != "table" or _MORE.search(str(own[2])):
+            faults.append("is not as trueup makes it")
         uniques: dict[str, list[str]] = defaultdict(
             list, {"": list(connection.execute(_KEY, {"name": name}).scalars())}
         )
