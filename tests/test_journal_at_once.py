@@ -81,7 +81,7 @@ def test_ten_runs_at_once_keep_every_value_in_its_own_type(database: Database, t
         one.stdin.write("\n")
         one.stdin.flush()
     said = [one.communicate() for one in started]
-    assert [out.strip() for out, _ in said] == ["applied"] * 10, [error[-300:] for _, error in said]
+    assert [out.strip() for out, _ in said] == ["applied"] * 10, [error[-3000:] for _, error in said]
     config = config_of(database, *(ranged(f"t{n}", *bound) for n, bound in enumerate(bounds)))
     found = runs(config)
     assert len(found) == 10

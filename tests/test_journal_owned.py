@@ -16,6 +16,7 @@ from trueup.config import Config
 from trueup.errors import Refused, StoreError
 from trueup.guarding import Register
 from trueup.journal import Journal
+from trueup.results import Silent
 from trueup.run import apply, make_plan, runs, scan, undo, verify
 from trueup.stores.sql import SqlStore
 
@@ -120,6 +121,56 @@ def test_a_journal_that_is_not_as_trueup_made_it_is_named_and_not_used(
             apply(config, planned(config, tmp_path), confirm="yes", because="a test")
         assert said.format(**names) in str(caught.value)
     assert not changed_rows(before, row_hashes(database))
+
+
+class Meddler(Silent):
+    """Somebody who works on the journal between the first chunk and the second."""
+
+    def __init__(self, database: Database, statement: str) -> None:
+        self.database, self.statement = database, statement
+
+    def advance(self, count: int) -> None:
+        if self.statement:
+            execute(self.database, [self.statement])
+        self.statement = ""
+
+
+@pytest.mark.parametrize("repair", ["fill", "quarantine"])
+def test_an_image_table_that_goes_in_the_middle_stops_the_run_and_blames_no_row(
+    database: Database, config: Config, tmp_path: Path, repair: str
+) -> None:
+    image = table(database, "img_1")
+    plan = planned(config, tmp_path, repair)
+    meddler = Meddler(database, f"ALTER TABLE {image} RENAME TO {image.rpartition('.')[2]}_old")
+    run = apply(config, plan, confirm="yes", because="a test", progress=meddler)
+    assert (run.state, run.states) == ("stopped", {"applied": 1})
+    assert run.reason.endswith(f"the journal's table {image!r} is gone")
+    # put back, and the run goes on
+    execute(database, [f"ALTER TABLE {image}_old RENAME TO {image.rpartition('.')[2]}"])
+    assert apply(config, plan, confirm="yes", because="a test").states == {"applied": 4}
+    meddler = Meddler(database, f"ALTER TABLE {image} RENAME TO {image.rpartition('.')[2]}_old")
+    run = undo(config, run.run_id, confirm="yes", progress=meddler)
+    assert run.state == "undoing"
+    assert "undo_conflict" not in run.states
+    assert run.reason.endswith(f"the journal's table {image!r} is gone")
+
+
+def test_a_copy_that_is_not_the_bytes_of_the_row_is_never_relied_on(
+    database: Database, config: Config, tmp_path: Path
+) -> None:
+    if database.engine == "sqlite":
+        statement = "CREATE TRIGGER bend AFTER INSERT ON _trueup_img_1 BEGIN UPDATE _trueup_img_1 SET b2 = 0; END"
+    elif database.engine == "postgresql":
+        statement = "ALTER TABLE trueup.img_1 ALTER b2 TYPE numeric(12,0)"
+    else:
+        statement = "ALTER TABLE _trueup_img_1 MODIFY b2 DECIMAL(12,0)"
+    execute(database, ["UPDATE t SET amount = 1.25"])
+    before = row_hashes(database)
+    meddler = Meddler(database, statement)
+    run = apply(config, planned(config, tmp_path, "quarantine"), confirm="yes", because="a test", progress=meddler)
+    assert (run.state, run.states) == ("stopped", {"applied": 1})
+    assert "the journal's table" in run.reason
+    assert changed_rows(before, row_hashes(database)) == {"t": {"1"}}
 
 
 # -- PostgreSQL: owners and grants ----------------------------------------------------------------------------------

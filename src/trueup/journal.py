@@ -71,6 +71,11 @@ class Journal(JournalTables):
 
     def find(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
         """A run by its id, a unique beginning of it, or `last`. Raises `UsageError` naming what there is."""
+        if connection.in_transaction():
+            return self._find(connection, run_id)
+        return self.patiently(connection, lambda: self._find(connection, run_id))
+
+    def _find(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
         if not self.exists(connection):
             raise UsageError(f"{self.store} has no runs: nothing was ever applied to it")
         rows = connection.execute(select(self.run.c.run_id).order_by(self.run.c.no.desc())).scalars().all()

@@ -28,7 +28,7 @@ from sqlalchemy.schema import CreateSchema
 
 from trueup.changes import Group
 from trueup.codec import canonical, digest
-from trueup.errors import Refused, StoreError
+from trueup.errors import Refused, Stopped, StoreError
 from trueup.failpoints import failpoint
 from trueup.journal_shape import RawType, differs, image_shape
 from trueup.store import Kept
@@ -58,7 +58,6 @@ class JournalTables:
         self.store = store
         dialect = store.dialect
         self._prefix, self._schema = dialect.journal_prefix, dialect.journal_schema
-        self._used: dict[str, SqlTable] = {}
         self._metadata = MetaData(schema=self._schema)
         self.meta = self._table(
             "meta",
@@ -162,8 +161,7 @@ class JournalTables:
 
     def prepare(self, connection: Connection) -> None:
         """Make the journal's tables where they are missing; safe to call twice, or by many at once."""
-        connection.rollback()
-        ready = self.writable(connection)
+        ready = self.patiently(connection, lambda: self.writable(connection))
         connection.rollback()
         if not ready:
             self._make_alone(connection, lambda: self.exists(connection) or self._make(connection))
@@ -236,10 +234,15 @@ class JournalTables:
             ) from None
 
     # -- looking --------------------------------------------------------------------------------------------------
-    def whole(self, connection: Connection) -> None:
-        """Look at the journal's tables again, those of images that this process uses too. Raises `StoreError`."""
-        tables = [*self.tables, *self._used.values()]
-        self._expect(connection, tables)
+    def stop_unless_whole(self, connection: Connection, image: SqlTable) -> None:
+        """Look again at the journal's tables and one of images, before an operation is blamed for an error.
+
+        Raises `Stopped` where one was altered or is gone.
+        """
+        try:
+            self._expect(connection, [*self.tables, image])
+        except StoreError as error:
+            raise Stopped(str(error)) from None
 
     def _look(self, connection: Connection, tables: Sequence[SqlTable]) -> Mapping[str, Kept]:
         """What is there of `tables`. Raises `StoreError` where something hangs on them that is not trueup's."""
@@ -290,7 +293,6 @@ class JournalTables:
         if image is None or not self.has(connection, image):
             image = self._make_alone(connection, lambda: self._enter_image(connection, shape, table.name))
         connection.commit()
-        self._used[image.name] = image
         return image
 
     def _enter_image(self, connection: Connection, shape: Mapping[str, Any], table: str) -> SqlTable:
@@ -317,7 +319,6 @@ class JournalTables:
         image = self._image_of(connection, image_shape(self.store.dialect, table, group))
         if image is not None:
             self._expect(connection, [image])
-            self._used[image.name] = image
         return image
 
     def _image_of(self, connection: Connection, shape: Mapping[str, Any]) -> SqlTable | None:

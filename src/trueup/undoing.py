@@ -137,6 +137,8 @@ class UndoChunk:
         self, connection: Connection, run_id: str, states: Mapping[int, str], seen: Mapping[int, str], reason: str = ""
     ) -> None:
         """Enter the outcome of an undo."""
+        if reason:
+            self.journal.stop_unless_whole(connection, self.target.image)
         failpoint("closing")
         op = self.journal.op
         back = sorted(seq for seq, state in states.items() if state == "undone")

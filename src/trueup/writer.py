@@ -256,6 +256,7 @@ class Chunk:
 
     def block(self, connection: Connection, run_id: str, chunk: int, op: Op, reason: str) -> None:
         """Enter one operation as impossible."""
+        self.journal.stop_unless_whole(connection, self.target.image)
         connection.execute(
             insert(self.journal.op).values(
                 run_id=run_id,
