@@ -16,6 +16,7 @@ from sqlalchemy.types import NullType
 
 from trueup.dialects import _innodb_catalogue as catalogue
 from trueup.dialects import _innodb_session as session
+from trueup.dialects._innodb_journal import InnodbJournal
 from trueup.dialects._innodb_sql import (
     Kind,
     as_key,
@@ -33,7 +34,7 @@ from trueup.dialects._innodb_sql import (
 )
 from trueup.errors import NotChecked, Refused
 from trueup.regexes import portable
-from trueup.store import Dialect, Load, Stage
+from trueup.store import Load, Stage
 from trueup.tables import Column, Storage, Table
 
 #: More statements than this at work at once: the server is busy. The default of Percona's tools.
@@ -43,7 +44,7 @@ LONGEST_INTEGER = 18
 SHORT = 255
 
 
-class InnoDB(Dialect):
+class InnoDB(InnodbJournal):
     """MySQL or MariaDB. Text in the journal's hands is text in utf8mb4, whatever the column's character set."""
 
     #: The oldest version that can be written, as `version()` spells it.

@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL
 
 from trueup.dialects import _postgresql_catalogue as catalogue
 from trueup.dialects import _postgresql_session as session
+from trueup.dialects._postgresql_journal import PostgresqlJournal
 from trueup.dialects._postgresql_json import PostgresqlJson
 from trueup.dialects._postgresql_sql import Restoring, folded
 from trueup.dialects._postgresql_types import Verbatim, beneath, refers, settled, whole
@@ -36,7 +37,7 @@ _LEAST, _MOST = -(2**63), 2**63 - 1
 _PADDED = re.compile(r"character\((\d+)\)")
 
 
-class Postgresql(PostgresqlJson):
+class Postgresql(PostgresqlJournal, PostgresqlJson):
     """PostgreSQL 12 or later.
 
     Sessions have an empty `search_path`, so that a name can never mean another schema's table or function.
@@ -45,8 +46,6 @@ class Postgresql(PostgresqlJson):
     """
 
     name = "postgresql"
-    journal_schema = "trueup"
-    journal_prefix = ""
     usual_storage: Storage = "jsonb"
     collects_sets = True  # no parallel plan is made for a cursor
 
