@@ -248,3 +248,14 @@ def image_shape(table: Table, group: Group) -> dict[str, Any]:
 def schema_digest(table: Table) -> str:
     """One digest over everything of a table that a repair depends on."""
     return digest(canonical(table.facts or {}))
+
+
+#: What tells a table from its copy.
+_ITS_OWN = frozenset({"place", "identity", "altered"})
+
+
+def shape_digest(table: Table) -> str:
+    """One digest over what a table has in common with a copy of it elsewhere."""
+    facts = {name: value for name, value in (table.facts or {}).items() if name not in _ITS_OWN}
+    # a column's identity stands last
+    return digest(canonical({**facts, "columns": [list(column)[:-1] for column in facts.get("columns", ())]}))

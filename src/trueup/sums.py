@@ -17,7 +17,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from trueup.check import Row
-from trueup.journal_tables import schema_digest
+from trueup.journal_tables import shape_digest
 from trueup.results import Progress
 from trueup.stores.sql import SqlDatabase
 from trueup.tables import Column
@@ -90,7 +90,7 @@ def sums(database: SqlDatabase, tables: Iterable[str], progress: Progress) -> di
         parts = [_Lane(_digest(row, column, coarse=column.name in coarse)) for column in columns]
         (values,) = database.ask(select(func.count(), *parts).select_from(row.relation))
         told = {column.name: str(value or 0) for column, value in zip(columns, values[1:], strict=True)}
-        found[name] = TableSum(int(values[0]), told, schema_digest(row.table), coarse)
+        found[name] = TableSum(int(values[0]), told, shape_digest(row.table), coarse)
         progress.advance(1)
     return found
 
