@@ -8,7 +8,6 @@ tip. The plan's digest covers all three parts.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import IO, Any
 from trueup.changes import Group, Left, Plan, PlanSummary
 from trueup.codec import GENESIS, canonical, link
 from trueup.errors import PlanError
+from trueup.output import Output, told
 
 FORMAT = 1
 LINK = 16
@@ -47,21 +47,20 @@ class Writer:
 
     def __init__(self, path: str, plan: Plan) -> None:
         self.path = Path(path)
-        self._partial = self.path.with_name(self.path.name + ".partial")
         self._by_group = [0] * len(plan.groups)
         self._count = 0
         self._tip = GENESIS
-        try:
-            descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        except OSError as error:
-            raise PlanError(f"cannot write the plan {str(self.path)!r}: {error.strerror}") from None
-        self._file = os.fdopen(descriptor, "wb")
+        self._output = Output(path)
         self._line({"trueup": FORMAT, "plan": asdict(plan)})
 
     def _line(self, body: dict[str, Any]) -> None:
         data = canonical(body)[:-1]
         self._tip = link(self._tip, data)
-        self._file.write(data + b',"l":"' + self._tip[:LINK].encode() + b'"}\n')
+        self._write(data + b',"l":"' + self._tip[:LINK].encode() + b'"}\n')
+
+    def _write(self, data: bytes) -> None:
+        with told(self.path):
+            self._output.file.write(data)
 
     def add(self, group: int, key: tuple[str, ...], before: str, after: str, previews: tuple[str, str]) -> None:
         """Append one operation."""
@@ -80,17 +79,13 @@ class Writer:
             "tip": self._tip,
         }
         seal = link(self._tip, canonical(body))
-        self._file.write(canonical({"trailer": body, "digest": seal}) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._partial.replace(self.path)
+        self._write(canonical({"trailer": body, "digest": seal}) + b"\n")
+        self._output.keep()
         return _summary(body, seal)
 
     def discard(self) -> None:
         """Leave nothing behind."""
-        self._file.close()
-        self._partial.unlink(missing_ok=True)
+        self._output.discard()
 
 
 class PlanFile:

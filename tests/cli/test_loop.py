@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -89,7 +90,7 @@ def test_an_export_holds_every_finding_and_masks_values(trueup: Trueup, ending: 
     assert "42.5" not in text
     assert "quiz_id" not in text
     assert "\x1b" not in text
-    assert not Path(f"all.{ending}.part").exists()
+    assert not list(Path().glob(".trueup-*"))
 
 
 def test_values_are_shown_only_when_asked_for_and_never_as_terminal_commands(trueup: Trueup) -> None:
@@ -121,15 +122,31 @@ def test_a_broken_export_leaves_nothing_behind(trueup: Trueup, monkeypatch: pyte
     monkeypatch.setattr("trueup.run.scan", fail)
     trueup("scan", "--export", "all.csv")
     assert Path("all.csv").read_text() == "old"
-    assert not Path("all.csv.part").exists()
+    assert not list(Path().glob(".trueup-*"))
 
 
-def test_a_full_disk_is_one_line(trueup: Trueup) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full")
+@pytest.mark.parametrize("arguments", ["scan --export a.csv", "scan --json a.json", "plan -o a.jsonl"])
+def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(folder: Path, arguments: str) -> None:
+    before = sorted(folder.iterdir())
+    told = subprocess.run(
+        [sys.executable, "-m", "trueup", *arguments.split()],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)),
+    )
+    # a plan is sorted in temporary files first
+    what = "to stdout or to a temporary file" if "plan" in arguments else repr(arguments.rsplit(maxsplit=1)[-1])
+    assert (told.returncode, told.stderr) == (3, f"trueup: cannot write {what}: File too large\n")
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_link_is_not_written_through(trueup: Trueup) -> None:
     Path("full.csv").symlink_to("/dev/full")
     told = trueup("scan", "--export", "full.csv")
-    assert (told.code, told.err) == (2, "trueup: cannot write 'full.csv': No space left on device\n")
+    assert (told.code, told.err) == (
+        2,
+        "trueup: cannot write 'full.csv': it is a symbolic link; name the file itself\n",
+    )
 
 
 def test_a_device_is_written_to_and_not_replaced(trueup: Trueup) -> None:

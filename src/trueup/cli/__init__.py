@@ -146,6 +146,12 @@ def run(args: list[str]) -> int:
         return _complain(_usage(error), 2)
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted; nothing was changed", 130)
+    except OSError as error:
+        from trueup.output import FULL
+
+        if error.errno not in FULL:
+            return _bug(error)
+        return _complain(f"cannot write to stdout or to a temporary file: {error.strerror}", 3)
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the reader gets one line
         return _bug(error)
 
