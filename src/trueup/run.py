@@ -216,9 +216,20 @@ def apply(
 
 
 def undo(
-    config: Config, run_id: str, *, confirm: str = "", store_name: str = "", progress: Progress | None = None
+    config: Config,
+    run_id: str,
+    *,
+    confirm: str = "",
+    store_name: str = "",
+    edited: bool = False,  # noqa: ARG001 - the writer takes it from here
+    same_table: Sequence[str] = (),  # noqa: ARG001 - the same
+    progress: Progress | None = None,
 ) -> RunReport:
-    """Take a run back, newest change first; without `confirm` say what that would do."""
+    """Take a run back, newest change first; without `confirm` say what that would do.
+
+    A person may vouch for what cannot be proven: `edited`, that a row of which other columns changed is still the same
+    row; `same_table`, that these tables, made anew since, hold the same rows.
+    """
     progress = progress or Silent()
     with opened(config, store_name) as store:
         journal = Journal(store)

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from tests.cli import shop
 from tests.cli.conftest import Trueup
+from trueup import run
 from trueup.cli import COMMANDS
 from trueup.cli import trueup as group
 
@@ -193,3 +195,24 @@ def test_the_version_is_said(trueup: Trueup) -> None:
     from trueup import __version__
 
     assert trueup("--version").out == f"trueup {__version__}\n"
+
+
+def test_what_a_person_vouches_for_reaches_the_undo_and_the_next_command(
+    trueup: Trueup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trueup("plan")
+    trueup("apply", "plan.jsonl", "--yes")
+    given: list[tuple[object, object]] = []
+    undo = run.undo
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        given.append((options["edited"], tuple(options["same_table"])))
+        return undo(*arguments, **options)
+
+    monkeypatch.setattr("trueup.run.undo", watched)
+    told = trueup("undo", "last", "--edited", "--same-table", "events", "--same-table", "a b")
+    assert "--edited --same-table events --same-table 'a b' --yes  # takes it back" in told.out
+    assert "--edited" not in trueup("undo", "last").out
+    done = trueup("undo", "last", "--edited", "--yes")
+    assert done.out.endswith("\ntrueup scan  # shows what is broken now\n")
+    assert given == [(True, ("events", "a b")), (False, ()), (True, ())]

@@ -94,8 +94,28 @@ def apply(
 @click.option(
     "--preview", is_flag=True, help="Say what would be taken back and change nothing; so does no confirmation."
 )
+@click.option(
+    "--edited",
+    is_flag=True,
+    help="Take rows back too of which other columns changed since; you vouch that no key was used again.",
+)
+@click.option(
+    "--same-table",
+    multiple=True,
+    metavar="TABLE",
+    help="You vouch that this table, made anew since the run, holds the same rows; may be repeated.",
+)
 @confirm_options
-def undo(run_id: str, path: str | None, store: str, preview: bool, yes: bool, confirm: str) -> int:
+def undo(
+    run_id: str,
+    path: str | None,
+    store: str,
+    preview: bool,
+    edited: bool,
+    same_table: tuple[str, ...],
+    yes: bool,
+    confirm: str,
+) -> int:
     """Take a run back, row by row. What was written since then is kept and listed. RUN may be 'last'."""
     if preview and (yes or confirm):
         raise UsageError("--preview changes nothing, --yes and --confirm do; give one of them")
@@ -108,10 +128,13 @@ def undo(run_id: str, path: str | None, store: str, preview: bool, yes: bool, co
     expected = token(known.environment, known.undoable, known.plan_digest)
     word = confirmation(known.environment, expected, yes=yes, confirm=confirm)
     with Shown() as progress:
-        report = run.undo(config, known.run_id, confirm=word, progress=progress)
+        report = run.undo(config, known.run_id, confirm=word, edited=edited, same_table=same_table, progress=progress)
     where = source(path, store)
     again = token(report.environment, report.undoable, report.plan_digest)
-    show(run_report(report, next_steps=_after_undo(report, again, where, done=bool(word))))
+    # what was vouched for is vouched for again
+    vouched = ["--edited"] * edited + [f"--same-table {shlex.quote(table)}" for table in same_table]
+    more = spoken("undo", report.run_id, where, *vouched, confirming(report.environment, again))
+    show(run_report(report, next_steps=_after_undo(report, more, where, done=bool(word))))
     return exit_code(report)
 
 
@@ -172,13 +195,11 @@ def _after_apply(report: RunReport, again: str, expected: str, where: str) -> li
     ]
 
 
-def _after_undo(report: RunReport, expected: str, where: str, *, done: bool) -> list[tuple[str, str]]:
+def _after_undo(report: RunReport, again: str, where: str, *, done: bool) -> list[tuple[str, str]]:
     if not done:
-        confirmed = confirming(report.environment, expected)
-        return [(spoken("undo", report.run_id, where, confirmed), "takes it back")] if report.undoable else []
+        return [(again, "takes it back")] if report.undoable else []
     if report.state == "undone":
         return [(spoken("scan", where), "shows what is broken now")]
     if report.state == "undoing":
-        confirmed = confirming(report.environment, expected)
-        return [(spoken("undo", report.run_id, where, confirmed), "goes on from here")]
+        return [(again, "goes on from here")]
     return [(spoken("status", report.run_id, where), "shows how far it came")]
