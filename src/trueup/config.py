@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from trueup import discovery
 from trueup.check import Check
 from trueup.errors import ConfigError, UsageError
 from trueup.options import nearest, pairs, read_options, read_value, write_options
+from trueup.redaction import learn
+from trueup.stores.sql import unescaped
 from trueup.strategy import DEFAULT
 from trueup.yamlfile import Item, from_json, read_yaml
 
@@ -63,6 +65,7 @@ class Config:
     @classmethod
     def from_url(cls, url: str, *, environment: str = ENVIRONMENT) -> Config:
         """One store, checks still to be derived. Raises `UsageError` when `url` is none."""
+        learn(url)
         problem = url_problem(url)
         if problem:
             raise UsageError(problem)
@@ -84,6 +87,8 @@ def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> C
     except OSError as error:
         raise ConfigError(f"{shown}: cannot be read: {error.strerror or type(error).__name__}") from None
     root = read_yaml(data, shown, os.environ if environ is None else environ)
+    for text in _texts(root):
+        learn(text)
     top = {key.text or "": value for key, value in pairs(root, "the configuration")}
     for key, _ in root.pairs or ():
         if key.text not in _TOP:
@@ -106,6 +111,17 @@ def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> C
         verify=read_value(tuple[str, ...], top["verify"], "verify") if "verify" in top else (),
         notices=str(read_value(str, top["notices"], "notices")) if "notices" in top else "",
     )
+
+
+def _texts(item: Item) -> Iterator[str]:
+    """Every scalar, as written and as filled in: a URL may stand where it does not belong."""
+    if item.text is not None:
+        yield from {item.text, item.shown}
+    for one in item.items or ():
+        yield from _texts(one)
+    for pair in item.pairs or ():
+        for one in pair:
+            yield from _texts(one)
 
 
 def _hours(item: Item) -> int:
@@ -134,12 +150,15 @@ def url_problem(url: str) -> str:
         return "that is no URL of a database; it reads like postgresql://user@host/name or sqlite:///file.db"
     if not parsed.drivername:
         return "the URL names no engine; it reads like postgresql://user@host/name or sqlite:///file.db"
-    return ""
+    return unescaped(url)
 
 
 def _stores(item: Item) -> dict[str, str]:
     stores: dict[str, str] = {}
-    for key, value in pairs(item, "'stores'"):
+    if item.pairs is None:
+        # what stands here instead may be a URL, or half of one
+        raise item.error("'stores' must be a mapping, as in `stores: {app: ${DATABASE_URL}}`")
+    for key, value in item.pairs:
         url = str(read_value(str, value, key.text or ""))
         problem = url_problem(url)
         if problem:

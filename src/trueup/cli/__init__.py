@@ -13,6 +13,7 @@ import click
 
 from trueup import __version__
 from trueup.errors import TrueupError, UsageError
+from trueup.redaction import learn, redacted
 
 #: Each command's module, and its line in `trueup --help`; the command itself is imported when it is used.
 COMMANDS = {
@@ -71,6 +72,9 @@ class Lazy(click.Group):
         if not word.startswith("-") and word not in self.list_commands(ctx):
             from difflib import get_close_matches
 
+            if not word.replace("-", "").isidentifier():
+                # it is not repeated: it may be half of a URL
+                raise UsageError("that is no command; see 'trueup --help'")
             near = get_close_matches(word, self.list_commands(ctx), 1)
             hint = f"did you mean '{near[0]}'?" if near else "see 'trueup --help'"
             raise UsageError(f"there is no command {word!r}; {hint}")
@@ -132,6 +136,8 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 
 def run(args: list[str]) -> int:
     """Run a command line and return its exit code; every failure is one line on stderr."""
+    for word in args:
+        learn(word)
     try:
         code = trueup.main(args, prog_name="trueup", standalone_mode=False)
         sys.stdout.flush()
@@ -160,12 +166,16 @@ def _complain(message: str, code: int) -> int:
     from trueup.reports._words import masked, safe
 
     _trace()
-    click.echo(f"trueup: {safe(masked(message))}", err=True)
+    click.echo(f"trueup: {safe(masked(redacted(message)))}", err=True)
     return code
 
 
 def _usage(error: click.ClickException) -> str:
-    message = error.format_message().rstrip(".").replace("\n", " ").replace(". Did you mean", "; did you mean")
+    message = error.format_message()
+    if "unexpected extra argument" in message:
+        # it is not repeated: a URL with a blank in its password comes in two
+        message = "an argument too many; put what holds blanks in quotes"
+    message = message.rstrip(".").replace("\n", " ").replace(". Did you mean", "; did you mean")
     message = message[:1].lower() + message[1:]
     context = getattr(error, "ctx", None)
     if context is None or message.endswith("?"):
@@ -193,4 +203,6 @@ def _trace() -> None:
     if os.environ.get("TRUEUP_TRACEBACK") == "1":
         import traceback
 
-        traceback.print_exc()
+        from trueup.reports._words import masked
+
+        click.echo(masked(redacted(traceback.format_exc())), err=True, nl=False)

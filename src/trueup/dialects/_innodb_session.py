@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from trueup.dialects._refusals import why
 from trueup.errors import StoreError, UsageError
 
 DRIVERS = {"mysqldb": "MySQLdb", "pymysql": "pymysql"}
@@ -70,7 +71,7 @@ def engine(url: URL, *, write: bool) -> Engine:
         try:
             return dialect.connect(*arguments, **settings)
         except (RuntimeError, OSError) as error:  # PyMySQL without cryptography; a certificate that is not there
-            raise StoreError(f"cannot connect: {error}") from None
+            raise StoreError(f"cannot connect: {why(error)}") from None
 
     @sa.event.listens_for(made, "connect")
     def _pin(raw: Any, _record: Any) -> None:
