@@ -27,7 +27,12 @@ ENVIRONMENT = "production"
 #: The store's name where only a URL is given.
 STORE = "app"
 
-_TOP = ("environment", "stores", "checks", "strategy", "backup_hours", "maintenance", "verify", "notices")
+_TOP = (
+    "environment", "stores", "checks", "strategy", "backup_hours", "maintenance", "verify", "notices", "sign_plans",
+    "sign_key",
+)  # fmt: skip
+#: Whether plans are signed: always; where there is a key; never.
+SIGNING = ("required", "offered", "no")
 _SEVERITIES = ("high", "medium", "low")
 #: Words that people mean by it.
 _ALSO_PRODUCTION = ("production", "prod", "prd", "live")
@@ -49,6 +54,7 @@ class Config:
     `path` is the file it came from, empty when it came from a URL; `derived` says that the checks are to
     be proposed from the catalogue and the data. A verified backup counts for `backup_hours`. `verify` are the
     application's own commands, run before and after an apply; `notices` is a folder of templates of a team's own.
+    `sign_plans` is one of `SIGNING`, `sign_key` the file of the key (see `trueup.signing`).
     """
 
     environment: str
@@ -61,6 +67,8 @@ class Config:
     maintenance: Maintenance | None = None
     verify: tuple[str, ...] = ()
     notices: str = ""
+    sign_plans: str = "offered"
+    sign_key: str = ""
 
     @classmethod
     def from_url(cls, url: str, *, environment: str = ENVIRONMENT) -> Config:
@@ -110,6 +118,8 @@ def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> C
         maintenance=_maintenance(top["maintenance"]) if "maintenance" in top else None,
         verify=read_value(tuple[str, ...], top["verify"], "verify") if "verify" in top else (),
         notices=str(read_value(str, top["notices"], "notices")) if "notices" in top else "",
+        sign_plans=_signing(top["sign_plans"], environment) if "sign_plans" in top else "offered",
+        sign_key=str(read_value(str, top["sign_key"], "sign_key")) if "sign_key" in top else "",
     )
 
 
@@ -122,6 +132,16 @@ def _texts(item: Item) -> Iterator[str]:
     for pair in item.pairs or ():
         for one in pair:
             yield from _texts(one)
+
+
+def _signing(item: Item, environment: str) -> str:
+    """One word, or a word for each environment; one that is not named is as if nothing were said."""
+    words = {environment: item} if item.pairs is None else {key.text: value for key, value in item.pairs}
+    for value in words.values():
+        if value.text not in SIGNING:
+            raise value.error(f"'sign_plans' must be one of {', '.join(SIGNING)}; it is {value}")
+    mine = words.get(environment)
+    return "offered" if mine is None else mine.text or ""
 
 
 def _hours(item: Item) -> int:

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trueup.cli.common import Command, config_option, confirm_options, read_config, show, source, spoken, store_option
+from trueup.cli.common import (
+    Command,
+    config_option,
+    confirm_options,
+    read_config,
+    show,
+    sign_option,
+    source,
+    spoken,
+    store_option,
+)
 from trueup.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +42,7 @@ PRODUCTION = "production"
 @click.option("--because", default="", metavar="TEXT", help="The cause, kept with the run; strategy C and D need it.")
 @click.option("--root-cause", default="", metavar="TEXT", help="Where the damage came from; strategy D needs it.")
 @click.option("--approved-by", default="", metavar="NAME", help="Who approved the run; strategy D needs it.")
+@sign_option
 @click.option("--maintenance", is_flag=True, help="Put the application into maintenance meanwhile, as configured.")
 def apply(
     plan: str,
@@ -42,13 +53,14 @@ def apply(
     because: str,
     root_cause: str,
     approved_by: str,
+    sign_key: str,
     maintenance: bool,
 ) -> int:
     """Make the changes of a plan, journaled, next to live traffic. A dry run unless confirmed.
 
     An interrupted run goes on when the same command is given again.
     """
-    config = read_config(path, store)
+    config = read_config(path, store, sign_key)
     from trueup import run
     from trueup.cli.progress import Shown
     from trueup.reports.text.runs import run_report
@@ -70,11 +82,13 @@ def apply(
             progress=progress,
         )
     where = source(path, store)
+    signed = f"--sign-key {shlex.quote(sign_key)}" if sign_key else ""
     asks = preview.summary.letter in ("C", "D") and not (because or preview.plan.because).strip()
     reason = f"--because {shlex.quote(because or 'what caused this')}" if because or asks else ""
     show(
         run_report(
-            report, next_steps=_after_apply(report, spoken("apply", shlex.quote(plan), where, reason), expected, where)
+            report,
+            next_steps=_after_apply(report, spoken("apply", shlex.quote(plan), where, signed, reason), expected, where),
         )
     )
     return exit_code(report)
