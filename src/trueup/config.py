@@ -94,6 +94,8 @@ def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> C
         data = Path(path).read_bytes()
     except OSError as error:
         raise ConfigError(f"{shown}: cannot be read: {error.strerror or type(error).__name__}") from None
+    except ValueError:  # NUL, or a lone surrogate
+        raise ConfigError(f"{shown}: cannot be read: that is no name of a file") from None
     root = read_yaml(data, shown, os.environ if environ is None else environ)
     for text in _texts(root):
         learn(text)

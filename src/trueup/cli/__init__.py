@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -43,6 +44,8 @@ COMMANDS = {
 }
 #: Commands that write, and so have something to say about it when they are interrupted.
 WRITE = ("apply", "undo", "recover")
+#: What a machine may be short of besides room on its disks.
+SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 class Interrupted(TrueupError):
@@ -126,12 +129,24 @@ def trueup(ctx: click.Context) -> int:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and exit: 0 clean, 1 findings, 2 wrong usage, 3 could not finish, 130 interrupted."""
+    _fill_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         # a name that the terminal's encoding lacks must not end a report
         reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     sys.exit(run(list(sys.argv[1:] if args is None else args)))
+
+
+def _fill_standard_descriptors() -> None:
+    """Put /dev/null where stdin, stdout or stderr are closed: else a database takes the number, and gets the report."""
+    for number, flags, name in ((0, os.O_RDONLY, "stdin"), (1, os.O_WRONLY, "stdout"), (2, os.O_WRONLY, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # the lowest number that is free
+            os.open(os.devnull, flags)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
 
 
 def run(args: list[str]) -> int:
@@ -155,9 +170,15 @@ def run(args: list[str]) -> int:
     except OSError as error:
         from trueup.output import FULL
 
-        if error.errno not in FULL:
-            return _bug(error)
-        return _complain(f"cannot write to stdout or to a temporary file: {error.strerror}", 3)
+        if error.errno in FULL:
+            return _complain(f"cannot write to stdout or to a temporary file: {error.strerror}", 3)
+        if error.errno in SHORT:
+            return _complain(f"this machine gives no more: {error.strerror}", 3)
+        if "usable temporary directory" in str(error):
+            return _complain("no folder for temporary files can be written to; TMPDIR names one", 3)
+        return _bug(error)
+    except MemoryError:
+        return _complain("this machine gives no more: out of memory", 3)
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the reader gets one line
         return _bug(error)
 

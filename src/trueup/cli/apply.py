@@ -18,6 +18,7 @@ from trueup.cli.common import (
     source,
     spoken,
     store_option,
+    words,
 )
 from trueup.errors import Refused, UsageError
 
@@ -39,9 +40,19 @@ PRODUCTION = "production"
 @config_option
 @store_option
 @confirm_options
-@click.option("--because", default="", metavar="TEXT", help="The cause, kept with the run; strategy C and D need it.")
-@click.option("--root-cause", default="", metavar="TEXT", help="Where the damage came from; strategy D needs it.")
-@click.option("--approved-by", default="", metavar="NAME", help="Who approved the run; strategy D needs it.")
+@click.option(
+    "--because",
+    callback=words,
+    default="",
+    metavar="TEXT",
+    help="The cause, kept with the run; strategy C and D need it.",
+)
+@click.option(
+    "--root-cause", callback=words, default="", metavar="TEXT", help="Where the damage came from; strategy D needs it."
+)
+@click.option(
+    "--approved-by", callback=words, default="", metavar="NAME", help="Who approved the run; strategy D needs it."
+)
 @sign_option
 @click.option("--maintenance", is_flag=True, help="Put the application into maintenance meanwhile, as configured.")
 def apply(

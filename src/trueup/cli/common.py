@@ -65,6 +65,17 @@ def confirm_options(function: F) -> F:
     return click.option("--yes", is_flag=True, help="Confirm; not enough in production.")(typed(function))
 
 
+def words(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Text that is kept with a run, as it is: what no database can hold is refused before the work begins."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("it holds bytes that are no UTF-8", ctx, param) from None
+    if "\0" in value:
+        raise click.BadParameter("it holds a NUL", ctx, param)
+    return value
+
+
 def sign_option(function: F) -> F:
     """`--sign-key FILE`, empty when not given."""
     return click.option(

@@ -94,6 +94,8 @@ def prepare(where: Path) -> Path:
         build(where / "shop.db")
     except OSError as error:
         raise StoreError(f"cannot use {str(where)!r} for the demo: {error.strerror}") from None
+    except ValueError:
+        raise UsageError(f"cannot use {str(where)!r} for the demo: that is no name of a folder") from None
     return where
 
 

@@ -6,7 +6,17 @@ from pathlib import Path
 
 import click
 
-from trueup.cli.common import Command, check_option, config_option, read_config, show, sign_option, source, store_option
+from trueup.cli.common import (
+    Command,
+    check_option,
+    config_option,
+    read_config,
+    show,
+    sign_option,
+    source,
+    store_option,
+    words,
+)
 from trueup.errors import UsageError
 
 
@@ -27,7 +37,11 @@ from trueup.errors import UsageError
     "--repair", "repairs", multiple=True, metavar="CHECK=REPAIR", help="Mend a check this way; may be repeated."
 )
 @click.option(
-    "--because", default="", metavar="TEXT", help="The cause, kept with the plan and the run; C and D need it."
+    "--because",
+    callback=words,
+    default="",
+    metavar="TEXT",
+    help="The cause, kept with the plan and the run; C and D need it.",
 )
 @click.option(
     "--accept-rate", multiple=True, metavar="CHECK", help="Believe a check that finds most of its table broken."
