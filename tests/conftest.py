@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests.binaries import Unavailable
 from tests.engines import ENGINES, KINDS, Database, EnginePool, chosen_engines
 from tests.servers import SERVERS, VARIANTS, Pgbouncer, PostgreSQL, Server
+from trueup.redaction import forget
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -53,6 +54,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if POOL in config.stash:
         config.stash[POOL].stop()
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test() -> None:
+    # a process remembers the secrets of its URLs; `secret` in one test is an innocent word in the next
+    forget()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -211,7 +211,7 @@ MESSAGES: dict[str, tuple[str | bytes, str]] = {
     ),
     "a variable never closed": (
         "stores:\n  app: ${DATABASE_URL\nchecks: []",
-        "trueup.yaml:2: '${DATABASE_URL' is no ${NAME} of an environment variable; for the text write $${",
+        "trueup.yaml:2: a '${' that begins no ${NAME} of an environment variable; for the text write $${",
     ),
     "a key twice": (
         "stores: {}\nchecks: []\nstores: {}",
@@ -219,12 +219,15 @@ MESSAGES: dict[str, tuple[str | bytes, str]] = {
     ),
     "an anchor": (
         "stores: &a {x: y}\n",
-        "trueup.yaml:1: an anchor (&a) is not read; write the value out where it is used",
+        "trueup.yaml:1: an anchor (&name) is not read; write the value out where it is used",
     ),
-    "an alias": ("stores: *a\n", "trueup.yaml:1: an alias (*a) is not read; write the value out"),
+    "an alias": (
+        "stores: *a\n",
+        "trueup.yaml:1: an alias (*name) is not read; write the value out, or put text in quotes",
+    ),
     "a tag": (
         "stores: !!python/name:os.system x\n",
-        "trueup.yaml:1: a tag (tag:yaml.org,2002:python/name:os.system) is not read; write the value without it",
+        "trueup.yaml:1: a tag (!name) is not read; write the value without it, or put text in quotes",
     ),
     "two documents": (
         "a: 1\n---\nb: 2\n",

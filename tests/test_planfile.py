@@ -99,6 +99,29 @@ def test_an_edited_line_is_named(tmp_path: Path) -> None:
     assert str(raised.value) == f"{path}:3: this line is not as it was written; a plan cannot be edited, make it again"
 
 
+def test_a_line_that_changes_after_the_plan_was_checked_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "plan.jsonl"
+    write(path, [Op(number, 0, (f"{number:06}",), "b" * 64, "a" * 64) for number in range(1, 5001)])
+    with PlanFile(str(path)) as plan, path.open("r+b") as other:
+        ops = plan.ops()
+        assert next(ops).key == ("000001",)
+        other.write(path.read_bytes().replace(b'"k":["004000"]', b'"k":["000002"]'))
+        other.flush()
+        with pytest.raises(PlanError, match=r"plan\.jsonl:4001: this line is not as it was written"):
+            list(ops)
+
+
+def test_a_signature_stands_beside_the_seal_and_changes_nothing_of_it(tmp_path: Path) -> None:
+    digest = write(tmp_path / "a", OPS)
+    writer = Writer(str(tmp_path / "b"), PLAN)
+    for op in OPS:
+        writer.add(op.group, op.key, op.before, op.after, op.previews)
+    summary = writer.close(LEFT, len(OPS) + 2, "B", lambda seal: seal[::-1])
+    with PlanFile(str(tmp_path / "b")) as plan:
+        assert (summary.digest, plan.summary, plan.signature) == (digest, summary, digest[::-1])
+        assert list(plan.ops()) == OPS
+
+
 def test_a_file_that_is_no_plan_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty").write_bytes(b"")
     with pytest.raises(PlanError, match="not a whole trueup plan"):

@@ -233,7 +233,8 @@ def test_a_row_that_others_refer_to_since_the_plan_is_not_moved_out(database: Da
 
 def test_a_plan_names_only_repairs_that_change_something(database: Database, plan: str) -> None:
     execute(database, TABLE)
-    preview = make_plan(config_of(database, replace(RANGE, repair=()), Missing(table="t", column="p", fill="1")), plan)
+    filled = Missing(table="t", column="p", fill="1", repair=("fill",))
+    preview = make_plan(config_of(database, replace(RANGE, repair=("clamp", "nullify")), filled), plan)
     assert [(group.check, group.repair) for group in preview.plan.groups] == [("a-in-range", "clamp")]
     assert preview.summary.by_group == (4,)
 

@@ -28,7 +28,7 @@ from sqlalchemy import Connection, select
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
-from trueup import discovery
+from trueup import discovery, output
 from trueup.errors import PlanError, StoreError, UsageError
 from trueup.results import Progress
 from trueup.stores.sql import SqlDatabase, SqlStore
@@ -113,7 +113,8 @@ def take(
 ) -> Record:
     """Write a backup into `folder`, timestamped and readable by its owner only, and its record beside it."""
     tool = tool_of(store)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with output.told(folder):
+        output.folder(folder)
     with tool.snapshot(store) as connection:
         database = SqlDatabase(store, connection)
         taken = int(database.ask(select(store.dialect.now()))[0][0])
@@ -223,7 +224,7 @@ def _with_parents(database: SqlDatabase, tables: Sequence[str]) -> list[str]:
 def _private(path: Path) -> Iterator[None]:
     """An empty file of the owner's alone; gone again when what writes it fails."""
     try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        output.fresh(path).close()
     except OSError as error:
         raise UsageError(f"cannot write the backup {str(path)!r}: {error.strerror}") from None
     try:
@@ -235,7 +236,7 @@ def _private(path: Path) -> Iterator[None]:
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
+    with output.again(path) as file:
         os.fsync(file.fileno())
 
 
@@ -255,14 +256,7 @@ def record_path(file: str) -> Path:
 
 def write_record(record: Record) -> None:
     """Write the record beside the backup, whole."""
-    path = record_path(record.file)
-    part = path.with_name(path.name + ".part")
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump({"format": FORMAT, **asdict(record)}, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    output.write(record_path(record.file), json.dumps({"format": FORMAT, **asdict(record)}, indent=2))
 
 
 def read_record(file: str) -> Record:
@@ -305,7 +299,7 @@ def run_program(
     """Run a program to its end; secrets are never in `command`. Raises `StoreError` with the error it told."""
     with tempfile.TemporaryFile() as errors:
         stdin = source.open("rb") if source else None
-        stdout = target.open("wb") if target else None
+        stdout = output.again(target) if target else None
         try:
             done = subprocess.run(  # noqa: S603 - our own words, and names from the configuration
                 list(command),
@@ -333,9 +327,8 @@ def secret_file(text: str) -> Iterator[str]:
     """A private file for what must not be in a command line, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
         path = Path(folder) / "secret"
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+        with output.fresh(path) as file:
+            file.write(text.encode())
         yield str(path)
 
 

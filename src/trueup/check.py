@@ -139,7 +139,8 @@ class Repair:
     """One way to mend the rows of a check.
 
     `fits` says for which broken rows it can be used (never NULL); `sets` gives the new value of each
-    column it touches (empty for a delete, which moves the row to quarantine first).
+    column it touches (empty for a delete, which moves the row to quarantine first). `made_up`: the new value does not
+    come from the data but from whoever wrote the check, so it is written only where the repair is asked for by name.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Repair:
     fits: Callable[[Row], ColumnElement[bool]]
     sets: Callable[[Row], Mapping[str, ColumnElement[Any]]]
     action: Action = "update"
+    made_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,7 +296,7 @@ class Check(ABC):
         return self.severity
 
     def chosen(self) -> list[Repair]:
-        """The repairs to try, in order: those asked for, else all that do not destroy.
+        """The repairs to try, in order: those asked for, else all that destroy nothing and make up no value.
 
         Raises `UsageError` for one that the check does not offer.
         """
@@ -304,7 +306,7 @@ class Check(ABC):
                 raise UsageError(f"{self.title} has no repair {name!r}; it offers {', '.join(offered) or 'none'}")
         if self.repair:
             return [offered[name] for name in self.repair]
-        return [repair for repair in offered.values() if repair.effect != "destructive"]
+        return [one for one in offered.values() if one.effect != "destructive" and not one.made_up]
 
 
 class RowCheck(Check):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from trueup import discovery
 from trueup.check import Check
 from trueup.errors import ConfigError, UsageError
 from trueup.options import nearest, pairs, read_options, read_value, write_options
+from trueup.redaction import learn
+from trueup.stores.sql import unescaped
 from trueup.strategy import DEFAULT
 from trueup.yamlfile import Item, from_json, read_yaml
 
@@ -25,7 +27,12 @@ ENVIRONMENT = "production"
 #: The store's name where only a URL is given.
 STORE = "app"
 
-_TOP = ("environment", "stores", "checks", "strategy", "backup_hours", "maintenance", "verify", "notices")
+_TOP = (
+    "environment", "stores", "checks", "strategy", "backup_hours", "maintenance", "verify", "notices", "sign_plans",
+    "sign_key",
+)  # fmt: skip
+#: Whether plans are signed: always; where there is a key; never.
+SIGNING = ("required", "offered", "no")
 _SEVERITIES = ("high", "medium", "low")
 #: Words that people mean by it.
 _ALSO_PRODUCTION = ("production", "prod", "prd", "live")
@@ -47,6 +54,7 @@ class Config:
     `path` is the file it came from, empty when it came from a URL; `derived` says that the checks are to
     be proposed from the catalogue and the data. A verified backup counts for `backup_hours`. `verify` are the
     application's own commands, run before and after an apply; `notices` is a folder of templates of a team's own.
+    `sign_plans` is one of `SIGNING`, `sign_key` the file of the key (see `trueup.signing`).
     """
 
     environment: str
@@ -59,10 +67,13 @@ class Config:
     maintenance: Maintenance | None = None
     verify: tuple[str, ...] = ()
     notices: str = ""
+    sign_plans: str = "offered"
+    sign_key: str = ""
 
     @classmethod
     def from_url(cls, url: str, *, environment: str = ENVIRONMENT) -> Config:
         """One store, checks still to be derived. Raises `UsageError` when `url` is none."""
+        learn(url)
         problem = url_problem(url)
         if problem:
             raise UsageError(problem)
@@ -83,7 +94,11 @@ def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> C
         data = Path(path).read_bytes()
     except OSError as error:
         raise ConfigError(f"{shown}: cannot be read: {error.strerror or type(error).__name__}") from None
+    except ValueError:  # NUL, or a lone surrogate
+        raise ConfigError(f"{shown}: cannot be read: that is no name of a file") from None
     root = read_yaml(data, shown, os.environ if environ is None else environ)
+    for text in _texts(root):
+        learn(text)
     top = {key.text or "": value for key, value in pairs(root, "the configuration")}
     for key, _ in root.pairs or ():
         if key.text not in _TOP:
@@ -105,7 +120,30 @@ def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> C
         maintenance=_maintenance(top["maintenance"]) if "maintenance" in top else None,
         verify=read_value(tuple[str, ...], top["verify"], "verify") if "verify" in top else (),
         notices=str(read_value(str, top["notices"], "notices")) if "notices" in top else "",
+        sign_plans=_signing(top["sign_plans"], environment) if "sign_plans" in top else "offered",
+        sign_key=str(read_value(str, top["sign_key"], "sign_key")) if "sign_key" in top else "",
     )
+
+
+def _texts(item: Item) -> Iterator[str]:
+    """Every scalar, as written and as filled in: a URL may stand where it does not belong."""
+    if item.text is not None:
+        yield from {item.text, item.shown}
+    for one in item.items or ():
+        yield from _texts(one)
+    for pair in item.pairs or ():
+        for one in pair:
+            yield from _texts(one)
+
+
+def _signing(item: Item, environment: str) -> str:
+    """One word, or a word for each environment; one that is not named is as if nothing were said."""
+    words = {environment: item} if item.pairs is None else {key.text: value for key, value in item.pairs}
+    for value in words.values():
+        if value.text not in SIGNING:
+            raise value.error(f"'sign_plans' must be one of {', '.join(SIGNING)}; it is {value}")
+    mine = words.get(environment)
+    return "offered" if mine is None else mine.text or ""
 
 
 def _hours(item: Item) -> int:
@@ -134,12 +172,15 @@ def url_problem(url: str) -> str:
         return "that is no URL of a database; it reads like postgresql://user@host/name or sqlite:///file.db"
     if not parsed.drivername:
         return "the URL names no engine; it reads like postgresql://user@host/name or sqlite:///file.db"
-    return ""
+    return unescaped(url)
 
 
 def _stores(item: Item) -> dict[str, str]:
     stores: dict[str, str] = {}
-    for key, value in pairs(item, "'stores'"):
+    if item.pairs is None:
+        # what stands here instead may be a URL, or half of one
+        raise item.error("'stores' must be a mapping, as in `stores: {app: ${DATABASE_URL}}`")
+    for key, value in item.pairs:
         url = str(read_value(str, value, key.text or ""))
         problem = url_problem(url)
         if problem:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from trueup.redaction import redacted
+
 
 class TrueupError(Exception):
-    """Something could not be finished; the message is one line that says what, where and what to do."""
+    """Something could not be finished; the message is one line that says what, where and what to do.
+
+    No message holds a secret of a URL that this process was given (see `trueup.redaction`).
+    """
 
     exit_code = 3
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(redacted(one) if isinstance(one, str) else one for one in args))
 
 
 class UsageError(TrueupError):

@@ -8,7 +8,6 @@ configuration in `.trueup/evidence.jsonl` and hold no value of the data.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -21,6 +20,8 @@ from trueup.changes import Plan, PlanSummary
 from trueup.codec import canonical, digest
 from trueup.config import ENVIRONMENT, Config
 from trueup.errors import Refused, UsageError
+from trueup.output import append
+from trueup.output import folder as output_folder
 from trueup.planning import identity
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.strategy import MEANING
@@ -75,10 +76,7 @@ def enter(config: Config, kind: Kind, database: str, **facts: object) -> Evidenc
     made = Evidence(kind, database, int(time.time()), **facts)  # type: ignore[arg-type]  # the fields of Evidence
     folder = folder_of(config)
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(folder / FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(made)) + "\n")
+        append(output_folder(folder) / FILE, json.dumps(asdict(made)))
     except OSError as error:
         raise UsageError(f"the record of this {kind} cannot be kept in {str(folder)!r}: {error.strerror}") from None
     return made

@@ -2,14 +2,16 @@
 
 Line 1 is the header, then one line an operation, then the trailer. Each line but the trailer ends in `"l"`,
 the first sixteen hexadecimal digits of a SHA-256 chain over the bytes before it; the trailer carries the whole
-tip. The plan's digest covers all three parts.
+tip. The plan's digest covers all three parts. A signature (see `trueup.signing`) stands beside it.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import re
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -17,9 +19,11 @@ from typing import IO, Any
 from trueup.changes import Group, Left, Plan, PlanSummary
 from trueup.codec import GENESIS, canonical, link
 from trueup.errors import PlanError
+from trueup.output import Output, told
 
 FORMAT = 1
 LINK = 16
+_HEX = re.compile("[0-9a-f]{64}")
 _TAIL = len(b',"l":"') + LINK + len(b'"}')
 
 
@@ -47,21 +51,20 @@ class Writer:
 
     def __init__(self, path: str, plan: Plan) -> None:
         self.path = Path(path)
-        self._partial = self.path.with_name(self.path.name + ".partial")
         self._by_group = [0] * len(plan.groups)
         self._count = 0
         self._tip = GENESIS
-        try:
-            descriptor = os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        except OSError as error:
-            raise PlanError(f"cannot write the plan {str(self.path)!r}: {error.strerror}") from None
-        self._file = os.fdopen(descriptor, "wb")
+        self._output = Output(path)
         self._line({"trueup": FORMAT, "plan": asdict(plan)})
 
     def _line(self, body: dict[str, Any]) -> None:
         data = canonical(body)[:-1]
         self._tip = link(self._tip, data)
-        self._file.write(data + b',"l":"' + self._tip[:LINK].encode() + b'"}\n')
+        self._write(data + b',"l":"' + self._tip[:LINK].encode() + b'"}\n')
+
+    def _write(self, data: bytes) -> None:
+        with told(self.path):
+            self._output.file.write(data)
 
     def add(self, group: int, key: tuple[str, ...], before: str, after: str, previews: tuple[str, str]) -> None:
         """Append one operation."""
@@ -69,8 +72,10 @@ class Writer:
         self._count += 1
         self._line(Op(self._count, group, key, before, after, previews).body())
 
-    def close(self, left: tuple[Left, ...], findings: int, letter: str) -> PlanSummary:
-        """Write the trailer, make the file durable, and put it in its place."""
+    def close(
+        self, left: tuple[Left, ...], findings: int, letter: str, sign: Callable[[str], str] | None = None
+    ) -> PlanSummary:
+        """Write the trailer, make the file durable, and put it in its place; `sign` makes a signature of the digest."""
         body = {
             "count": self._count,
             "by_group": self._by_group,
@@ -80,28 +85,39 @@ class Writer:
             "tip": self._tip,
         }
         seal = link(self._tip, canonical(body))
-        self._file.write(canonical({"trailer": body, "digest": seal}) + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._partial.replace(self.path)
+        signed = {"signature": sign(seal)} if sign else {}
+        self._write(canonical({"trailer": body, "digest": seal, **signed}) + b"\n")
+        self._output.keep()
         return _summary(body, seal)
 
     def discard(self) -> None:
         """Leave nothing behind."""
-        self._file.close()
-        self._partial.unlink(missing_ok=True)
+        self._output.discard()
 
 
 class PlanFile:
-    """A plan read back. Making one checks the whole chain, so nothing is written from an edited plan."""
+    """A plan read back. Making one checks the whole chain, so nothing is written from an edited plan.
+
+    `signature` is empty for a plan without one; `loose` says that everybody may write to the file.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.signature = ""
         try:
-            self._file: IO[bytes] = Path(path).open("rb")  # noqa: SIM115 - held, so that what was checked is what is read
+            # a pipe without a writer would wait for ever
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise PlanError(f"cannot read the plan {path!r}: {error.strerror}") from None
+        except ValueError:
+            raise PlanError(f"cannot read the plan {path!r}: that is no name of a file") from None
+        # held, so that what was checked is what is read
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            os.close(descriptor)
+            raise PlanError(f"cannot read the plan {path!r}: it is no file")
+        self.loose = bool(mode & stat.S_IWOTH)
+        self._file: IO[bytes] = os.fdopen(descriptor, "rb")
         try:
             self.plan, self.summary = self._check()
         except BaseException:
@@ -119,10 +135,13 @@ class PlanFile:
         self.close()
 
     def ops(self) -> Iterator[Op]:
-        """The operations in order."""
+        """The operations in order. Raises `PlanError` when a line has changed since the file was opened."""
         self._file.seek(self._first)
-        for _ in range(self.summary.count):
-            body = json.loads(self._file.readline().decode("ascii"))
+        tip = self._headed
+        for number in range(2, self.summary.count + 2):
+            line = self._file.readline()
+            tip = self._linked(tip, line, number)
+            body = json.loads(line)
             previews = body.get("p") or ("", "")
             yield Op(body["n"], body["g"], tuple(body["k"]), body["b"], body["a"], (previews[0], previews[1]))
 
@@ -134,13 +153,17 @@ class PlanFile:
                 return self._finish(header, line, tip, count, number)
             if number == 1 and not line.startswith(b'{"plan":'):
                 raise PlanError(f"{self.path} is no plan of trueup; 'trueup plan -o FILE' writes one")
-            tip = link(tip, line[: -_TAIL - 1])
-            if line[-_TAIL - 1 :] != b',"l":"' + tip[:LINK].encode() + b'"}\n':
-                raise PlanError(self._edited(number))
+            tip = self._linked(tip, line, number)
             if number == 1:
-                header, self._first = line, len(line)
+                header, self._first, self._headed = line, len(line), tip
             count += 1
         raise PlanError(f"{self.path}: not a whole trueup plan: it ends without its trailer; make it again")
+
+    def _linked(self, tip: str, line: bytes, number: int) -> str:
+        tip = link(tip, line[: -_TAIL - 1])
+        if line[-_TAIL - 1 :] != b',"l":"' + tip[:LINK].encode() + b'"}\n':
+            raise PlanError(self._edited(number))
+        return tip
 
     def _edited(self, number: int) -> str:
         return f"{self.path}:{number}: this line is not as it was written; a plan cannot be edited, make it again"
@@ -151,14 +174,22 @@ class PlanFile:
             last = json.loads(line)
             body, seal = last["trailer"], last["digest"]
             sound = body["tip"] == tip and body["count"] == count and seal == link(tip, canonical(body))
-            sound = sound and line == canonical({"trailer": body, "digest": seal}) + b"\n" and not self._file.read(1)
-        except (ValueError, KeyError, TypeError):
+            signed = {"signature": last["signature"]} if "signature" in last else {}
+            sealed = canonical({"trailer": body, "digest": seal, **signed}) + b"\n"
+            sound = sound and line == sealed and not self._file.read(1)
+            sound = sound and all(_HEX.fullmatch(one) for one in signed.values())
+        except (ValueError, KeyError, TypeError, RecursionError):
             raise PlanError(self._edited(number)) from None
         if not sound:
             raise PlanError(self._edited(number))
         if head.get("trueup") != FORMAT:
             raise PlanError(f"{self.path}: plan format {head.get('trueup')!r} is not {FORMAT}; make the plan again")
-        return _plan(head["plan"]), _summary(body, seal)
+        self.signature = signed.get("signature", "")
+        try:
+            return _plan(head["plan"]), _summary(body, seal)
+        except (KeyError, TypeError, AttributeError):
+            # sealed, and yet not by this program
+            raise PlanError(f"{self.path}: a plan of another version of trueup; make it again") from None
 
 
 def _plan(data: dict[str, Any]) -> Plan:

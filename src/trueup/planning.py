@@ -10,6 +10,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from typing import IO, Any
 
@@ -29,6 +30,7 @@ from trueup.planfile import Writer
 from trueup.repairs import always
 from trueup.results import Progress
 from trueup.scanning import keys_of
+from trueup.signing import key_to_sign, signature
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.strategy import letter
 from trueup.tables import Table
@@ -215,6 +217,7 @@ class Planner:
 
     def write(self, header: Plan, drafts: Sequence[Draft], path: str) -> PlanSummary:
         """Join the spools into the file, group after group."""
+        secret = key_to_sign(self.config)
         writer = Writer(path, header)
         try:
             left = []
@@ -239,7 +242,9 @@ class Planner:
                 if draft.unfit:
                     left.append(Left(draft.check.title, draft.unfit, draft.unfitting()))
             found = sum(draft.found for draft in drafts)
-            return writer.close(tuple(item for item in left if item.count), found, letter(found, self.config.strategy))
+            sign = partial(signature, secret) if secret else None
+            kept = tuple(item for item in left if item.count)
+            return writer.close(kept, found, letter(found, self.config.strategy), sign)
         except BaseException:
             writer.discard()
             raise

@@ -41,6 +41,7 @@ from trueup.results import (
     Verification,
 )
 from trueup.scanning import Scanner
+from trueup.signing import vouched
 from trueup.store import Dialect
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.strategy import confirmed
@@ -206,6 +207,7 @@ def apply(
     with PlanFile(path) as plan, opened(config, plan.plan.store) as store:
         header, summary = plan.plan, plan.summary
         write = confirmed(header.environment, confirm, summary.count, summary.digest)
+        vouched(config, plan, write=write)
         given = Given(because or header.because, root_cause, approved_by)
         if write and not begun(store, summary.digest):
             gate(config, header, summary, given)

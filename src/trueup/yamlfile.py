@@ -33,6 +33,8 @@ _PLAINLY = {
     "got '<stream end>'": "a bracket that is never closed",
     "cannot start any token": "text that begins with a special character; put it in quotes",
 }
+#: A piece of the file in what PyYAML says; a single character and `<block end>` are none.
+_QUOTED = re.compile(r"'(?!<)[^']{2,}'")
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 
@@ -96,11 +98,12 @@ class _Plain(yaml.SafeLoader):
         event = self.peek_event()  # type: ignore[no-untyped-call]  # PyYAML's stubs leave the parser untyped
         place = f"{self.path}:{event.start_mark.line + 1}"
         if isinstance(event, yaml.AliasEvent):
-            raise ConfigError(f"{place}: an alias (*{event.anchor}) is not read; write the value out")
+            # its name is not repeated, nor those below: text without quotes may be a password that begins with a sign
+            raise ConfigError(f"{place}: an alias (*name) is not read; write the value out, or put text in quotes")
         if getattr(event, "anchor", None) is not None:
-            raise ConfigError(f"{place}: an anchor (&{event.anchor}) is not read; write the value out where it is used")
+            raise ConfigError(f"{place}: an anchor (&name) is not read; write the value out where it is used")
         if getattr(event, "tag", None) not in (None, "!"):
-            raise ConfigError(f"{place}: a tag ({event.tag}) is not read; write the value without it")
+            raise ConfigError(f"{place}: a tag (!name) is not read; write the value without it, or put text in quotes")
         if self.depth >= DEEPEST:
             raise ConfigError(f"{place}: nested deeper than {DEEPEST} levels")
         self.depth += 1
@@ -115,7 +118,7 @@ def _sentence(path: str, error: yaml.MarkedYAMLError) -> str:
     line = f":{mark.line + 1}" if mark is not None else ""
     problem = error.problem or "it is not YAML"
     told = f"{error.context} {problem}"
-    plainly = next((words for sign, words in _PLAINLY.items() if sign in told), problem)
+    plainly = next((words for sign, words in _PLAINLY.items() if sign in told), _QUOTED.sub("...", problem))
     return f"{path}{line}: not readable as YAML: {plainly}"
 
 
@@ -154,8 +157,9 @@ def _filled(text: str, place: str, environ: Mapping[str, str]) -> str:
             continue
         name, brace, after = rest[at + 2 :].partition("}")
         if not brace or not _NAME.fullmatch(name):
+            # what stands there is not repeated: it may be part of a password
             raise ConfigError(
-                f"{place}: {rest[at : at + 20]!r} is no ${{NAME}} of an environment variable; for the text write $${{"
+                f"{place}: a '${{' that begins no ${{NAME}} of an environment variable; for the text write $${{"
             )
         if name not in environ:
             raise ConfigError(f"{place}: the environment variable {name} is not set")

@@ -2,16 +2,19 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from tests.cli import shop
 from tests.cli.conftest import Trueup
+from trueup import run
 from trueup.cli import COMMANDS
 from trueup.cli import trueup as group
 
@@ -89,7 +92,7 @@ def test_an_export_holds_every_finding_and_masks_values(trueup: Trueup, ending: 
     assert "42.5" not in text
     assert "quiz_id" not in text
     assert "\x1b" not in text
-    assert not Path(f"all.{ending}.part").exists()
+    assert not list(Path().glob(".trueup-*"))
 
 
 def test_values_are_shown_only_when_asked_for_and_never_as_terminal_commands(trueup: Trueup) -> None:
@@ -121,15 +124,31 @@ def test_a_broken_export_leaves_nothing_behind(trueup: Trueup, monkeypatch: pyte
     monkeypatch.setattr("trueup.run.scan", fail)
     trueup("scan", "--export", "all.csv")
     assert Path("all.csv").read_text() == "old"
-    assert not Path("all.csv.part").exists()
+    assert not list(Path().glob(".trueup-*"))
 
 
-def test_a_full_disk_is_one_line(trueup: Trueup) -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("no /dev/full")
+@pytest.mark.parametrize("arguments", ["scan --export a.csv", "scan --json a.json", "plan -o a.jsonl"])
+def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(folder: Path, arguments: str) -> None:
+    before = sorted(folder.iterdir())
+    told = subprocess.run(
+        [sys.executable, "-m", "trueup", *arguments.split()],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)),
+    )
+    # a plan is sorted in temporary files first
+    what = "to stdout or to a temporary file" if "plan" in arguments else repr(arguments.rsplit(maxsplit=1)[-1])
+    assert (told.returncode, told.stderr) == (3, f"trueup: cannot write {what}: File too large\n")
+    assert sorted(folder.iterdir()) == before
+
+
+def test_a_link_is_not_written_through(trueup: Trueup) -> None:
     Path("full.csv").symlink_to("/dev/full")
     told = trueup("scan", "--export", "full.csv")
-    assert (told.code, told.err) == (2, "trueup: cannot write 'full.csv': No space left on device\n")
+    assert (told.code, told.err) == (
+        2,
+        "trueup: cannot write 'full.csv': it is a symbolic link; name the file itself\n",
+    )
 
 
 def test_a_device_is_written_to_and_not_replaced(trueup: Trueup) -> None:
@@ -176,3 +195,24 @@ def test_the_version_is_said(trueup: Trueup) -> None:
     from trueup import __version__
 
     assert trueup("--version").out == f"trueup {__version__}\n"
+
+
+def test_what_a_person_vouches_for_reaches_the_undo_and_the_next_command(
+    trueup: Trueup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trueup("plan")
+    trueup("apply", "plan.jsonl", "--yes")
+    given: list[tuple[object, object]] = []
+    undo = run.undo
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        given.append((options["edited"], tuple(options["same_table"])))
+        return undo(*arguments, **options)
+
+    monkeypatch.setattr("trueup.run.undo", watched)
+    told = trueup("undo", "last", "--edited", "--same-table", "events", "--same-table", "a b")
+    assert "--edited --same-table events --same-table 'a b' --yes  # takes it back" in told.out
+    assert "--edited" not in trueup("undo", "last").out
+    done = trueup("undo", "last", "--edited", "--yes")
+    assert done.out.endswith("\ntrueup scan  # shows what is broken now\n")
+    assert given == [(True, ("events", "a b")), (False, ()), (True, ())]

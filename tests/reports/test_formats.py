@@ -10,7 +10,7 @@ import pytest
 from tests.reports.examples import HOSTILE, broken, clean, failed, finding, scan
 from trueup.errors import UsageError
 from trueup.findings import Finding, Record, Source
-from trueup.reports import plain
+from trueup.reports import Export, plain
 from trueup.reports.csv import COLUMNS, Csv, cell
 from trueup.reports.json import scan_json
 from trueup.reports.jsonl import JsonLines
@@ -24,12 +24,17 @@ FINDINGS = [
 ]
 
 
+def write(kind: type[Export], path: Path) -> None:
+    with path.open("wb") as file:
+        export = kind(file)
+        for one in FINDINGS:
+            export.add(one)
+        export.close()
+
+
 def test_csv_is_read_back_a_line_a_finding(tmp_path: Path) -> None:
     path = tmp_path / "f.csv"
-    export = Csv(path)
-    for one in FINDINGS:
-        export.add(one)
-    export.close()
+    write(Csv, path)
     assert path.read_text(encoding="utf-8").count("\n") == len(FINDINGS) + 1
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -55,10 +60,7 @@ def test_numbers_and_plain_text_keep_their_looks(text: str) -> None:
 
 def test_json_lines_hold_each_finding_whole(tmp_path: Path) -> None:
     path = tmp_path / "f.jsonl"
-    export = JsonLines(path)
-    for one in FINDINGS:
-        export.add(one)
-    export.close()
+    write(JsonLines, path)
     rows = [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()]
     assert rows[0] == {
         "fingerprint": FINDINGS[0].fingerprint,
@@ -81,10 +83,7 @@ def test_json_lines_hold_each_finding_whole(tmp_path: Path) -> None:
 
 def test_parquet_is_read_back_by_arrow(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    export = Parquet(tmp_path / "f.parquet")
-    for one in FINDINGS:
-        export.add(one)
-    export.close()
+    write(Parquet, tmp_path / "f.parquet")
     rows = parquet.read_table(tmp_path / "f.parquet").to_pylist()
     assert [row["key"] for row in rows] == [["1"], ["2"], ["a,b", "-5\n"], None]
     assert [row["line"] for row in rows] == [None, None, None, 3]
@@ -94,7 +93,7 @@ def test_parquet_is_read_back_by_arrow(tmp_path: Path) -> None:
 def test_parquet_without_its_library_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UsageError) as caught:
-        Parquet(tmp_path / "f.parquet")
+        write(Parquet, tmp_path / "f.parquet")
     assert str(caught.value) == ("Parquet needs pyarrow: pip install 'trueup[parquet]'; .csv and .jsonl need nothing")
 
 

@@ -276,13 +276,14 @@ def missing(node: Node, document: At) -> ColumnElement[bool]:
 # -- mending ----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Mending:
-    """What a repair may do to a document: fill defaults always, `decode` text, `nullify` what may be null."""
+    """What a repair may do to a document: `fill` in defaults, `decode` text, `nullify` what may be null."""
 
     root: Node
     document: At
     column: Column
     decode: bool = False
     nullify: bool = False
+    fill: bool = True
 
     def fits(self) -> ColumnElement[bool]:
         """Whether the document is as it must be afterwards; never NULL."""
@@ -336,7 +337,7 @@ class Mending:
         """Whether something stays wrong at a node, whatever is below it."""
         at = self.document.inside(node.path)
         left: list[ColumnElement[bool]] = [false()]
-        if node.path and node.required and node.default is None:
+        if node.path and node.required and (node.default is None or not self.fill):
             left.append(missing(node, self.document))
         if "additionalProperties" in node.rules:
             left.append(breaks(node, at, "additionalProperties"))
@@ -346,7 +347,7 @@ class Mending:
         return or_(*left)
 
     def _new(self, node: Node) -> Iterator[tuple[ColumnElement[bool], ColumnElement[Any]]]:
-        if node.required and node.default is not None:
+        if self.fill and node.required and node.default is not None:
             yield missing(node, self.document), self._literal(node.default)
         if self._decodable(node):
             yield self.decodes(node), self._parsed(self.document.inside(node.path))

@@ -26,7 +26,8 @@ class Missing(RowCheck):
     (`settings.language`): a missing key and JSON null are missing values. `blank: true` counts text of nothing but
     white space as missing too. `fill` is the value for the repair of that name.
 
-    **Repairs.** `fill` (lossy: it invents a value) with the value of the option, for one plain column.
+    **Repairs.** `fill` (lossy, only when asked for by name: it invents a value) with the value of the option, for one
+    plain column.
     `quarantine` (destructive) moves the row out of the table.
 
     **Example.**
@@ -85,7 +86,8 @@ class Missing(RowCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`fill` where the option says with what, `quarantine`."""
-        fill = Repair("fill", "lossy", fits=lambda row: always(not row.place(self.columns[0])[1]), sets=self._filled)
+        plain = lambda row: always(not row.place(self.columns[0])[1])  # noqa: E731
+        fill = Repair("fill", "lossy", fits=plain, sets=self._filled, made_up=True)
         return [*([] if self.fill is None else [fill]), quarantine()]
 
     def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:

@@ -51,8 +51,8 @@ class OutOfRange(RowCheck):
     zones), a time. SQL NULL is in range. NaN, and what is no number in a column of numbers, never is.
     SQLite has no dates: there text is compared with text, so write the bounds as the application writes its dates.
 
-    **Repairs.** `clamp` (lossy) sets the nearest bound, and leaves what is no number. `nullify` (lossy) sets NULL
-    where the column allows it.
+    **Repairs.** `clamp` (lossy, only when asked for by name: a bound is no measured value) sets the nearest bound,
+    and leaves what is no number. `nullify` (lossy) sets NULL where the column allows it.
 
     **Example.**
 
@@ -117,7 +117,7 @@ class OutOfRange(RowCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`clamp`, `nullify`."""
-        return [Repair("clamp", "lossy", fits=self._clampable, sets=self._clamped), nullify(self.column)]
+        return [Repair("clamp", "lossy", fits=self._clampable, sets=self._clamped, made_up=True), nullify(self.column)]
 
     def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """A value just outside of a bound."""

@@ -33,7 +33,8 @@ class UnknownValue(RowCheck):
     is meant by a value that is not allowed, for the repair of that name.
 
     **Repairs.** `respell` (lossless) where exactly one allowed value is the same but for case and white space.
-    `replace` (lossy) by the option. `nullify` (lossy) sets NULL where the column allows it. Plain columns only.
+    `replace` (lossy, only when asked for by name) by the option. `nullify` (lossy) sets NULL where the column allows
+    it. Plain columns only.
 
     **Example.**
 
@@ -99,7 +100,7 @@ class UnknownValue(RowCheck):
     def repairs(self) -> Sequence[Repair]:
         """`respell`, `replace` where the option says by what, `nullify` where NULL is allowed."""
         respell = Repair("respell", "lossless", fits=self._respellable, sets=self._respelled)
-        replace = Repair("replace", "lossy", fits=self._replaceable, sets=self._replaced)
+        replace = Repair("replace", "lossy", fits=self._replaceable, sets=self._replaced, made_up=True)
         forget = Repair("nullify", "lossy", fits=self._nullable, sets=self._nulled)
         return [respell, *([replace] if self.replace else []), *([forget] if self.null else [])]
 

@@ -45,7 +45,8 @@ class WrongJsonShape(RowCheck):
 
     **Repairs.** `fill` (lossless) adds keys that are missing, where the schema has a `default` for them. `decode`
     (lossless) also turns text that spells an expected number or boolean (`"12.5"`) into it. `nullify` (lossy) also
-    sets values to JSON null where the schema allows null. A row is only mended when nothing stays wrong in it.
+    sets values to JSON null where the schema allows null. A row is only mended when nothing stays wrong in it. Where
+    none is asked for by name, `decode` and `nullify` are tried, and write no `default`.
 
     **Example.**
 
@@ -265,7 +266,8 @@ class WrongJsonShape(RowCheck):
 
     def _repair(self, name: str, *, decode: bool, nullify: bool) -> Repair:
         def mending(root: Node, row: Row) -> Mending:
-            return Mending(root, self._at(row), row.column(self.column), decode, nullify)
+            # where no repair is asked for by name no default is written: nobody knows that it is what was meant
+            return Mending(root, self._at(row), row.column(self.column), decode, nullify, fill=bool(self.repair))
 
         def fits(row: Row) -> ColumnElement[bool]:
             found = {one: mending(root, row).fits() for one, root in self.roots.items()}
@@ -276,7 +278,7 @@ class WrongJsonShape(RowCheck):
             made = found[""] if not self.by else case(*self._cases(row, found), else_=row[self.column])
             return {self.column: made}
 
-        return Repair(name, "lossy" if nullify else "lossless", fits=fits, sets=sets)
+        return Repair(name, "lossy" if nullify else "lossless", fits=fits, sets=sets, made_up=not decode)
 
 
 def _none_of(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:

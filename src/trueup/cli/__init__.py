@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -13,6 +14,7 @@ import click
 
 from trueup import __version__
 from trueup.errors import TrueupError, UsageError
+from trueup.redaction import learn, redacted
 
 #: Each command's module, and its line in `trueup --help`; the command itself is imported when it is used.
 COMMANDS = {
@@ -42,6 +44,8 @@ COMMANDS = {
 }
 #: Commands that write, and so have something to say about it when they are interrupted.
 WRITE = ("apply", "undo", "recover")
+#: What a machine may be short of besides room on its disks.
+SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 class Interrupted(TrueupError):
@@ -71,6 +75,9 @@ class Lazy(click.Group):
         if not word.startswith("-") and word not in self.list_commands(ctx):
             from difflib import get_close_matches
 
+            if not word.replace("-", "").isidentifier():
+                # it is not repeated: it may be half of a URL
+                raise UsageError("that is no command; see 'trueup --help'")
             near = get_close_matches(word, self.list_commands(ctx), 1)
             hint = f"did you mean '{near[0]}'?" if near else "see 'trueup --help'"
             raise UsageError(f"there is no command {word!r}; {hint}")
@@ -122,6 +129,7 @@ def trueup(ctx: click.Context) -> int:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and exit: 0 clean, 1 findings, 2 wrong usage, 3 could not finish, 130 interrupted."""
+    _fill_standard_descriptors()
     for stream in (sys.stdout, sys.stderr):
         # a name that the terminal's encoding lacks must not end a report
         reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
@@ -130,8 +138,21 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     sys.exit(run(list(sys.argv[1:] if args is None else args)))
 
 
+def _fill_standard_descriptors() -> None:
+    """Put /dev/null where stdin, stdout or stderr are closed: else a database takes the number, and gets the report."""
+    for number, flags, name in ((0, os.O_RDONLY, "stdin"), (1, os.O_WRONLY, "stdout"), (2, os.O_WRONLY, "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            # the lowest number that is free
+            os.open(os.devnull, flags)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8", closefd=False))
+
+
 def run(args: list[str]) -> int:
     """Run a command line and return its exit code; every failure is one line on stderr."""
+    for word in args:
+        learn(word)
     try:
         code = trueup.main(args, prog_name="trueup", standalone_mode=False)
         sys.stdout.flush()
@@ -146,6 +167,18 @@ def run(args: list[str]) -> int:
         return _complain(_usage(error), 2)
     except (click.Abort, KeyboardInterrupt):
         return _complain("interrupted; nothing was changed", 130)
+    except OSError as error:
+        from trueup.output import FULL
+
+        if error.errno in FULL:
+            return _complain(f"cannot write to stdout or to a temporary file: {error.strerror}", 3)
+        if error.errno in SHORT:
+            return _complain(f"this machine gives no more: {error.strerror}", 3)
+        if "usable temporary directory" in str(error):
+            return _complain("no folder for temporary files can be written to; TMPDIR names one", 3)
+        return _bug(error)
+    except MemoryError:
+        return _complain("this machine gives no more: out of memory", 3)
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the reader gets one line
         return _bug(error)
 
@@ -154,12 +187,16 @@ def _complain(message: str, code: int) -> int:
     from trueup.reports._words import masked, safe
 
     _trace()
-    click.echo(f"trueup: {safe(masked(message))}", err=True)
+    click.echo(f"trueup: {safe(masked(redacted(message)))}", err=True)
     return code
 
 
 def _usage(error: click.ClickException) -> str:
-    message = error.format_message().rstrip(".").replace("\n", " ").replace(". Did you mean", "; did you mean")
+    message = error.format_message()
+    if "unexpected extra argument" in message:
+        # it is not repeated: a URL with a blank in its password comes in two
+        message = "an argument too many; put what holds blanks in quotes"
+    message = message.rstrip(".").replace("\n", " ").replace(". Did you mean", "; did you mean")
     message = message[:1].lower() + message[1:]
     context = getattr(error, "ctx", None)
     if context is None or message.endswith("?"):
@@ -187,4 +224,6 @@ def _trace() -> None:
     if os.environ.get("TRUEUP_TRACEBACK") == "1":
         import traceback
 
-        traceback.print_exc()
+        from trueup.reports._words import masked
+
+        click.echo(masked(redacted(traceback.format_exc())), err=True, nl=False)

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trueup.cli.common import Command, config_option, confirm_options, read_config, show, source, spoken, store_option
+from trueup.cli.common import (
+    Command,
+    config_option,
+    confirm_options,
+    read_config,
+    show,
+    sign_option,
+    source,
+    spoken,
+    store_option,
+    words,
+)
 from trueup.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -29,9 +40,20 @@ PRODUCTION = "production"
 @config_option
 @store_option
 @confirm_options
-@click.option("--because", default="", metavar="TEXT", help="The cause, kept with the run; strategy C and D need it.")
-@click.option("--root-cause", default="", metavar="TEXT", help="Where the damage came from; strategy D needs it.")
-@click.option("--approved-by", default="", metavar="NAME", help="Who approved the run; strategy D needs it.")
+@click.option(
+    "--because",
+    callback=words,
+    default="",
+    metavar="TEXT",
+    help="The cause, kept with the run; strategy C and D need it.",
+)
+@click.option(
+    "--root-cause", callback=words, default="", metavar="TEXT", help="Where the damage came from; strategy D needs it."
+)
+@click.option(
+    "--approved-by", callback=words, default="", metavar="NAME", help="Who approved the run; strategy D needs it."
+)
+@sign_option
 @click.option("--maintenance", is_flag=True, help="Put the application into maintenance meanwhile, as configured.")
 def apply(
     plan: str,
@@ -42,13 +64,14 @@ def apply(
     because: str,
     root_cause: str,
     approved_by: str,
+    sign_key: str,
     maintenance: bool,
 ) -> int:
     """Make the changes of a plan, journaled, next to live traffic. A dry run unless confirmed.
 
     An interrupted run goes on when the same command is given again.
     """
-    config = read_config(path, store)
+    config = read_config(path, store, sign_key)
     from trueup import run
     from trueup.cli.progress import Shown
     from trueup.reports.text.runs import run_report
@@ -70,11 +93,13 @@ def apply(
             progress=progress,
         )
     where = source(path, store)
+    signed = f"--sign-key {shlex.quote(sign_key)}" if sign_key else ""
     asks = preview.summary.letter in ("C", "D") and not (because or preview.plan.because).strip()
     reason = f"--because {shlex.quote(because or 'what caused this')}" if because or asks else ""
     show(
         run_report(
-            report, next_steps=_after_apply(report, spoken("apply", shlex.quote(plan), where, reason), expected, where)
+            report,
+            next_steps=_after_apply(report, spoken("apply", shlex.quote(plan), where, signed, reason), expected, where),
         )
     )
     return exit_code(report)
@@ -94,8 +119,28 @@ def apply(
 @click.option(
     "--preview", is_flag=True, help="Say what would be taken back and change nothing; so does no confirmation."
 )
+@click.option(
+    "--edited",
+    is_flag=True,
+    help="Take rows back too of which other columns changed since; you vouch that no key was used again.",
+)
+@click.option(
+    "--same-table",
+    multiple=True,
+    metavar="TABLE",
+    help="You vouch that this table, made anew since the run, holds the same rows; may be repeated.",
+)
 @confirm_options
-def undo(run_id: str, path: str | None, store: str, preview: bool, yes: bool, confirm: str) -> int:
+def undo(
+    run_id: str,
+    path: str | None,
+    store: str,
+    preview: bool,
+    edited: bool,
+    same_table: tuple[str, ...],
+    yes: bool,
+    confirm: str,
+) -> int:
     """Take a run back, row by row. What was written since then is kept and listed. RUN may be 'last'."""
     if preview and (yes or confirm):
         raise UsageError("--preview changes nothing, --yes and --confirm do; give one of them")
@@ -108,10 +153,13 @@ def undo(run_id: str, path: str | None, store: str, preview: bool, yes: bool, co
     expected = token(known.environment, known.undoable, known.plan_digest)
     word = confirmation(known.environment, expected, yes=yes, confirm=confirm)
     with Shown() as progress:
-        report = run.undo(config, known.run_id, confirm=word, progress=progress)
+        report = run.undo(config, known.run_id, confirm=word, edited=edited, same_table=same_table, progress=progress)
     where = source(path, store)
     again = token(report.environment, report.undoable, report.plan_digest)
-    show(run_report(report, next_steps=_after_undo(report, again, where, done=bool(word))))
+    # what was vouched for is vouched for again
+    vouched = ["--edited"] * edited + [f"--same-table {shlex.quote(table)}" for table in same_table]
+    more = spoken("undo", report.run_id, where, *vouched, confirming(report.environment, again))
+    show(run_report(report, next_steps=_after_undo(report, more, where, done=bool(word))))
     return exit_code(report)
 
 
@@ -172,13 +220,11 @@ def _after_apply(report: RunReport, again: str, expected: str, where: str) -> li
     ]
 
 
-def _after_undo(report: RunReport, expected: str, where: str, *, done: bool) -> list[tuple[str, str]]:
+def _after_undo(report: RunReport, again: str, where: str, *, done: bool) -> list[tuple[str, str]]:
     if not done:
-        confirmed = confirming(report.environment, expected)
-        return [(spoken("undo", report.run_id, where, confirmed), "takes it back")] if report.undoable else []
+        return [(again, "takes it back")] if report.undoable else []
     if report.state == "undone":
         return [(spoken("scan", where), "shows what is broken now")]
     if report.state == "undoing":
-        confirmed = confirming(report.environment, expected)
-        return [(spoken("undo", report.run_id, where, confirmed), "goes on from here")]
+        return [(again, "goes on from here")]
     return [(spoken("status", report.run_id, where), "shows how far it came")]

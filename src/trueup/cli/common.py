@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -64,7 +65,28 @@ def confirm_options(function: F) -> F:
     return click.option("--yes", is_flag=True, help="Confirm; not enough in production.")(typed(function))
 
 
-def read_config(path: str | None, store: str = "") -> Config:
+def words(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Text that is kept with a run, as it is: what no database can hold is refused before the work begins."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise click.BadParameter("it holds bytes that are no UTF-8", ctx, param) from None
+    if "\0" in value:
+        raise click.BadParameter("it holds a NUL", ctx, param)
+    return value
+
+
+def sign_option(function: F) -> F:
+    """`--sign-key FILE`, empty when not given."""
+    return click.option(
+        "--sign-key",
+        default="",
+        metavar="FILE",
+        help="The key that plans are signed with.  [default: sign_key of the configuration, TRUEUP_PLAN_KEY_FILE]",
+    )(function)
+
+
+def read_config(path: str | None, store: str = "", sign_key: str = "") -> Config:
     """The configuration asked for. Raises `UsageError` that shows how to begin when there is none."""
     if path is None and not Path(DEFAULT).exists():
         raise UsageError(
@@ -74,6 +96,7 @@ def read_config(path: str | None, store: str = "") -> Config:
     from trueup.config import load_config
 
     config = load_config(path or DEFAULT)
+    config = replace(config, sign_key=sign_key) if sign_key else config
     return config.only_store(store) if store else config
 
 

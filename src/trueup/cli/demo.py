@@ -13,6 +13,7 @@ import click
 
 from trueup.cli.common import Command
 from trueup.errors import StoreError, UsageError
+from trueup.output import folder, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,13 +67,13 @@ DAMAGE = (json.dumps('{"quiz_id": 7, "correct": true}'), "42.5", "[7, true]", "n
     trueup demo /tmp/shop    in a folder of your choice
     """,
 )
-@click.argument("folder", metavar="[DIR]", default="trueup-demo")
-def demo(folder: str) -> int:
+@click.argument("directory", metavar="[DIR]", default="trueup-demo")
+def demo(directory: str) -> int:
     """Break a small application, then find, plan, mend, prove and undo, each step explained.
 
     Everything happens in DIR, on SQLite, with the commands as you would type them; nothing else is touched.
     """
-    where = prepare(Path(folder))
+    where = prepare(Path(directory))
     with inside(where):
         Story(where).tell()
     return 0
@@ -83,16 +84,18 @@ def prepare(where: Path) -> Path:
     if where.exists() and not where.is_dir():
         raise UsageError(f"{str(where)!r} is a file; name a folder for the demo")
     try:
-        where.mkdir(parents=True, exist_ok=True)
+        folder(where)
         strangers = sorted(path.name for path in where.iterdir() if path.name not in FILES)
         if strangers:
             raise UsageError(f"{str(where)!r} holds {strangers[0]!r}; name an empty folder for the demo")
         for path in where.iterdir():
             path.unlink()
-        (where / "trueup.yaml").write_text(CONFIG)
+        write(where / "trueup.yaml", CONFIG)
         build(where / "shop.db")
     except OSError as error:
         raise StoreError(f"cannot use {str(where)!r} for the demo: {error.strerror}") from None
+    except ValueError:
+        raise UsageError(f"cannot use {str(where)!r} for the demo: that is no name of a folder") from None
     return where
 
 

@@ -28,8 +28,8 @@ def explain(
 
     Nothing is changed. Columns of text with many different values show their lengths only.
     """
-    from trueup.cli.outputs import writable, write_text
     from trueup.cli.progress import Shown
+    from trueup.output import writable, write
     from trueup.reports import explanation
     from trueup.reports.text.explanation import explanation_report
     from trueup.runbook.explain import explain as explained
@@ -40,9 +40,9 @@ def explain(
     with Shown() as progress:
         found = explained(config, check, by=by, values=values, progress=progress)
     if json_path is not None:
-        write_text(json_path, explanation.explanation_json(found))
+        write(json_path, explanation.explanation_json(found))
     if html_path is not None:
-        write_text(html_path, explanation.explanation_html(found))
+        write(html_path, explanation.explanation_html(found))
     if json_path != "-":
         show(explanation_report(found))
     return 1 if found.broken else 0

@@ -39,13 +39,13 @@ def init(url: str, output: str, force: bool) -> int:
     if Path(output).exists() and not force:
         raise UsageError(f"{output!r} is there already; choose another name with -o, or replace it with --force")
     from trueup import run
-    from trueup.cli.outputs import writable, write_text
     from trueup.config import Config
+    from trueup.output import writable, write
     from trueup.reports._words import many
 
     writable(output)
     checks = run.propose(Config.from_url(url))
-    write_text(output, written(url, checks))
+    write(output, written(url, checks))
     where = "" if output == DEFAULT else f" -c {shlex.quote(output)}"
     click.echo(f"{output}: {many(len(checks), 'check')} proposed; read it, change it, then: trueup scan{where}")
     return 0

@@ -120,11 +120,14 @@ def _compare(
 def _mend(found: Report, how: str, *, write: bool) -> int:
     """Mend what can be mended, or show it; returns how many findings that are."""
     from trueup.lint.fix import fixes, mutable
+    from trueup.output import write as write_file
 
     changed = (mutable if how == "mutable" else fixes)(found.findings)
     for one in changed:
         if write:
-            Path(one.path).write_bytes(one.after)
+            # through a link to the file that it names, which keeps its mode
+            real = Path(one.path).resolve()
+            write_file(real, one.after, private=False, like=real)
         else:
             click.echo(one.diff(), nl=False)
     count = sum(one.mended for one in changed)
@@ -144,9 +147,9 @@ def _write(output: str, text: str) -> None:
     if output == "-":
         sys.stdout.write(text)
         return
-    from trueup.cli.outputs import write_text
+    from trueup.output import write
 
-    write_text(output, text)
+    write(output, text, private=False)
 
 
 def _tell(name: str | None) -> None:

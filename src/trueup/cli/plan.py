@@ -6,7 +6,17 @@ from pathlib import Path
 
 import click
 
-from trueup.cli.common import Command, check_option, config_option, read_config, show, source, store_option
+from trueup.cli.common import (
+    Command,
+    check_option,
+    config_option,
+    read_config,
+    show,
+    sign_option,
+    source,
+    store_option,
+    words,
+)
 from trueup.errors import UsageError
 
 
@@ -27,11 +37,16 @@ from trueup.errors import UsageError
     "--repair", "repairs", multiple=True, metavar="CHECK=REPAIR", help="Mend a check this way; may be repeated."
 )
 @click.option(
-    "--because", default="", metavar="TEXT", help="The cause, kept with the plan and the run; C and D need it."
+    "--because",
+    callback=words,
+    default="",
+    metavar="TEXT",
+    help="The cause, kept with the plan and the run; C and D need it.",
 )
 @click.option(
     "--accept-rate", multiple=True, metavar="CHECK", help="Believe a check that finds most of its table broken."
 )
+@sign_option
 @click.option("--show-values", "values", is_flag=True, help="Show and write values instead of their type and length.")
 def plan(
     path: str | None,
@@ -42,11 +57,12 @@ def plan(
     repairs: tuple[str, ...],
     because: str,
     accept_rate: tuple[str, ...],
+    sign_key: str,
     values: bool,
 ) -> int:
     """Write a plan: each change that would mend a finding, before and after. The data is not touched."""
     chosen = _repairs(repairs)
-    config = read_config(path, store)
+    config = read_config(path, store, sign_key)
     if Path(output).exists() and not force:
         raise UsageError(f"{output!r} is there already; choose another name with -o, or replace it with --force")
     from trueup import run

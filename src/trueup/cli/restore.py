@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from trueup.cli.common import Command, config_option, read_config, show, source, spoken, store_option
+from trueup.cli.common import Command, config_option, read_config, show, source, spoken, store_option, words
 from trueup.errors import UsageError
 
 
@@ -23,7 +23,7 @@ from trueup.errors import UsageError
 @click.option("--table", required=True, metavar="NAME", help="The table to go back with.")
 @click.option("--column", "columns", multiple=True, metavar="NAME", help="Only this column; may be repeated.")
 @click.option("-o", "--output", default="restore.jsonl", metavar="FILE", help="The plan.  [default: restore.jsonl]")
-@click.option("--because", default="", metavar="TEXT", help="The cause, kept with the run.")
+@click.option("--because", callback=words, default="", metavar="TEXT", help="The cause, kept with the run.")
 @click.option("--scratch", default="", metavar="URL", help="An empty database to restore into.")
 @click.option("--forget", is_flag=True, help="Drop the copy of the table, once the plan is applied or given up.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")

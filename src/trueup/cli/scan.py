@@ -62,8 +62,9 @@ def scan(
     With a URL and no configuration the checks are derived from the catalogue and the data.
     """
     from trueup import run
-    from trueup.cli.outputs import exporting, writable, write_text
+    from trueup.cli.outputs import exporting
     from trueup.cli.progress import Shown
+    from trueup.output import writable, write
 
     config = _config(url, path, store)
     writable(json_path)
@@ -84,7 +85,7 @@ def scan(
     if json_path is not None:
         from trueup.reports.json import scan_json
 
-        write_text(json_path, scan_json(found))
+        write(json_path, scan_json(found))
     if json_path != "-":
         _show(found, config, source=_source(url, path, store), limit=SHOWN if limit is None else limit)
     return found.exit_code

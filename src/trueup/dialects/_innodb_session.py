@@ -17,6 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from trueup.codec import digest
+from trueup.dialects._refusals import why
 from trueup.errors import StoreError, UsageError
 
 DRIVERS = {"mysqldb": "MySQLdb", "pymysql": "pymysql"}
@@ -82,7 +83,7 @@ def engine(url: URL, *, write: bool) -> Engine:
         try:
             raw = dialect.connect(*arguments, **settings)
         except (RuntimeError, OSError) as error:  # PyMySQL without cryptography; a certificate that is not there
-            raise StoreError(f"cannot connect: {error}") from None
+            raise StoreError(f"cannot connect: {why(error)}") from None
         try:
             # from the first moment: SQLAlchemy looks at the mode to quote names
             found = _begin(raw, write=write)

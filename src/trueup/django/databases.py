@@ -40,7 +40,8 @@ def url_of(alias: str = "default") -> str:
         password=str(about["PASSWORD"] or "") or None,
         host=host or None,
         port=int(about["PORT"]) if about["PORT"] else None,
-        database=str(about["NAME"]),
+        # the only part that SQLAlchemy writes as it is
+        database=str(about["NAME"]).replace("@", "%40"),
         query=query,
     )
     return made.render_as_string(hide_password=False)

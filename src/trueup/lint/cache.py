@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache as once
 from pathlib import Path
 from typing import Any
 
+from trueup.errors import TrueupError
 from trueup.lint.facts import Facts, facts_of
 from trueup.lint.source import Module
+from trueup.output import write
 
 FOLDER = ".trueup_cache"
 
@@ -68,13 +69,11 @@ class Cache:
         if self._folder is None:
             return
         # a read-only checkout is linted all the same
-        with suppress(OSError):
+        with suppress(OSError, TrueupError):
             if not self._folder.is_dir():
                 self._folder.mkdir()
-                (self._folder / ".gitignore").write_text("*\n")
-            part = self._folder / f"{name}.{os.getpid()}"
-            part.write_text(json.dumps({"by": version(), **data}), encoding="utf-8")
-            part.replace(self._folder / name)
+                write(self._folder / ".gitignore", "*\n", private=False, durable=False)
+            write(self._folder / name, json.dumps({"by": version(), **data}), private=False, durable=False)
 
 
 @once

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from trueup import output
 from trueup.lint import rule
 
 
@@ -12,7 +13,7 @@ def write(folder: Path) -> None:
     """Write `<rule>.md` for each rule."""
     folder.mkdir(parents=True, exist_ok=True)
     for kind in rule.every():
-        (folder / f"{kind.name}.md").write_text(rule.page(kind), encoding="utf-8")
+        output.write(folder / f"{kind.name}.md", rule.page(kind), private=False)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from trueup.codec import canonical, digest
 from trueup.errors import UsageError
 from trueup.findings import Finding, Source
 from trueup.lint.source import Module
+from trueup.output import write
 
 _COMMENT = re.compile(rb"#\s*trueup:\s*ignore\s*(?:\[([^\]]*)\])?[ :-]*(.*)$")
 #: Said to whoever ignores without saying why.
@@ -79,7 +80,7 @@ def write_baseline(path: Path, findings: Sequence[Finding], lines: dict[Source, 
         {"mark": mark, "rule": finding.check, "place": str(finding.where)}
         for mark, finding in zip(marks(findings, lines), findings, strict=True)
     ]
-    path.write_text(json.dumps({"version": 1, "findings": kept}, indent=1) + "\n", encoding="utf-8")
+    write(path, json.dumps({"version": 1, "findings": kept}, indent=1) + "\n", private=False)
 
 
 def read_baseline(path: Path) -> frozenset[str]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from trueup.findings import Finding, Record, Source
 
@@ -13,14 +12,14 @@ EXACT = 2**53
 
 
 class Export(ABC):
-    """Takes findings one by one and writes them to `path` in one format; the file's ending names the format.
+    """Takes findings one by one and writes them to a file in one format; the file's ending names the format.
 
     Memory stays flat: a format that writes in batches keeps one batch.
     """
 
     @abstractmethod
-    def __init__(self, path: Path) -> None:
-        """Begin the file. Raises `OSError`, or `UsageError` when the format lacks a library."""
+    def __init__(self, file: IO[bytes]) -> None:
+        """Begin the file, which whoever opened it closes. Raises `OSError`, or `UsageError` without a library."""
 
     @abstractmethod
     def add(self, finding: Finding) -> None:
@@ -28,7 +27,7 @@ class Export(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Write what is left and close the file."""
+        """Write what is left."""
 
 
 def plain(value: Any) -> Any:

@@ -11,7 +11,11 @@ _JOINERS = ("\u200c", "\u200d")
 _HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 # A password may hold blanks, slashes and more than one @; a port is none.
 _URL_PASSWORD = re.compile(r"(?P<before>\w[\w+.-]*://[^/\s:@]*):(?!\d+(?:[/\s?'\")]|$))[^@]*@(?:\S*@)?")
-_QUERY_SECRET = re.compile(r"(?P<before>[?&]\w*(?:pass|pwd|secret|token|key)\w*=)[^&\s'\"]*", re.IGNORECASE)
+# alone before the @ it may be a token; `user@host` is in our own examples
+_URL_ACCOUNT = re.compile(r"(?P<before>\w[\w+.-]*://)(?!user@host)[^/\s:@]+@")
+_QUERY_SECRET = re.compile(
+    r"(?P<before>(?:[?&]|\b)\w*(?:pass|pwd|secret|token|key|service|options)\w*=)[^&\s'\"]*", re.IGNORECASE
+)
 
 
 def safe(text: object, limit: int = 0) -> str:
@@ -33,7 +37,8 @@ def _visible(character: str) -> str:
 
 def masked(text: str) -> str:
     """`text` with the password of each URL in it replaced by `***`: the last guard, for text of unknown origin."""
-    return _QUERY_SECRET.sub(r"\g<before>***", _URL_PASSWORD.sub(r"\g<before>:***@", text))
+    shown = _URL_ACCOUNT.sub(r"\g<before>***@", _URL_PASSWORD.sub(r"\g<before>:***@", text))
+    return _QUERY_SECRET.sub(r"\g<before>***", shown)
 
 
 def number(count: int) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from trueup.findings import Finding
 from trueup.reports import Export, as_row
@@ -30,12 +29,22 @@ def cell(value: Any) -> str:
     return text
 
 
+class _Encoded:
+    """What csv writes to: text, on a file of bytes that somebody else closes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        """Write text as UTF-8."""
+        return self._file.write(text.encode())
+
+
 class Csv(Export):
     """Comma-separated values in UTF-8 with a header and `\\n` at the end of a line."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8", newline="")
-        self._writer = csv.writer(self._file, lineterminator="\n")
+    def __init__(self, file: IO[bytes]) -> None:
+        self._writer = csv.writer(_Encoded(file), lineterminator="\n")
         self._writer.writerow(COLUMNS)
 
     def add(self, finding: Finding) -> None:
@@ -49,4 +58,3 @@ class Csv(Export):
 
     def close(self) -> None:
         """See `Export`."""
-        self._file.close()

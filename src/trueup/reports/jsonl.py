@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import IO
 
 from trueup.findings import Finding
 from trueup.reports import Export, as_row
@@ -12,13 +12,12 @@ from trueup.reports import Export, as_row
 class JsonLines(Export):
     """One JSON object a line, ASCII only."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="ascii", newline="\n")
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
 
     def add(self, finding: Finding) -> None:
         """See `Export`."""
-        self._file.write(json.dumps(as_row(finding), allow_nan=False) + "\n")
+        self._file.write(json.dumps(as_row(finding), allow_nan=False).encode("ascii") + b"\n")
 
     def close(self) -> None:
         """See `Export`."""
-        self._file.close()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from trueup.errors import UsageError
 from trueup.findings import Finding
@@ -16,7 +15,7 @@ BATCH = 10_000
 class Parquet(Export):
     """A column for each key of `reports.as_row`: `key` is a list of text, `evidence` JSON, `line` an int64."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         try:
             import pyarrow
             from pyarrow import parquet
@@ -42,7 +41,7 @@ class Parquet(Export):
             ]
         )
         self._rows: list[dict[str, Any]] = []
-        self._writer = parquet.ParquetWriter(path, self._schema)
+        self._writer = parquet.ParquetWriter(file, self._schema)
 
     def add(self, finding: Finding) -> None:
         """See `Export`."""
@@ -58,6 +57,9 @@ class Parquet(Export):
 
     def close(self) -> None:
         """See `Export`."""
-        if self._rows:
-            self._flush()
-        self._writer.close()
+        try:
+            if self._rows:
+                self._flush()
+            self._writer.close()
+        finally:
+            self._writer.is_open = False  # else it tries once more when it is collected, and the file is closed

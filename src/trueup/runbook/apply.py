@@ -15,6 +15,7 @@ from typing import Any
 from trueup import run
 from trueup.config import Config, Maintenance
 from trueup.errors import StoreError, UsageError
+from trueup.output import mark
 from trueup.remarks import remember
 from trueup.results import Progress, RunReport, Silent
 
@@ -112,7 +113,7 @@ def _switch(wanted: Maintenance, way: str, progress: Progress) -> None:
         flag = Path(wanted.flag)
         try:
             if way == "on":
-                flag.touch()
+                mark(flag)
             else:
                 flag.unlink(missing_ok=True)
         except OSError as error:

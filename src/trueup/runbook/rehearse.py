@@ -18,6 +18,7 @@ from trueup.journal import Journal
 from trueup.planfile import PlanFile
 from trueup.results import Progress, RunReport, Silent
 from trueup.run import opened
+from trueup.signing import vouched
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.sums import TableSum, differences, sums
 from trueup.verifying import compare
@@ -45,6 +46,7 @@ def rehearse(
     """
     progress = progress or Silent()
     with PlanFile(path) as plan, opened(config, plan.plan.store) as store:
+        vouched(config, plan, write=True)
         record = read_record(backup or _newest(config, plan.plan))
         if not record.verified or not whole(record.file, record.sha256):
             raise Refused(f"the backup {record.file!r} is not verified; 'trueup backup --verify {record.file}' does it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,11 +13,16 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from trueup import discovery
 from trueup.check import Row
+from trueup.dialects._refusals import why
 from trueup.errors import NotChecked, StoreError, UsageError
+from trueup.redaction import learn, redacted
 from trueup.store import Dialect
 from trueup.tables import Table
 
 PAGE = 1000
+#: What may be shown of a URL: host names, addresses, folders of sockets; names of databases.
+_HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+|/[\w./-]+")
+_DATABASE = re.compile(r"[\w.$ -]+")
 
 
 class SqlStore:
@@ -49,7 +55,12 @@ class SqlStore:
         try:
             return self._engine(write).connect() if self._known else self._first(write)
         except DBAPIError as error:
-            raise StoreError(f"{self}: cannot connect: {self.dialect.describe(error)}") from None
+            # a driver's sentence names what it took for the host, the user, an option: any may be part of a password
+            told = self.dialect.describe(error) if self.dialect.name != "postgresql" else why(error)
+            raise StoreError(f"{self}: cannot connect: {told}") from None
+        except (SQLAlchemyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            # drivers let these through: an unknown option, a name that is none, a library that is not there
+            raise StoreError(f"{self}: cannot connect: {why(error)}") from None
 
     def _first(self, write: bool) -> Connection:
         # Django and others write mysql:// for MariaDB: ask the server which it is
@@ -81,11 +92,12 @@ class SqlStore:
         self._engines.clear()
 
     def __str__(self) -> str:
-        return f"store {self.name!r} ({self.url.render_as_string(hide_password=True)})"
+        return redacted(f"store {self.name!r} ({place(self.url)})")
 
 
 def parse(name: str, url: str) -> URL:
-    """Read a URL; the error never repeats it, as it may hold a password."""
+    """Read a URL. Raises `UsageError`, which never repeats it: it may hold a password."""
+    learn(url)
     try:
         made = make_url(url)
     except (ArgumentError, ValueError):
@@ -93,9 +105,39 @@ def parse(name: str, url: str) -> URL:
             f"store {name!r}: not a database URL; write sqlite:///file.db, postgresql://user@host/database, "
             "mysql://... or mariadb://..."
         ) from None
+    if problem := unescaped(url):
+        raise UsageError(f"store {name!r}: {problem}")
     # Heroku and others write postgres:// for it, as libpq allows
     backend, plus, driver = made.drivername.partition("+")
+    if backend != "sqlite" and isinstance(word := made.query.get("password", made.query.get("passwd")), str):
+        # in one place, where the programs that dump and restore find it too, and drivers do not call it deprecated
+        made = made.difference_update_query(["password", "passwd"])
+        made = made if made.password else made.set(password=word)
     return made.set(drivername=f"postgresql{plus}{driver}") if backend == "postgres" else made
+
+
+def unescaped(url: str) -> str:
+    """What is wrong with a URL whose user or password holds an `@`: what follows it would be taken for the host."""
+    engine, _, rest = url.partition("://")
+    where, _, query = rest.partition("@")[2].partition("?")
+    if not engine.startswith("sqlite") and ("@" in where or ("@" in query and "/" not in where)):
+        return (
+            "the URL holds more than one '@'; write %40 for each within the user, the password or the database's name"
+        )
+    return ""
+
+
+def place(url: URL) -> str:
+    """Where a URL leads, as far as it is surely no secret: engine, host, port and database, never user or options."""
+    engine = url.get_backend_name()
+    if engine == "sqlite":
+        return f"sqlite:///{url.database or ''}"
+    asked = url.host or url.query.get("host") or ""
+    host = asked if isinstance(asked, str) and _HOST.fullmatch(asked) else ""
+    host = f"[{host}]" if ":" in host else host
+    port = f":{url.port}" if url.port else ""
+    database = url.database if url.database and _DATABASE.fullmatch(url.database) else ""
+    return f"{engine}://{host}{port}/{database}"
 
 
 def with_quiet_close(connection: Connection) -> None:

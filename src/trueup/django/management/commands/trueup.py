@@ -62,8 +62,8 @@ def derived(words: list[str], url: str) -> int:
     import click
 
     from trueup.cli.init import written
-    from trueup.cli.outputs import write_text
     from trueup.django.deriving import checks
+    from trueup.output import write
 
     parser = argparse.ArgumentParser("manage.py trueup init --django")
     parser.add_argument("-o", "--output", default=DEFAULT)
@@ -73,7 +73,7 @@ def derived(words: list[str], url: str) -> int:
         click.echo(f"trueup: {options.output!r} is there already; choose another with -o, or add --force", err=True)
         return 2
     found = checks()
-    write_text(options.output, written(url, found))
+    write(options.output, written(url, found))
     click.echo(
         f"{options.output}: {len(found)} checks from the models; read it, change it, then: manage.py trueup scan"
     )
