@@ -202,7 +202,7 @@ def table(connection: Connection, journal: str, name: str) -> Table:
             "rules": list(about.rules),
             "children": list(about.children),
             "expressions": [[row["name"], row["expression"]] for row in raw if row["generated"]],
-            "identity": [[row["name"], row["identity"]] for row in raw if row["identity"]],
+            "numbered": [[row["name"], row["identity"]] for row in raw if row["identity"]],
             "checks": [list(row) for row in connection.execute(_CHECKS, mine)],
         },
     )
