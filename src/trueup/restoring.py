@@ -107,12 +107,19 @@ def _sqlite(store: SqlStore, scratch: SqlStore, wanted: _Wanted) -> dict[str, in
         for one in (own, raw, left):
             connection.execute(f"DROP TABLE IF EXISTS {one}")
         # without types each value keeps its storage class, with the live ones it takes what the live table would
-        typed = ", ".join(f"{quoted[one]} {_affinity(live.columns[one].ddl)}" for one in names)
+        now, then = (
+            {
+                str(told[1]): str(told[2])
+                for told in connection.execute(f"PRAGMA {place}.table_xinfo({_quoted(store, bare)})")
+            }
+            for place, bare in (("main", str(live.sql.name)), ("trueup_scratch", str(there.sql.name)))
+        )
+        typed = ", ".join(f"{quoted[one]} {_affinity(now[one])}" for one in names)
         connection.execute(f"CREATE TABLE {raw} ({columns})")
         connection.execute(f"CREATE TABLE {own} ({typed})")
         connection.execute(f"INSERT INTO {raw} ({columns}) SELECT {columns} FROM {source}")  # noqa: S608
         connection.execute(f"INSERT INTO {own} ({row}, {columns}) SELECT {row}, {columns} FROM {raw}")  # noqa: S608
-        bent = {one: _bent(quoted[one], live.columns[one], there.columns[one]) for one in wanted.judged}
+        bent = {one: _bent(quoted[one], live.columns[one], now[one], then[one]) for one in wanted.judged}
         pairs = f"{own} AS n JOIN {raw} AS t ON n.{row} = t.{row}"
         counts = ", ".join(f"total({condition})" for condition in bent.values())
         (found,) = connection.execute(f"SELECT {counts} FROM {pairs}").fetchall()  # noqa: S608
@@ -135,13 +142,13 @@ def _affinity(ddl: str) -> str:
     return "" if words.strip() == "ANY" else found
 
 
-def _bent(column: str, live: Column, there: Column) -> str:
+def _bent(column: str, live: Column, now: str, then: str) -> str:
     bent = f"(typeof(n.{column}) <> typeof(t.{column}) OR n.{column} IS NOT t.{column})"
-    if live.ddl.upper() == there.ddl.upper():
+    if now.upper() == then.upper():
         return bent
     # in a column of another type a value of the wrong class is kept, and is no value of that type: 'true' in a BOOLEAN
     classes = {"INTEGER": "'integer'", "REAL": "'real'", "NUMERIC": "'integer', 'real'", "TEXT": "'text'"}
-    wanted = classes.get(_affinity(live.ddl), "")
+    wanted = classes.get(_affinity(now), "")
     if live.boolean:
         bent += f" OR (n.{column} IS NOT NULL AND (typeof(n.{column}) <> 'integer' OR n.{column} NOT IN (0, 1)))"
     elif wanted and not live.temporal:
