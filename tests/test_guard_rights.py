@@ -189,11 +189,11 @@ def test_a_function_that_somebody_else_made_is_not_used(database: Database, role
 INNODB = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
 
 
-def accounts(database: Database) -> int:
+def accounts(database: Database, name: str) -> int:
     url = make_url(database.url)
     with pymysql.connect(host=url.host, port=url.port or 0, user=url.username or "", database=url.database) as raw:
         cursor = raw.cursor()
-        cursor.execute("SELECT COUNT(*) FROM mysql.user WHERE user LIKE 'trueup_guard%'")
+        cursor.execute("SELECT COUNT(*) FROM mysql.user WHERE CONCAT(user, '@', host) = %s", (name,))
         (row,) = cursor.fetchall()
         return int(row[0])
 
@@ -205,17 +205,27 @@ def test_triggers_run_as_an_account_of_their_own(
 ) -> None:
     web, _ = roles
     config = config_of(database, check)
-    before = accounts(database)
     report = guard(config, check.name, act="apply", transition=True)
     assert report.guard.made
+    assert accounts(database, report.guard.definer) == 1
     assert report.trial is not None
     assert report.trial.held
     assert not writes(database, web, "INSERT INTO child VALUES (4, 1, 'd')")
     assert "would break" in writes(database, web, "INSERT INTO child VALUES (5, 99, NULL)")
     assert scan(config).notices == ()
     guard(config, check.name, act="remove")
-    assert accounts(database) == before
+    assert accounts(database, report.guard.definer) == 0
     assert not writes(database, web, "INSERT INTO child VALUES (5, 99, NULL)")
+
+
+@pytest.mark.parametrize("engine", ["mariadb"], indirect=True)
+def test_a_url_may_call_mariadb_mysql(database: Database) -> None:
+    run_script(database, TABLES)
+    config = config_of(Database("mysql", database.url.replace("mariadb://", "mysql://")), NAMED)
+    report = guard(config, "named", act="apply")
+    assert report.engine == "mariadb"
+    guard(config, "named", act="remove")
+    assert accounts(database, report.guard.definer) == 0
 
 
 @INNODB

@@ -84,6 +84,8 @@ def guard(
     if act != "show" and config.environment == ENVIRONMENT and confirm != config.environment:
         raise Refused(f"this changes the schema of {config.environment}; add --confirm {config.environment}")
     with opened(config, check.store) as store:
+        with store.connect():
+            pass  # the server says what it really is, MariaDB behind mysql:// too
         work = _Work(config, store, Register(store), check, transition, window, definer)
         progress.task(f"{check.table}: counting broken rows", None)
         with store.connect() as connection:
