@@ -102,7 +102,7 @@ def test_a_missing_table_is_never_verified(config: Config, database: Database, t
     less = backup(config, folder=str(tmp_path / "less"))
     assert less.verified
     # a file that lacks a table, under the record of one that has it
-    forged(whole, Path(less.file).read_bytes())
+    forged(replace(whole, quiet=less.quiet), Path(less.file).read_bytes())
     assert verify(config, whole.file).problems == ("table aside is missing",)
 
 
@@ -117,7 +117,7 @@ def test_a_lost_index_or_a_changed_value_is_told(config: Config, database: Datab
     whole = taken(config, tmp_path)
     execute(database, ["UPDATE events SET score = 0.5 WHERE id = 7", "DELETE FROM events WHERE id = 9"])
     changed = backup(config, folder=str(tmp_path / "changed"))
-    forged(whole, Path(changed.file).read_bytes())
+    forged(replace(whole, quiet=changed.quiet), Path(changed.file).read_bytes())
     problems = verify(config, whole.file).problems
     assert "table events has 299 rows, not 300" in problems
     assert "events.score does not hold the same" in problems

@@ -8,8 +8,8 @@ from sqlalchemy import Connection, select
 
 from trueup.check import Check, RowCheck
 from trueup.console import spelling
-from trueup.guard import Words, guard_name
-from trueup.guarding import say, words_of
+from trueup.guard import Words, guard_name, say
+from trueup.guarding import words_of
 from trueup.stores.sql import SqlDatabase
 
 

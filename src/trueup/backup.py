@@ -11,11 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import secrets
-import shutil
-import subprocess
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -25,11 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, select
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
 
 from trueup import discovery, output
 from trueup.errors import PlanError, StoreError, UsageError
+from trueup.programs import scratch_store
 from trueup.results import Progress
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.sums import TableSum, differences, sums
@@ -62,11 +56,22 @@ class Record:
     limits: tuple[str, ...] = ()
     verified: int = 0
     problems: tuple[str, ...] = ()
+    #: Bytes at the beginning that hold tables and rows only, where the file has such a part; else 0.
+    quiet: int = 0
 
     @property
     def rows(self) -> int:
         """Rows in all tables."""
         return sum(one.rows for one in self.sums.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Dumped:
+    """What a dump says of itself: the program, where the part ends that only holds rows, what may not be in it."""
+
+    tool: str
+    quiet: int = 0
+    limits: tuple[str, ...] = ()
 
 
 class Tool(ABC):
@@ -85,15 +90,19 @@ class Tool(ABC):
         """A session on one snapshot of the database, for the sums and for `dump`."""
 
     @abstractmethod
-    def dump(self, store: SqlStore, connection: Connection, tables: Sequence[str], path: Path) -> str:
-        """Write the backup to `path`, which is there, empty and private; return the tool's name and version."""
+    def dump(self, store: SqlStore, connection: Connection, tables: Sequence[str], path: Path) -> Dumped:
+        """Write the backup to `path`, which is there, empty and private."""
 
     @abstractmethod
-    def scratch(self, store: SqlStore, path: Path, url: str) -> AbstractContextManager[str]:
+    def scratch(self, store: SqlStore, path: Path, url: str, quiet: int) -> AbstractContextManager[str]:
         """The URL of a scratch database that holds the backup, gone afterwards; `url` is an empty one to use.
 
+        Nothing in it acts: no trigger, event, rule, publication or subscription of the application's is restored.
         Raises `StoreError` when it cannot be restored.
         """
+
+    def restorable(self, connection: Connection, tables: Sequence[str]) -> None:  # noqa: B027 - most always are
+        """Raise `Refused` where restoring these tables beside the live ones would write elsewhere."""
 
 
 def tool_of(store: SqlStore) -> Tool:
@@ -119,13 +128,14 @@ def take(
         database = SqlDatabase(store, connection)
         taken = int(database.ask(select(store.dialect.now()))[0][0])
         names = _with_parents(database, tables)
+        tool.restorable(connection, names)
         stamp = datetime.fromtimestamp(taken, UTC).strftime("%Y%m%dT%H%M%SZ")
         path = folder / f"{store.name}-{stamp}{tool.ending}"
         progress.task("summing up every column", len(names))
         before = sums(database, names, progress)
         progress.task(f"writing {path.name}", None)
         with _private(path):
-            version = tool.dump(store, connection, names if tables else (), path)
+            dumped = tool.dump(store, connection, names if tables else (), path)
             _sync(path)
         about = store.dialect.version(connection)
         connection.rollback()
@@ -145,14 +155,15 @@ def take(
         path.stat().st_size,
         store.dialect.name,
         about,
-        version,
+        dumped.tool,
         environment,
         dict(identity),
         tuple(names) if tables else (),
         taken,
         before,
         after,
-        (*tool.limits, *coarse),
+        (*tool.limits, *dumped.limits, *coarse),
+        quiet=dumped.quiet,
     )
     write_record(record)
     return record
@@ -180,10 +191,8 @@ def verify(store: SqlStore, record: Record, scratch: str, progress: Progress) ->
 
 def _restored(store: SqlStore, record: Record, scratch: str, progress: Progress) -> list[str]:
     progress.task("restoring into a scratch database", None)
-    tool = tool_of(store)
     with (
-        tool.scratch(store, Path(record.file), scratch) as url,
-        scratch_store(url) as copy,
+        restored(store, record, scratch) as copy,
         copy.connect() as connection,
     ):
         database = SqlDatabase(copy, connection)
@@ -196,13 +205,11 @@ def _restored(store: SqlStore, record: Record, scratch: str, progress: Progress)
 
 
 @contextmanager
-def scratch_store(url: str) -> Iterator[SqlStore]:
-    """A scratch database as a store."""
-    store = SqlStore("scratch", url)
-    try:
-        yield store
-    finally:
-        store.close()
+def restored(store: SqlStore, record: Record, scratch: str) -> Iterator[SqlStore]:
+    """A scratch database that holds a backup, as a store; gone afterwards, unless `scratch` names one."""
+    tool = tool_of(store)
+    with tool.scratch(store, Path(record.file), scratch, record.quiet) as url, scratch_store(url) as copy:
+        yield copy
 
 
 def _with_parents(database: SqlDatabase, tables: Sequence[str]) -> list[str]:
@@ -277,87 +284,3 @@ def read_record(file: str) -> Record:
         raise UsageError(f"there is no record of a backup at {str(path)!r}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise UsageError(f"{str(path)!r} is no record of a backup") from None
-
-
-# -- programs ---------------------------------------------------------------------------------------------------
-def program(*names: str, package: str) -> str:
-    """The first of `names` on the PATH. Raises `UsageError` that says what to install."""
-    for name in names:
-        found = shutil.which(name)
-        if found:
-            return found
-    raise UsageError(f"there is no {names[0]} on the PATH; install {package}")
-
-
-def run_program(
-    command: Sequence[str],
-    *,
-    environment: Mapping[str, str] | None = None,
-    source: Path | None = None,
-    target: Path | None = None,
-) -> None:
-    """Run a program to its end; secrets are never in `command`. Raises `StoreError` with the error it told."""
-    with tempfile.TemporaryFile() as errors:
-        stdin = source.open("rb") if source else None
-        stdout = output.again(target) if target else None
-        try:
-            done = subprocess.run(  # noqa: S603 - our own words, and names from the configuration
-                list(command),
-                stdin=stdin or subprocess.DEVNULL,
-                stdout=stdout or subprocess.DEVNULL,
-                stderr=errors,
-                env={**os.environ, **(environment or {})},
-                check=False,
-            )
-        finally:
-            for file in (stdin, stdout):
-                if file is not None:
-                    file.close()
-        errors.seek(0)
-        said = errors.read().decode("utf-8", "replace").strip().splitlines()
-    if done.returncode:
-        first = next((line for line in said if "error" in line.lower()), said[0] if said else "it said nothing")
-        # what it quotes may be a value of the row at fault
-        told = re.sub(r"'[^']*'?|\"[^\"]*\"?", "...", first)[:200]
-        raise StoreError(f"{Path(command[0]).name} failed ({done.returncode}): {told}")
-
-
-@contextmanager
-def secret_file(text: str) -> Iterator[str]:
-    """A private file for what must not be in a command line, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
-        path = Path(folder) / "secret"
-        with output.fresh(path) as file:
-            file.write(text.encode())
-        yield str(path)
-
-
-def check_empty(url: str, source: SqlStore) -> None:
-    """Raise `UsageError` when a scratch database holds anything, or is the application's own."""
-    with scratch_store(url) as copy, copy.connect() as connection:
-        if copy.dialect.name != source.dialect.name:
-            raise UsageError(f"the scratch database is {copy.dialect.name}, the store is {source.dialect.name}")
-        if SqlDatabase(copy, connection).names():
-            raise UsageError("the scratch database is not empty; nothing is ever restored over tables")
-
-
-@contextmanager
-def made_database(session: Connection, store: SqlStore, sql: str, ending: str = "") -> Iterator[str]:
-    """The URL of a scratch database, made by `CREATE DATABASE NAME {sql}`, dropped (`ending`: how) at the end."""
-    name = f"trueup_scratch_{secrets.token_hex(6)}"
-    try:
-        session.exec_driver_sql(f"CREATE DATABASE {name} {sql}")
-    except DBAPIError as error:
-        raise StoreError(
-            f"cannot make a scratch database: {store.dialect.describe(error)}; "
-            "name an empty one of your own with --scratch URL"
-        ) from None
-    try:
-        yield with_database(store.url, name)
-    finally:
-        session.exec_driver_sql(f"DROP DATABASE IF EXISTS {name}{ending}")
-
-
-def with_database(url: URL, name: str) -> str:
-    """The URL of another database of the same server, password included."""
-    return url.set(database=name).render_as_string(hide_password=False)

@@ -18,23 +18,22 @@ from sqlalchemy import (
     Column,
     Connection,
     MetaData,
+    RowMapping,
     String,
     delete,
     func,
     insert,
-    not_,
     null,
     select,
-    update,
 )
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import DBAPIError
 
 from trueup import discovery
-from trueup.check import Check, Row, RowCheck
+from trueup.check import Check
 from trueup.codec import digest
 from trueup.errors import Refused, StoreError
-from trueup.guard import Guard, Step, Words
+from trueup.guard import Guard, Step, Words, say
 from trueup.journal import Journal
 from trueup.journal_tables import HUGE, OPTIONS
 from trueup.stores.sql import SqlDatabase, SqlStore
@@ -53,6 +52,8 @@ class Standing:
     form: str
     installed: int
     problem: str = ""
+    #: Whether it is there at all: one that is, but lacks a right, refuses good writes too.
+    there: bool = True
 
 
 def words_of(engine: str) -> Words:
@@ -94,25 +95,43 @@ class Register:
         """Every guard that was installed and not taken off since, with what became of it."""
         if not self.exists(connection):
             return []
-        found = []
-        for row in connection.execute(select(self.table).order_by(self.table.c.name)).mappings():
-            known: Mapping[str, str] = json.loads(row["objects"])
-            now = self.words.present(connection, list(known))
-            gone = [name for name in known if name not in now]
-            changed = [name for name, text in now.items() if digest(text.encode()) != known[name]]
-            problem = ""
-            if gone:
-                problem = f"{', '.join(gone)} is not in the database, or switched off"
-            elif changed:
-                problem = f"{', '.join(changed)} is not as it was installed"
-            found.append(
-                Standing(row["name"], row["check_title"], row["tbl"], row["form"], int(row["installed"]), problem)
-            )
-        return found
+        rows = connection.execute(select(self.table).order_by(self.table.c.name)).mappings().all()
+        return [self._standing(connection, row) for row in rows]
+
+    def _standing(self, connection: Connection, row: RowMapping) -> Standing:
+        known: Mapping[str, str] = json.loads(row["objects"])
+        told = json.loads(row["options"])
+        name, check, table = row["name"], row["check_title"], row["tbl"]
+        schema, bare = told["place"]
+        reads = tuple((one[0], one[1], one[2]) for one in told["reads"])
+        guard = Guard(
+            name,
+            check,
+            table,
+            row["form"],
+            (),
+            (),
+            tuple(known),
+            (),
+            (schema, bare),
+            told["definer"],
+            told["made"],
+            reads,
+        )
+        now = self.words.standing(connection, guard.place, list(known))
+        gone = [one for one in known if one not in now]
+        changed = [one for one, text in now.items() if digest(text.encode()) != known[one]]
+        if gone:
+            problem = f"{', '.join(gone)} is not in the database, or switched off"
+        elif changed:
+            problem = f"{', '.join(changed)} is not as it was installed"
+        else:
+            problem = self.words.trouble(connection, guard)
+        return Standing(name, check, table, row["form"], int(row["installed"]), problem, bool(now))
 
     def enter(self, connection: Connection, guard: Guard, options: Mapping[str, Any]) -> None:
         """Remember a guard as the catalogue shows it now."""
-        present = self.words.present(connection, guard.objects)
+        present = self.words.standing(connection, guard.place, guard.objects)
         missing = [name for name in guard.objects if name not in present]
         if missing:
             raise StoreError(f"{', '.join(missing)} was made, and the catalogue does not show it")
@@ -124,7 +143,15 @@ class Register:
                 tbl=guard.table,
                 form=guard.form,
                 objects=json.dumps({name: digest(text.encode()) for name, text in present.items()}),
-                options=json.dumps(dict(options)),
+                options=json.dumps(
+                    {
+                        **options,
+                        "place": guard.place,
+                        "definer": guard.definer,
+                        "made": guard.made,
+                        "reads": guard.reads,
+                    }
+                ),
                 installed=self.store.dialect.now(),
             )
         )
@@ -138,13 +165,13 @@ class Register:
 
 def run_steps(store: SqlStore, words: Words, connection: Connection, steps: Sequence[Step]) -> None:
     """Run DDL, each step by itself, waiting briefly for locks and often, so that nobody queues behind us."""
-    words.prepare(connection)
     for step in steps:
         for attempt in range(1, TRIES + 1):
             try:
                 if step.alone:
                     _alone(store, words, step)
                 else:
+                    words.limit(connection)
                     say(connection, step.sql)
                     connection.commit()
                 break
@@ -158,102 +185,28 @@ def run_steps(store: SqlStore, words: Words, connection: Connection, steps: Sequ
 def _alone(store: SqlStore, words: Words, step: Step) -> None:
     connection = store.open(write=True)
     try:
-        words.prepare(connection)
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-        say(connection, step.sql)
+        words.prepare(connection)
+        try:
+            say(connection, step.sql)
+        finally:
+            words.release(connection)
     finally:
         connection.close()
 
 
-def say(connection: Connection, sql: str) -> None:
-    """Run a statement word for word: a per cent sign in it is no parameter."""
-    connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
-
-
 def taken_off(store: SqlStore, words: Words, connection: Connection, guard: Guard) -> None:
-    """Take off whatever of a guard is there, complete or half made."""
-    try:
-        run_steps(store, words, connection, guard.remove)
-    except DBAPIError:
-        connection.rollback()
-        # engines without IF EXISTS complain when it is not there; when it is there, the complaint is real
-        if words.present(connection, guard.objects):
-            raise
-
-
-# -- trying -----------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """What a guard did when it was tried, in sentences; `held` is None where nothing could be tried."""
-
-    held: bool | None
-    said: tuple[str, ...]
-
-
-def tried(database: SqlDatabase, check: Check, guard: Guard) -> Trial:
-    """A good write and a bad one on a good row, each rolled back: the first must pass, the second be refused."""
-    connection = database.connection
-    row = database.row(check.table)
-    try:
-        key = _good_key(database, check, row)
-        spoiled = dict(check.spoil(row)) if key is not None else {}
-    finally:
-        connection.rollback()
-    if key is None:
-        return Trial(None, ("not tried: the table has no row that is good",))
-    if not spoiled:
-        return Trial(None, ("not tried: no value is known that breaks a row",))
-    table = row.table.sql
-    where = [table.c[name] == value for name, value in zip(row.table.key, key, strict=True)]
-    writes: list[tuple[str, Any, bool]] = [
-        ("a good update", update(table).where(*where).values({name: table.c[name] for name in spoiled}), True),
-        ("a bad update", update(table).where(*where).values(spoiled), False),
-    ]
-    if check.constraint(row) is None:
-        columns = [column.name for column in row.table.stored()]
-        copied = select(*(spoiled.get(name, table.c[name]) for name in columns)).where(*where)
-        writes.append(("a bad insert", insert(table).from_select(columns, copied), False))
-    said: list[str] = []
-    for what, statement, good in writes:
-        error = _refused(database, statement)
-        if good and error is not None:
-            return Trial(False, (f"{what} was refused: {database.dialect.describe(error)}",))
-        if not good and error is None:
-            return Trial(False, (f"{what} was taken",))
-        if error is not None and not _by(error, guard):
-            return Trial(None, (*said, f"{what} was refused, but by another rule: {database.dialect.describe(error)}"))
-        said.append(f"{what} passed" if good else f"{what} was refused")
-    return Trial(True, tuple(said))
-
-
-def _by(error: DBAPIError, guard: Guard) -> bool:
-    # SQLite names the columns of a unique index, not the index; only the name is looked for, the text is not shown
-    return guard.name in str(error.orig) or "UNIQUE constraint failed" in str(error.orig)
-
-
-def _good_key(database: SqlDatabase, check: Check, row: Row) -> tuple[Any, ...] | None:
-    if not row.table.key:
-        return None
-    key = [row[name] for name in row.table.key]
-    statement = select(*key).select_from(row.relation)
-    if isinstance(check, RowCheck):
-        statement = statement.where(not_(check.holds(row)))
-    found = database.ask(statement.order_by(*key).limit(1))
-    return tuple(found[0]) if found else None
-
-
-def _refused(database: SqlDatabase, statement: Any) -> DBAPIError | None:
-    """The database's refusal of a write that is rolled back whatever happens; None when it took it."""
-    connection = database.connection
-    try:
-        connection.execute(statement)
-    except DBAPIError as error:
-        if database.dialect.retryable(error):
-            raise
-        return error
-    finally:
-        connection.rollback()
-    return None
+    """Take off whatever of a guard is there, complete or half made: a step that fails stops no other."""
+    failed: DBAPIError | None = None
+    for step in guard.remove:
+        try:
+            run_steps(store, words, connection, [step])
+        except DBAPIError as error:
+            connection.rollback()
+            failed = failed or error
+    # engines without IF EXISTS complain when it is not there; when it is there, the complaint is real
+    if failed is not None and words.standing(connection, guard.place, guard.objects):
+        raise failed
 
 
 def broken_rows(database: SqlDatabase, check: Check) -> int:
@@ -275,15 +228,16 @@ def missing_guards(store: SqlStore, connection: Connection) -> Iterator[str]:
         return
     for one in standing:
         if one.problem:
+            how = "does not stand" if not one.there or "as it was" in one.problem else "stops good writes"
             yield (
-                f"the guard of {one.check} does not stand: {one.problem}; install it again with "
+                f"the guard of {one.check} {how}: {one.problem}; install it again with "
                 f"'trueup guard {one.check} --apply'"
             )
 
 
 def refuse_under_guard(store: SqlStore, connection: Connection, titles: Sequence[str]) -> None:
     """Raise `Refused` when a guard would refuse the broken values that an undo gives back."""
-    standing = [one for one in Register(store).standing(connection) if one.check in titles and not one.problem]
+    standing = [one for one in Register(store).standing(connection) if one.check in titles and one.there]
     if standing:
         names = ", ".join(dict.fromkeys(one.check for one in standing))
         commands = "; ".join(f"'trueup guard {one.check} --remove'" for one in standing)

@@ -217,9 +217,10 @@ def fresh(path: str | Path) -> IO[bytes]:
     return os.fdopen(os.open(path, _FRESH, PRIVATE), "wb")
 
 
-def again(path: str | Path) -> IO[bytes]:
+def again(path: str | Path, *, append: bool = False) -> IO[bytes]:
     """A file that `fresh` made, opened once more: for a program to fill, or to be synced. Raises `OSError`."""
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "wb")
+    more = os.O_APPEND if append else 0
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | more), "wb")
 
 
 def mark(path: str | Path) -> None:

@@ -17,10 +17,10 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from trueup.check import Row
-from trueup.drift import schema_digest
+from trueup.codec import canonical, digest
 from trueup.results import Progress
 from trueup.stores.sql import SqlDatabase
-from trueup.tables import Column
+from trueup.tables import Column, Table
 
 _DIGITS = 15  # of hexadecimal: 60 bits, which every engine's integers hold
 
@@ -90,9 +90,32 @@ def sums(database: SqlDatabase, tables: Iterable[str], progress: Progress) -> di
         parts = [_Lane(_digest(row, column, coarse=column.name in coarse)) for column in columns]
         (values,) = database.ask(select(func.count(), *parts).select_from(row.relation))
         told = {column.name: str(value or 0) for column, value in zip(columns, values[1:], strict=True)}
-        found[name] = TableSum(int(values[0]), told, schema_digest(row.table), coarse)
+        found[name] = TableSum(int(values[0]), told, shape(row.table), coarse)
         progress.advance(1)
     return found
+
+
+def shape(table: Table) -> str:
+    """What a table is made of, without what no scratch copy has: its place, its triggers, its rules, its policies."""
+    facts = table.facts or {}
+    return digest(
+        canonical(
+            {
+                "columns": [
+                    [one.name, one.ddl, one.nullable, one.generated, one.auto_update, one.has_default]
+                    for one in table.columns.values()
+                ],
+                "key": list(table.key),
+                "uniques": [list(one) for one in table.uniques],
+                "indexes": sorted(list(one) for one in table.indexes),
+                "references": sorted(
+                    [list(one.columns), list(one.parent_columns), one.on_delete, one.on_update]
+                    for one in table.references
+                ),
+                **{name: facts[name] for name in ("checks", "expressions") if name in facts},
+            }
+        )
+    )
 
 
 def _rounded(database: SqlDatabase, column: Column) -> bool:

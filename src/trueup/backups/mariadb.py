@@ -12,3 +12,4 @@ class MariadbTool(InnodbTool):
     dumps = ("mariadb-dump", "mysqldump")
     clients = ("mariadb", "mysql")
     package = "MariaDB's client programs"
+    mariadb = True

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from trueup.backup import Tool
+from trueup.backup import Dumped, Tool
 from trueup.errors import StoreError
 from trueup.stores.sql import SqlStore
 
@@ -29,15 +29,15 @@ class SqliteTool(Tool):
         with store.connect() as connection:
             yield connection
 
-    def dump(self, store: SqlStore, connection: Connection, tables: Sequence[str], path: Path) -> str:
+    def dump(self, store: SqlStore, connection: Connection, tables: Sequence[str], path: Path) -> Dumped:
         """sqlite3_backup on the session that holds the snapshot."""
         raw: Any = connection.connection.driver_connection
         with closing(sqlite3.connect(path)) as target:
             raw.backup(target)
-        return f"SQLite {sqlite3.sqlite_version} backup"
+        return Dumped(f"SQLite {sqlite3.sqlite_version} backup")
 
     @contextmanager
-    def scratch(self, store: SqlStore, path: Path, url: str) -> Iterator[str]:
+    def scratch(self, store: SqlStore, path: Path, url: str, quiet: int) -> Iterator[str]:
         """A copy of the file that passes SQLite's own check."""
         with tempfile.TemporaryDirectory(prefix="trueup-scratch-") as folder:
             if shutil.disk_usage(folder).free < 1.1 * path.stat().st_size:

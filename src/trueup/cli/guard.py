@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--remove", is_flag=True, help="Take it off.")
 @click.option("--transition", is_flag=True, help="Let rows be that are broken already, and refuse new ones.")
 @click.option("--maintenance-window", "window", is_flag=True, help="Allow locks that stop writers (MySQL, MariaDB).")
+@click.option("--definer", default="", metavar="USER@HOST", help="Whom triggers run as (MySQL, MariaDB).")
 @click.option("--confirm", default="", metavar="ENVIRONMENT", help="Confirm in production: its name.")
 @click.option(
     "--format", "form", type=click.Choice(["sql", "django", "alembic"]), help="Print a migration, with its way back."
@@ -41,6 +42,7 @@ def guard(
     remove: bool,
     transition: bool,
     window: bool,
+    definer: str,
     confirm: str,
     form: str | None,
     as_json: bool,
@@ -66,6 +68,7 @@ def guard(
             act="apply" if install else "remove" if remove else "show",
             transition=transition,
             window=window,
+            definer=definer,
             confirm=confirm,
             progress=progress,
         )
@@ -109,6 +112,8 @@ def _say(report: GuardReport) -> None:
     elif report.act == "applied":
         said = "; ".join(report.trial.said) if report.trial else ""
         show(line(name, "  ", ("guarded", GOOD), f": {said}"))
+        for note in report.guard.notes:
+            show(line(f"note: {note}"))
         if report.broken:
             show(line((f"{report.broken:,} rows that were broken before still are", WARN)))
     elif report.standing is None:

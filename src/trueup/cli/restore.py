@@ -83,15 +83,20 @@ def restore_plan(
             "differing": dict(found.differing),
             "gone": found.gone,
             "new": found.new,
+            "unfit": dict(found.unfit),
         }
         click.echo(json.dumps(document, indent=2))
-        return 1 if count else 0
-    if not count:
+        return 1 if count or found.unfit else 0
+    if not count and found.unfit:
+        show(line(("nothing to set back", BAD), f"  {found.table}: no row that is in both and fits differs"))
+    elif not count:
         show(line(("as in the backup", GOOD), f"  {found.table}: no row that is in both differs"))
     else:
         show(line((found.table, STRONG), "  ", (many(count, "row"), BAD), f" would be set back to {found.backup}"))
         show(indented(*(line(f"{name}: {many(n, 'row')}") for name, n in found.differing.items() if n)))
         show(line(("lost", BAD), f": what was written to them since {moment(found.taken)}"))
+    for name, n in found.unfit.items():
+        show(line(("left", BAD), f": {many(n, 'row')} whose {name} of then the column of now cannot hold as it was"))
     if found.gone:
         show(line(f"{many(found.gone, 'row')} of the backup are gone from the table; a plan does not bring them back"))
     if found.new:
@@ -99,4 +104,4 @@ def restore_plan(
     if count:
         where = source(path, store)
         show(steps([(spoken("apply", output, where), "shows what would happen and changes nothing yet")]))
-    return 1 if count else 0
+    return 1 if count or found.unfit else 0

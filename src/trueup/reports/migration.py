@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from trueup.console import spelling
+from trueup.errors import Refused
 from trueup.guard import Guard
 
 #: The formats, as `--format` names them.
@@ -17,25 +19,49 @@ def migration(guard: Guard, form: str, engine: str) -> str:
 
 def sql(guard: Guard, engine: str) -> str:
     """Statements for a console, with the lock of each; the way back as comments."""
-    lines = [f"-- {guard.name}: guards the check {guard.check} on {guard.table} ({engine}, {guard.form})"]
-    lines += [f"-- note: {note}" for note in guard.notes]
+    lines = [_remark(f"{guard.name}: guards the check {guard.check} on {guard.table} ({engine}, {guard.form})")]
+    lines += [_remark(f"note: {note}") for note in guard.notes]
+    lines += (
+        [_remark("what is in quotes is spelled for these settings:"), f"{_MODES};"] if _spelled(guard, engine) else []
+    )
     delimited = engine in ("mysql", "mariadb") and any(";" in step.sql for step in guard.install)
     lines += ["DELIMITER //"] if delimited else []
     for step in guard.install:
         lines += [f"-- lock: {step.lock}" + ("; outside of a transaction" if step.alone else "")]
         lines += [step.sql + ("//" if delimited else ";")]
     lines += ["DELIMITER ;"] if delimited else []
-    lines += ["-- to take it off:", *(f"-- {step.sql};" for step in guard.remove)]
+    lines += ["-- to take it off:", *(_remark(f"{step.sql};") for step in guard.remove)]
     return "\n".join(lines) + "\n"
+
+
+def _remark(text: str) -> str:
+    """A comment; what it quotes may have lines of its own."""
+    return "\n".join(f"-- {line}" for line in text.splitlines())
+
+
+# as trueup's own sessions have it: in another mode a backslash in quotes is two
+_MODES = "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"
+
+
+def _spelled(guard: Guard, engine: str) -> bool:
+    return engine in ("mysql", "mariadb") and any("\\" in step.sql for step in guard.install)
+
+
+def _steps(guard: Guard, engine: str) -> list[str]:
+    """What installs it, in a session of whatever settings."""
+    steps = [step.sql for step in guard.install]
+    if not _spelled(guard, engine):
+        return steps
+    return ["SET @trueup_mode = @@SESSION.sql_mode", _MODES, *steps, "SET SESSION sql_mode = @trueup_mode"]
 
 
 def django(guard: Guard, engine: str) -> str:
     """A migration of Django's; the dependency is for the reader to fill in."""
     # one transaction around all would hold the first lock until the last step is done
-    install = "".join(f"                {step.sql!r},\n" for step in guard.install)
+    install = "".join(f"                {step!r},\n" for step in _steps(guard, engine))
     remove = "".join(f"                {step.sql!r},\n" for step in guard.remove)
     return (
-        f'"""Guards {guard.table}: the check {guard.check} holds for every row written from here on ({engine})."""\n\n'
+        f"{_docstring(f'Guards {guard.table}: {guard.check} holds for every row from here on ({engine}).')}\n\n"
         "from django.db import migrations\n\n\n"
         "class Migration(migrations.Migration):\n"
         "    atomic = False\n\n"
@@ -49,23 +75,42 @@ def django(guard: Guard, engine: str) -> str:
     )
 
 
+def _docstring(text: str) -> str:
+    """A docstring that ends where it should."""
+    plain = "".join(sign if sign.isprintable() and sign not in '\\"' else "?" for sign in text)
+    return f'"""{plain}"""'
+
+
+def bound(text: str) -> str:
+    """A statement as SQLAlchemy's text, where a colon before a word is a parameter and a backslash before one is not.
+
+    Raises `Refused` for the rare text that has no such spelling.
+    """
+    import sqlalchemy as sa
+
+    escaped = re.sub(r"(?<![:\w\\]):(?=\w)|(?<=\\):(?=[\w$]*(?![:\w$]))", r"\\:", text)
+    words = spelling("postgresql")
+    if str(sa.text(escaped).compile(dialect=words)) != text:
+        raise Refused("a text in this guard cannot be spelled in an Alembic migration; print it as SQL")
+    return escaped
+
+
 def alembic(guard: Guard, engine: str) -> str:
     """A migration of Alembic's; the revisions are for the reader to fill in."""
 
     def calls(steps: tuple[tuple[str, bool], ...]) -> str:
         lines = []
         for text, alone in steps:
-            # in SQLAlchemy's text a colon before a word is a parameter
-            escaped = re.sub(r"(?<![:\w\\]):(?=\w)", r"\\:", text)
+            escaped = bound(text)
             call = f"op.execute(sa.text({escaped!r}))"
             lines.append(f"    with op.get_context().autocommit_block():\n        {call}" if alone else f"    {call}")
         return "\n".join(lines)
 
     # each step ends its transaction: one around all would hold the first lock until the last step is done
-    install = calls(tuple((step.sql, True) for step in guard.install))
+    install = calls(tuple((step, True) for step in _steps(guard, engine)))
     remove = calls(tuple((step.sql, step.alone) for step in guard.remove))
     return (
-        f'"""Guard {guard.table}: the check {guard.check} ({engine})."""\n\n'
+        f"{_docstring(f'Guard {guard.table}: the check {guard.check} ({engine}).')}\n\n"
         "import sqlalchemy as sa\n"
         "from alembic import op\n\n"
         f"revision = {guard.name[-8:]!r}\n"

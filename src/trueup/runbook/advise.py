@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
 from trueup.advising import Advice, advice, tried
-from trueup.backup import read_record, scratch_store, tool_of
+from trueup.backup import read_record, restored
 from trueup.config import Config
 from trueup.errors import Refused, StoreError
 from trueup.evidence import told_identity, whole
@@ -50,8 +49,7 @@ def advise(
                     raise Refused("the backup is of another database")
                 progress.task("restoring into a scratch database", None)
                 with (
-                    tool_of(store).scratch(store, Path(record.file), scratch) as url,
-                    scratch_store(url) as copy,
+                    restored(store, record, scratch) as copy,
                     copy.connect(write=True) as connection,
                 ):
                     copied = SqlDatabase(copy, connection)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,11 +12,12 @@ from trueup.check import Check
 from trueup.config import ENVIRONMENT, Config
 from trueup.errors import Refused, StoreError
 from trueup.guard import Guard
-from trueup.guarding import Register, Standing, Trial, broken_rows, run_steps, taken_off, tried
+from trueup.guarding import Register, Standing, broken_rows, run_steps, taken_off
 from trueup.results import Progress, Silent
 from trueup.run import opened
 from trueup.runbook import one_check
 from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.trying import AsRoles, Outcomes, Trial, tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +43,16 @@ class _Work:
     check: Check
     transition: bool
     window: bool
+    definer: str
 
     def made(self, connection: Connection) -> Guard:
-        database = SqlDatabase(self.store, connection)
-        return self.register.words.guard(self.check, database, transition=self.transition, window=self.window)
-
-    def forms(self, connection: Connection) -> Iterator[Guard]:
-        """Every form that the guard may have been installed in."""
-        database = SqlDatabase(self.store, connection)
-        for transition, window in ((False, False), (False, True), (True, False)):
-            try:
-                yield self.register.words.guard(self.check, database, transition=transition, window=window)
-            except Refused:
-                continue  # this check has no such form
+        return self.register.words.guard(
+            self.check,
+            SqlDatabase(self.store, connection),
+            transition=self.transition,
+            window=self.window,
+            definer=self.definer,
+        )
 
     def report(self, guard: Guard, act: Literal["show", "applied", "removed"], trial: Trial | None) -> GuardReport:
         """Look again, on a new session."""
@@ -72,74 +69,107 @@ def guard(
     act: Literal["show", "apply", "remove"] = "show",
     transition: bool = False,
     window: bool = False,
+    definer: str = "",
     confirm: str = "",
     progress: Progress | None = None,
 ) -> GuardReport:
     """Print, install or take off the guard of a check; an installed one is tried, and taken off if it does not hold.
 
     It is refused while broken rows remain, unless `transition`: that form lets them be and refuses new ones. `window`
-    allows locks that stop writers. Production asks for its name in `confirm`.
+    allows locks that stop writers. `definer` is the account in whose name triggers of MySQL and MariaDB run; without,
+    one is made for the guard. Production asks for its name in `confirm`.
     """
     progress = progress or Silent()
     check = one_check(config, title)
     if act != "show" and config.environment == ENVIRONMENT and confirm != config.environment:
         raise Refused(f"this changes the schema of {config.environment}; add --confirm {config.environment}")
     with opened(config, check.store) as store:
-        work = _Work(config, store, Register(store), check, transition, window)
+        with store.connect():
+            pass  # the server says what it really is, MariaDB behind mysql:// too
+        work = _Work(config, store, Register(store), check, transition, window, definer)
         progress.task(f"{check.table}: counting broken rows", None)
         with store.connect() as connection:
-            made = work.made(connection)
             if act == "show":
-                return work.report(made, "show", None)
+                return work.report(work.made(connection), "show", None)
             if why := store.dialect.writable(connection):
                 raise StoreError(f"{store} cannot be written: {why}")
-        if act == "remove":
-            _remove(work, made)
-            return work.report(made, "removed", None)
+            made = work.made(connection) if act == "apply" else None
+        if made is None:
+            return work.report(_remove(work), "removed", None)
         progress.task(f"{check.table}: installing the guard", None)
         return work.report(made, "applied", _install(work, made))
 
 
-def _remove(work: _Work, made: Guard) -> None:
+def _remove(work: _Work, *, whole: bool = True) -> Guard:
+    """Take off every form; `whole` asks that nothing is left of it."""
+    words = work.register.words
     with work.store.connect() as connection:
-        forms = list(work.forms(connection))
+        forms = list(words.forms(work.check, SqlDatabase(work.store, connection)))
+    if not forms:
+        raise Refused(f"{work.check.title} has no guard on this engine")
     with work.store.connect(write=True) as connection:
         for form in forms:
-            taken_off(work.store, work.register.words, connection, form)
+            taken_off(work.store, words, connection, form)
+        if whole and (left := next(filter(None, (words.left(connection, form) for form in forms)), "")):
+            raise StoreError(f"the guard of {work.check.title} is off, but {left} is left: the account may not drop it")
+        connection.rollback()
         if work.register.exists(connection):
-            work.register.forget(connection, made.name)
+            work.register.forget(connection, forms[0].name)
+    return forms[-1]
 
 
 def _install(work: _Work, made: Guard) -> Trial:
-    store, check = work.store, work.check
+    store, check, words = work.store, work.check, work.register.words
     before = work.report(made, "show", None)
     if before.standing is not None and not before.standing.problem:
         raise Refused(f"{check.title} is guarded already; 'trueup guard {check.title} --remove' takes it off")
     if before.broken and not work.transition:
         raise Refused(remaining(check, before.broken))
-    _remove(work, made)  # what a crash, or a migration, left of it
+    _remove(work, whole=False)  # what a crash, or a migration, left of it
     with store.connect(write=True) as connection:
         work.register.prepare(connection)
+    # on sessions of their own: the one that installs may have references switched off
+    with store.connect(write=True) as connection:
+        roles = AsRoles(SqlDatabase(store, connection), words, check, made)
+        unguarded = roles.outcomes()
+    with store.connect(write=True) as connection:
         try:
-            run_steps(store, work.register.words, connection, made.install)
+            run_steps(store, words, connection, made.install)
         except DBAPIError as error:
             connection.rollback()
-            taken_off(store, work.register.words, connection, made)
+            taken_off(store, words, connection, made)
+            if why := words.unowned(error, made, SqlDatabase(store, connection)):
+                raise Refused(why) from None
             raise StoreError(
                 f"{check.title} could not be guarded: {store.dialect.describe(error)}; nothing is left of the guard"
             ) from None
-    # on a new session: the one that installs may have references switched off
-    with store.connect(write=True) as connection:
-        database = SqlDatabase(store, connection)
-        slipped = 0 if work.transition else broken_rows(database, check)
-        connection.rollback()
-        trial = tried(database, check, made) if not slipped else Trial(False, ())
-        if slipped or trial.held is False:
-            taken_off(store, work.register.words, connection, made)
-            why = remaining(check, slipped) if slipped else f"the guard does not hold: {'; '.join(trial.said)}"
-            raise Refused(f"{why}; it was taken off again")
-        work.register.enter(connection, made, {"transition": work.transition, "window": work.window})
+    try:
+        with store.connect(write=True) as connection:
+            database = SqlDatabase(store, connection)
+            slipped = 0 if work.transition else broken_rows(database, check)
+            connection.rollback()
+            if slipped:
+                raise Refused(f"{remaining(check, slipped)}; it was taken off again")
+            if why := words.trouble(connection, made):
+                raise Refused(f"{check.title} cannot be guarded: {why}; it was taken off again")
+            connection.rollback()
+            trial = _tried(database, made, check, AsRoles(database, words, check, made), unguarded)
+            work.register.enter(connection, made, {"transition": work.transition, "window": work.window})
+    except BaseException:
+        # whatever it was, Ctrl-C included: no guard stands that was not shown to let good writes pass
+        with store.connect(write=True) as connection:
+            taken_off(store, words, connection, made)
+        raise
     return trial
+
+
+def _tried(database: SqlDatabase, made: Guard, check: Check, roles: AsRoles, unguarded: Outcomes) -> Trial:
+    mine = tried(database, check, made)
+    theirs = roles.compared(unguarded, roles.outcomes()) if mine.held is not False else Trial(None, ())
+    for trial in (mine, theirs):
+        if trial.held is False:
+            raise Refused(f"the guard does not hold: {'; '.join(trial.said)}; it was taken off again")
+    return Trial(mine.held, (*mine.said, *theirs.said))
 
 
 def remaining(check: Check, broken: int) -> str:

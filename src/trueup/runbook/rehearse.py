@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from sqlalchemy import select
 
-from trueup.backup import Record, read_record, scratch_store, tool_of
+from trueup.backup import Record, read_record, restored
 from trueup.changes import Plan
 from trueup.config import Config
 from trueup.drift import schema_digest
@@ -20,7 +19,7 @@ from trueup.results import Progress, RunReport, Silent
 from trueup.run import opened
 from trueup.signing import vouched
 from trueup.stores.sql import SqlDatabase, SqlStore
-from trueup.sums import TableSum, differences, sums
+from trueup.sums import TableSum, differences, shape, sums
 from trueup.verifying import compare
 
 
@@ -53,10 +52,8 @@ def rehearse(
         if told_identity(record.identity) != told_identity(plan.plan.identity):
             raise PlanError("the plan is for another database than the backup is of")
         progress.task("restoring into a scratch database", None)
-        with (
-            tool_of(store).scratch(store, Path(record.file), scratch) as url,
-            scratch_store(url) as copy,
-        ):
+        with restored(store, record, scratch) as copy:
+            _same_shapes(store, copy, plan.plan)
             found = _played(copy, plan, path, record, progress)
         if not found.problems:
             enter(
@@ -72,6 +69,17 @@ def rehearse(
     return found
 
 
+def _same_shapes(store: SqlStore, copy: SqlStore, plan: Plan) -> None:
+    """The plan is of the tables as they are, and those are as in the backup but for what no copy has."""
+    with store.connect() as connection, copy.connect() as copied:
+        live, restored_ones = SqlDatabase(store, connection), SqlDatabase(copy, copied)
+        for name, digest in plan.schema.items():
+            if schema_digest(live.table(name)) != digest:
+                raise PlanError(f"table {name} has another shape now than in the plan; plan again")
+            if shape(restored_ones.table(name)) != shape(live.table(name)):
+                raise PlanError(f"table {name} has another shape in the backup than in the plan; back up again")
+
+
 def _newest(config: Config, plan: Plan) -> str:
     mine = [one for one in known(config) if one.kind == "backup" and one.database == told_identity(plan.identity)]
     if not mine:
@@ -82,11 +90,6 @@ def _newest(config: Config, plan: Plan) -> str:
 def _played(copy: SqlStore, plan: PlanFile, path: str, record: Record, progress: Progress) -> Rehearsal:
     copy.name = plan.plan.store
     before = _state(copy, progress)
-    with copy.connect() as connection:
-        database = SqlDatabase(copy, connection)
-        for name, digest in plan.plan.schema.items():
-            if schema_digest(database.table(name)) != digest:
-                raise PlanError(f"table {name} has another shape in the backup than in the plan; back up again")
     applied = carry_out(copy, plan, path, Given("rehearsal"), progress, copy=True)
     journal = Journal(copy)
     with copy.connect() as connection:

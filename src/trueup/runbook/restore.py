@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import column as sql_column
 from sqlalchemy import table as sql_table
 
-from trueup.backup import read_record, scratch_store, sha256, tool_of
+from trueup.backup import read_record, restored, sha256
 from trueup.checks.differs_from_backup import DiffersFromBackup
 from trueup.config import Config
-from trueup.errors import PlanError, Refused, StoreError
+from trueup.errors import PlanError, Refused, StoreError, UsageError
 from trueup.evidence import enter, told_identity, whole
 from trueup.journal import Journal
 from trueup.planning import identity
-from trueup.restoring import bring, compared, copy_name, drop
+from trueup.restoring import LEFT, bring, compared, copy_name, drop, shared
 from trueup.results import Preview, Progress, Silent
 from trueup.run import make_plan, opened
 from trueup.stores.sql import SqlDatabase
+from trueup.tables import Table
 
 
 @dataclass(frozen=True, slots=True)
 class Restoration:
     """What going back would do: rows that differ, by column, that are `gone` since the backup, and that are `new`.
+
+    `unfit` counts, by column, the rows whose value of then the column of now cannot hold as it was; they are left.
 
     `taken` is when the backup was made, in seconds since 1970: what was written to the differing rows since is lost.
     """
@@ -37,6 +40,7 @@ class Restoration:
     gone: int
     new: int
     plan: Preview | None
+    unfit: Mapping[str, int] = field(default_factory=dict)
 
 
 def restore_plan(
@@ -55,7 +59,8 @@ def restore_plan(
 
     `columns` limits it; without, every column that differs somewhere. Rows that were deleted since, and rows that are
     new, are counted and left as they are. The application's tables are only read; a copy is kept beside the journal
-    until `forget`.
+    until `forget`. It holds only
+    values that the live columns hold exactly as the backup's did.
     """
     progress = progress or Silent()
     record = read_record(backup)
@@ -76,23 +81,27 @@ def restore_plan(
         with store.connect(write=True) as connection:
             Journal(store).prepare(connection)
         progress.task("restoring into a scratch database", None)
-        with tool_of(store).scratch(store, Path(record.file), scratch) as url, scratch_store(url) as copied:
+        with restored(store, record, scratch) as copied:
             with copied.connect() as connection:
-                if live.name not in SqlDatabase(copied, connection).names():
+                past = SqlDatabase(copied, connection)
+                if live.name not in past.names():
                     raise Refused(f"the backup does not hold {live.name}")
+                there = past.table(live.name)
+            _asked_of(live, there, columns)
             progress.task(f"copying {live.name} beside the journal", None)
-            bring(store, copied, live, name)
+            unfit = bring(store, copied, live, there, name, columns)
         progress.task(f"comparing {live.name}", None)
         with store.connect() as connection:
             database = SqlDatabase(store, connection)
             row = database.row(live.name)
             schema, _, bare = name.rpartition(".")
-            parts = [sql_column(one.name, row[one.name].type) for one in live.stored()]
-            differing, gone, new = compared(database, row, sql_table(bare, *parts, schema=schema or None))
-        for one in columns:
-            row.column(one)
+            copy, left = (
+                sql_table(bare + end, *(sql_column(one, row[one].type) for one in some), schema=schema or None)
+                for end, some in (("", shared(live, there)), (LEFT, live.key))
+            )
+            differing, gone, new = compared(database, row, copy, left)
         chosen = tuple(one for one, count in differing.items() if (one in columns if columns else count))
-        found = Restoration(live.name, record.file, record.taken, chosen, differing, gone, new, None)
+        found = Restoration(live.name, record.file, record.taken, chosen, differing, gone, new, None, unfit)
         if not any(differing[one] for one in chosen):
             return found
         title = f"{live.name}-as-in-the-backup"
@@ -106,6 +115,16 @@ def restore_plan(
         enter(config, "investigation", database_id, **facts)
         enter(config, "export", database_id, **facts, file=str(Path(path).absolute()), sha256=sha256(Path(path)))
         return replace(found, plan=plan)
+
+
+def _asked_of(live: Table, there: Table, columns: Sequence[str]) -> None:
+    """Raise where the table of now and that of then have not in common what is asked for."""
+    for name in columns:
+        if name not in live.columns or name not in there.columns:
+            where = "the table" if name not in live.columns else "the backup"
+            raise UsageError(f"{where} has no column {name!r} in {live.name}")
+    if missing := [name for name in live.key if name not in there.columns]:
+        raise Refused(f"the backup has no column {missing[0]!r} of the key of {live.name}")
 
 
 def forget(config: Config, table: str, *, store_name: str = "") -> None:
