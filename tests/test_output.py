@@ -239,7 +239,7 @@ ALLOWED = {
         "sqlite3.connect",
     ): "fills the private file that backup.py made, and a copy in a private folder",
     ("backups/sqlite.py", "shutil.copyfile"): "into a private temporary folder",
-    ("backup.py", "tempfile.TemporaryFile"): "has no name",
+    ("programs.py", "tempfile.TemporaryFile"): "has no name",
     ("dialects/_sqlite_session.py", "sqlite3.connect"): "the application's own database, by mode=rw: never made",
     ("restoring.py", "sqlite3.connect"): "the application's own database",
     ("claims.py", "sqlite3.connect"): "a database without a name",
