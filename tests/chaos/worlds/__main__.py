@@ -13,50 +13,52 @@ from pathlib import Path
 def main() -> int:
     """See the module."""
     os.environ["TRUEUP_TESTING"] = "1"
+    # only now: trueup looks at its environment when it is imported
     from tests.chaos.__main__ import arena
-    from tests.chaos.worlds import worker
-    from tests.chaos.worlds.model import read
-    from tests.chaos.worlds.places import Ground
-    from tests.chaos.worlds.generator import generate
 
-    if len(sys.argv) == 2:
-        world = read(Path(sys.argv[1]).read_text())
-        engine, seeds = world.engine, [world.seed]
-    else:
-        engine, first, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-        seeds = list(range(first, first + count))
+    file = sys.argv[1] if len(sys.argv) == 2 else ""
+    engine = Path(file).name.partition("-")[0] if file else sys.argv[1]
+    seeds = [] if file else list(range(int(sys.argv[2]), int(sys.argv[2]) + int(sys.argv[3])))
     url = os.environ.get("WORLDS_URL", "")
     with tempfile.TemporaryDirectory() as folder:
         if url or engine == "sqlite":
-            return go(engine, url, Path(folder), seeds)
+            return go(engine, url, Path(folder), seeds, file)
         with arena(engine) as place:
-            return go(engine, place.url, Path(folder), seeds)
+            return go(engine, place.url, Path(folder), seeds, file)
 
 
-def go(engine: str, url: str, folder: Path, seeds: list[int]) -> int:
+def go(engine: str, url: str, folder: Path, seeds: list[int], file: str) -> int:
     """Play them; say what was seen."""
     from tests.chaos.worlds import worker
+    from tests.chaos.worlds.loop import Result
+    from tests.chaos.worlds.model import read
     from tests.chaos.worlds.places import Ground
 
     worker.prepare(os.environ.get("WORLDS_BUG", ""))
+    kept = Path(os.environ["TRUEUP_WORLDS"]) if "TRUEUP_WORLDS" in os.environ else None
     ground = Ground(engine, url, folder)
-    written, bad, refused, unbuilt = 0, 0, Counter[str](), 0
+    if file:
+        told = worker.play(read(Path(file).read_text()), ground)
+        print(*(told.story, told.faults) if isinstance(told, Result) else [told], sep="\n")
+        return 0
+    written, bad, refused, unbuilt, rows = 0, 0, Counter[str](), 0, 0
     began = time.monotonic()
     for seed in seeds:
-        features, result = worker.one(engine, seed, ground)
+        features, result, path = worker.one(engine, seed, ground, kept)
         if isinstance(result, str):
             unbuilt += 1
             print(seed, "HARNESS", result[-1500:], flush=True)
             continue
         written += bool(result.written)
+        rows += result.written
         refused.update(set(result.refusals) if not result.written else ())
         if result.faults:
             bad += 1
-            print(seed, features, *(f"\n    {fault[:400]}" for fault in result.faults[:3]), flush=True)
-            if len(seeds) == 1:
-                print("\n".join(result.story))
+            print(seed, features, path, *(f"\n    {fault[:400]}" for fault in result.faults[:3]), flush=True)
+        if len(seeds) == 1:
+            print("\n".join(result.story))
     spent = time.monotonic() - began
-    print(f"{len(seeds)} worlds in {spent:.1f} s, written {written}, with faults {bad}, unbuilt {unbuilt}")
+    print(f"{len(seeds)} worlds in {spent:.1f} s, written {written} ({rows} rows), with faults {bad}, unbuilt {unbuilt}")
     for reason, count in refused.most_common(25):
         print(f"  {count:4} {reason}")
     ground.close()

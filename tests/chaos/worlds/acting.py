@@ -41,9 +41,9 @@ class Scene:
         return " AND ".join(f"{self.made.n(name)} = {row[name]}" for name in self.main.key)
 
     def told(self, place: int) -> str:
-        """The first part of a row's key as the judge knows it."""
+        """A row's key as the judge knows it."""
         row = self.main.rows[place]
-        return key_word(self.made, row[self.main.key[0]])
+        return "/".join(key_word(row[name]) for name in self.main.key)
 
     def insert(self, row: dict[str, str], verb: str = "INSERT") -> str:
         """The statement that inserts a row of the main table."""
@@ -64,11 +64,11 @@ class Scene:
         return row
 
 
-def key_word(made: Maker, literal: str) -> str:
+def key_word(literal: str) -> str:
     """A key's literal as the judge's dumps show it."""
-    if literal.startswith("'"):
-        return literal.strip("'")
-    return literal.removeprefix("x'").strip("'") if literal.startswith("x'") else literal
+    if literal.startswith("x'"):
+        return literal[2:-1]
+    return literal.strip("'")
 
 
 def acts(made: Maker, world: World) -> Iterator[Act]:
@@ -106,7 +106,7 @@ def apply_for(scene: Scene, name: str, at: str) -> Act | None:
         return None
     title, sql, reborn = made_of
     needs = tuple(f"table {'.'.join(one.place)}" for one in made.children if made.q(one.place) in " ".join(sql))
-    until = rng.choice([0.05, 0.15, 0.3]) if rng.random() < 0.4 else 0.0
+    until = rng.choice([0.05, 0.15]) if rng.random() < 0.35 and at != "ready" else 0.0
     return Act(
         name,
         at,

@@ -43,6 +43,10 @@ class Actors:
         while self._open:
             self._open.pop().join()
 
+    def busy(self) -> bool:
+        """Whether a transaction is open."""
+        return any(thread.is_alive() for thread in self._open)
+
     def _at(self, moment: str) -> list[Act]:
         return [act for act in self._world.acts if act.at == moment]
 

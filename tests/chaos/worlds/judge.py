@@ -17,6 +17,8 @@ from tests.chaos.worlds.timeline import Span, Timeline
 Values = Mapping[str, str | None]
 #: A row that a plan may change: its table and the words of its key.
 Address = tuple[Place, tuple[str | None, ...]]
+#: A cell of one; no column stands for the whole row.
+Cell = tuple[Address, str]
 
 
 def broken(world: World, subject: Subject, tables: Mapping[Place, Rows]) -> list[Values]:
@@ -69,6 +71,11 @@ def key_of(subject: Subject, row: Values) -> tuple[str | None, ...]:
     return tuple(row.get(name) for name in subject.key)
 
 
+def spelled(engine: str, key: Sequence[str | None]) -> str:
+    """A key as an act spells it."""
+    return "/".join(plain(engine, word) or "" for word in key)
+
+
 class Judge:
     """Looks at the timeline after each verb."""
 
@@ -78,9 +85,9 @@ class Judge:
         self._judged = 0
         #: Rows that a plan may change, each with the checks that found it and the row as it was planned.
         self.planned: dict[Address, list[Subject]] = defaultdict(list)
-        #: By row written: what it held in the touched columns before and after, the last write of the run.
-        self.written: dict[Address, tuple[Values | None, Values | None]] = {}
-        self.restored: set[Address] = set()
+        #: By cell written (the whole row, with no column, where it was moved out): what it held before and after.
+        self.written: dict[Cell, tuple[Any, Any]] = {}
+        self.restored: set[Cell] = set()
         self.reborn: set[tuple[Place, str]] = set()
         self.replaced: set[tuple[Place, str]] = set()
         self.start_orphans: set[str] = set()
@@ -114,7 +121,9 @@ class Judge:
         act = span.act
         assert act
         for place, key in act.reborn:
-            if self.timeline.names.get(place, place) == place:
+            # a row that is another one before it is written is proved broken anew, and then written as what it is
+            written = any(where == place and spelled(self.world.engine, words) == key for (where, words), _ in self.written)
+            if written and self.timeline.names.get(place, place) == place:
                 self.reborn.add((place, key))
         self.replaced |= set(act.replaced)
 
@@ -168,7 +177,7 @@ class Judge:
             if not checks:
                 self.fault(f"{verb} changed a row of {place} that was not planned: {old} became {new}")
                 continue
-            told = plain(self.world.engine, key[0]) or ""
+            told = spelled(self.world.engine, key)
             columns = set().union(*(allowed[one.title] for one in checks))
             if old is not None and new is not None:
                 changed = {name for name in old if old[name] != new.get(name)}
@@ -183,24 +192,20 @@ class Judge:
             self._keep(verb, address, old, new)
 
     def _keep(self, verb: str, address: Address, old: Values | None, new: Values | None) -> None:
-        if verb == "apply":
-            first = self.written[address][0] if address in self.written else old
-            self.written[address] = (first, new)
-            return
-        if address not in self.written:
-            self.fault(f"undo changed {address}, which apply had not written")
-            return
-        before = self.written[address][0]
-        if (before is None) != (new is None):
-            self.fault(f"undo left {address} as {new}, before the run it was {before}")
-        elif before is not None and new is not None and old is not None:
-            touched = {name for name in old if old[name] != new.get(name)}
-            wrong = {name for name in touched if new.get(name) != before.get(name)}
-            if wrong:
-                self.fault(f"undo gave {address} {[(n, new.get(n)) for n in wrong]}, it was {before}")
-        elif before is not None and new is not None and before != new:
-            self.fault(f"undo brought {address} back as {new}, it was {before}")
-        self.restored.add(address)
+        cells: dict[str, tuple[Any, Any]] = {"": (old, new)}
+        if old is not None and new is not None:
+            cells = {name: (old[name], new.get(name)) for name in old if old[name] != new.get(name)}
+        for name, (was, now) in cells.items():
+            cell = address, name
+            if verb == "apply":
+                self.written[cell] = (self.written[cell][0] if cell in self.written else was), now
+                continue
+            if cell not in self.written:
+                self.fault(f"undo changed {address} {name}, which apply had not written")
+                continue
+            if now != self.written[cell][0]:
+                self.fault(f"undo left {address} {name} as {now}, before the run it was {self.written[cell][0]}")
+            self.restored.add(cell)
 
     # -- declared keys ------------------------------------------------------------------------------------------------
     def dangling(self) -> set[str]:

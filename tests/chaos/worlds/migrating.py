@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 def choose(scene: Scene, name: str, at: str) -> Act | None:
     """One of those that the engine has."""
     known = [*_ALL, *_ENGINE.get(scene.made.engine, ())]
+    if at == "ready":  # the plan is to be made for the table as the world knows it
+        known = [_trigger, _child_table, _index, _add_column]
     return scene.rng.choice(known)(scene, name, at)
 
 

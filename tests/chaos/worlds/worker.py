@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -14,26 +14,54 @@ from tests.chaos.worlds.generator import generate
 from tests.chaos.worlds.loop import Play, Result, Unbuilt
 from tests.chaos.worlds.model import World
 from tests.chaos.worlds.places import Ground
+from tests.chaos.worlds.shrink import smaller, write
 from trueup import pace
+
+#: How a world went; a text where it could not be played.
+Told = Result | str
+#: Seconds of silence after which the process is taken for dead.
+SILENCE = 240.0
 
 
 def prepare(bug: str = "") -> None:
     """Small chunks without rests; no breaker, as conflicts are the point; and a bug where one is ordered."""
     pace.RAMP, pace.LARGEST, pace.SMALLEST = (1, 2, 4), 4, 1
     pace.CONFLICTS = pace.BLOCKED = 10**9
-    pace.TRIES = 10
     pace.Pace.rest = lambda self, seconds: None  # type: ignore[method-assign]  # the point of it
     if bug:
         plant(bug)
 
 
-def play(world: World, ground: Ground) -> Result:
-    """One world."""
-    return Play(world, ground).run()
+def play(world: World, ground: Ground) -> Told:
+    """One world; a text where it cannot be built or the harness itself broke."""
+    try:
+        return Play(world, ground).run()
+    except Unbuilt as error:
+        return f"unbuilt: {error}"
+    except Exception:  # noqa: BLE001  # told, and counted as a fault of the harness
+        return traceback.format_exc(limit=-6)
 
 
-def work(pipe: Connection, engine: str, url: str, folder: str, bug: str, seeds: list[int], seconds: float) -> None:
-    """Play the worlds of `seeds` until the time is over; tell each by ("world", seed, result), then ("done",)."""
+def built(world: World, ground: Ground) -> Result | None:
+    """One world, for the shrinker."""
+    told = play(world, ground)
+    return told if isinstance(told, Result) else None
+
+
+def one(engine: str, seed: int, ground: Ground, kept: Path | None = None) -> tuple[tuple[str, ...], Told, str]:
+    """A world's features and result, and where it was written down if it broke a promise."""
+    world = generate(engine, seed)
+    told = play(world, ground)
+    if not isinstance(told, Result) or not told.faults or not kept:
+        return world.features, told, ""
+    less, again = smaller(world, told.faults, lambda tried: built(tried, ground))
+    return world.features, told, str(write(less, again or told, kept))
+
+
+def work(
+    pipe: Connection, engine: str, url: str, folder: str, bug: str, seeds: Sequence[int], seconds: float, kept: str
+) -> None:
+    """Play the worlds of `seeds` until the time is over; tell each by ("world", seed, ...), at last ("done",)."""
     prepare(bug)
     ground = Ground(engine, url, Path(folder))
     began = time.monotonic()
@@ -41,20 +69,37 @@ def work(pipe: Connection, engine: str, url: str, folder: str, bug: str, seeds: 
         for seed in seeds:
             if time.monotonic() - began > seconds:
                 break
-            pipe.send(("world", seed, *one(engine, seed, ground)))
+            pipe.send(("begin", seed))
+            pipe.send(("world", seed, *one(engine, seed, ground, None if bug else Path(kept))))
         pipe.send(("done",))
     finally:
         ground.close()
         pipe.close()
 
 
-def one(engine: str, seed: int, ground: Ground) -> tuple[Any, ...]:
-    """A world's features and result; a text instead where the harness itself broke."""
-    world = generate(engine, seed)
+def started(context: Any, order: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """What such a process tells: ("world", seed, features, result, path), or ("broke", seed, why)."""
+    ours, theirs = context.Pipe()
+    process = context.Process(target=work, args=(theirs, *order))
+    process.start()
+    theirs.close()
+    seed = 0
     try:
-        result = play(world, ground)
-    except Unbuilt as error:
-        return world.features, f"unbuilt: {error}"
-    except Exception:  # noqa: BLE001  # told, and counted as a fault of the harness
-        return world.features, traceback.format_exc(limit=-6)
-    return world.features, result
+        while ours.poll(SILENCE):
+            try:
+                message = ours.recv()
+            except (EOFError, ConnectionResetError):
+                yield "broke", seed, "the process ended without a word: a verb hangs, or it crashed"
+                return
+            if message[0] == "done":
+                return
+            if message[0] == "begin":
+                seed = message[1]
+                continue
+            yield message
+        yield "broke", seed, f"no word for {SILENCE:.0f} s"
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+        ours.close()
