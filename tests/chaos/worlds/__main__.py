@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections import Counter
 from pathlib import Path
 
+from tests.servers import SERVERS
+
 
 def main() -> int:
     """See the module."""
     os.environ["TRUEUP_TESTING"] = "1"
-    # only now: trueup looks at its environment when it is imported
-    from tests.chaos.__main__ import arena
-
+    faulthandler.register(signal.SIGUSR1)
     file = sys.argv[1] if len(sys.argv) == 2 else ""
     engine = Path(file).name.partition("-")[0] if file else sys.argv[1]
     seeds = [] if file else list(range(int(sys.argv[2]), int(sys.argv[2]) + int(sys.argv[3])))
@@ -23,8 +25,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         if url or engine == "sqlite":
             return go(engine, url, Path(folder), seeds, file)
-        with arena(engine) as place:
-            return go(engine, place.url, Path(folder), seeds, file)
+        with SERVERS[engine]() as server:
+            server.create_database("chaos")
+            return go(engine, server.url("chaos"), Path(folder), seeds, file)
 
 
 def go(engine: str, url: str, folder: Path, seeds: list[int], file: str) -> int:
@@ -44,7 +47,10 @@ def go(engine: str, url: str, folder: Path, seeds: list[int], file: str) -> int:
     written, bad, refused, unbuilt, rows = 0, 0, Counter[str](), 0, 0
     began = time.monotonic()
     for seed in seeds:
+        start = time.monotonic()
         features, result, path = worker.one(engine, seed, ground, kept)
+        if "WORLDS_TIMES" in os.environ:
+            print(f"{seed}: {time.monotonic() - start:.1f} s", flush=True)
         if isinstance(result, str):
             unbuilt += 1
             print(seed, "HARNESS", result[-1500:], flush=True)

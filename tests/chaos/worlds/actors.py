@@ -103,9 +103,10 @@ class Actors:
             session.close()
 
     def _transaction(self, act: Act, session: Session, began: threading.Event) -> None:
-        if act.ddl and session.engine in ("mysql", "mariadb"):  # each statement commits by itself
+        if act.ddl:  # nobody can read what it locks, and on InnoDB each statement commits by itself
+            at_once = session.engine not in ("mysql", "mariadb")
             with self._timeline.commit_of(act):
-                for statement in act.sql:
+                for statement in ("BEGIN", *act.sql, "COMMIT") if at_once else act.sql:
                     session.run(statement)
             self.done.append(act)
             return

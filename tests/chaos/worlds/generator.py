@@ -43,10 +43,14 @@ class Maker:
     keys: list[Key] = field(default_factory=list)
     features: list[str] = field(default_factory=list)
     more: dict[str, Any] = field(default_factory=dict)
+    #: A foreign key of the main table that is added when the rows are there.
+    late: str = ""
     home: str = ""
     main: Tab = None  # type: ignore[assignment]  # set by `generate`
     parent: Tab | None = None
     children: list[Tab] = field(default_factory=list)
+    #: What tables had to be preceded by, said once.
+    said: set[str] = field(default_factory=set)
 
     @property
     def types(self) -> Types:
@@ -80,7 +84,11 @@ class Maker:
             parts.append(f"{tab.primary} ({', '.join(map(self.n, tab.key))})")
         made = f"CREATE TABLE {self.q(tab.place)} ({', '.join([*parts, *tab.clauses])}){tab.after}"
         name = f"table {'.'.join(tab.place)}"
-        self.pieces.append(Piece(name, (*tab.kind.first, made), needs, spare))
+        for statement in tab.kind.first:
+            if statement not in self.said:
+                self.said.add(statement)
+                self.pieces.append(Piece(statement, (statement,), (), False))
+        self.pieces.append(Piece(name, (made,), needs, spare))
         for number, row in enumerate(tab.rows):
             told = ", ".join(map(self.n, row))
             insert = f"INSERT INTO {self.q(tab.place)} ({told}) VALUES ({', '.join(row.values())})"
@@ -100,6 +108,11 @@ def generate(engine: str, seed: int) -> World:
     if made.parent:
         made.table(made.parent)
     _unchecked(made, lambda: made.table(made.main, spare=False))
+    if made.late and made.parent:
+        valid = "" if "orphan" not in [one.options["kind"] for one in made.subjects] and rng.random() < 0.5 else " NOT VALID"
+        sql = f"ALTER TABLE {made.q(made.main.place)} ADD CONSTRAINT wt_fk {made.late}{valid}"
+        made.features += ["NOT VALID"] if valid else []
+        made.pieces.append(Piece("late key", (sql,), (f"table {'.'.join(made.parent.place)}",)))
     _children(made)
     _twins(made)
     special(made)
@@ -166,8 +179,6 @@ def _parent(made: Maker) -> None:
     if rng.random() < 0.3:
         return
     kind = rng.choice([one for one in keys(made.engine) if len(one.columns) == 1])
-    if set(kind.first) & set(made.main.kind.first):
-        kind = replace(kind, first=())
     home = made.home
     if made.engine in INNODB and made.chance(0.25, "parent in another database"):
         home = "other"
@@ -187,7 +198,7 @@ def _parent(made: Maker) -> None:
         made.features.append("declared reference")
         told = f"FOREIGN KEY ({made.n('p')}) REFERENCES {made.q(tab.place)} ({made.n('id')}){action(made.engine, rng)}"
         if made.engine == "postgresql":
-            made.more["late"] = told
+            made.late = told
         else:
             made.main.clauses.append(told)
         made.keys.append(Key(made.main.place, ("p",), tab.place, ("id",), kind.folded))
@@ -200,7 +211,7 @@ def _subjects(made: Maker) -> None:
     if rng.random() < 0.3:
         kinds.append(rng.choice([kind for kind in KINDS if kind != kinds[0]]))
     for kind in kinds:
-        if kind == "orphan" and not made.parent:
+        if kind == "orphan" and not (made.parent and made.parent.place[0] == made.home):
             kind = "missing"
         if kind in [one.options["kind"] for one in made.subjects]:
             continue
@@ -246,8 +257,6 @@ def _orphan(made: Maker) -> None:
         row["p"] = parent.kind.literals(40 + number % 3)[0]
     repair = made.rng.choice(["nullify", "quarantine"])
     options = {"kind": "orphan", "column": "p", "references": f"{parent.place[1]}.id"}
-    if parent.place[0] != made.main.place[0]:
-        made.parent, made.more["far"] = parent, True
     value = {"value": "NULL"} if repair == "nullify" else {}
     _subject(
         made, "p", repair, options, parent=parent.place, parent_column="id", folded=parent.kind.folded, **value
@@ -354,6 +363,6 @@ def _twins(made: Maker) -> None:
     elif made.home == "public":
         made.pieces.append(Piece("schema tenant_b", ("CREATE SCHEMA tenant_b",), (), False))
     main = made.main
-    twin = Tab((home, main.place[1]), dict(main.columns), main.key, replace(main.kind, first=()), primary=main.primary)
+    twin = Tab((home, main.place[1]), dict(main.columns), main.key, main.kind, primary=main.primary)
     twin.rows = [{**row, "note": text("twin's own"), "v": "'open'"} for row in main.rows]
     made.table(twin)

@@ -58,6 +58,7 @@ class Ground:
         with suppress(*ERRORS):
             run("ROLLBACK")
         run("SET client_min_messages = error")
+        run("SET lock_timeout = '10s'")
         for pid in self.session.others():
             rows("SELECT pg_terminate_backend(?::int)", pid)
         run("ALTER DATABASE chaos RESET ALL")
