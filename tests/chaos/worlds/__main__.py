@@ -53,7 +53,7 @@ def go(engine: str, url: str, folder: Path, seeds: list[int], file: str) -> int:
             print(f"{seed}: {time.monotonic() - start:.1f} s", flush=True)
         if isinstance(result, str):
             unbuilt += 1
-            print(seed, "HARNESS", result[-1500:], flush=True)
+            print(seed, "HARNESS", result[-700:], flush=True)
             continue
         written += bool(result.written)
         rows += result.written

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.chaos.worlds.acting import acts
 from tests.chaos.worlds.model import Key, Piece, Place, Subject, World
-from tests.chaos.worlds.special import special
+from tests.chaos.worlds.special import shape, special
 from tests.chaos.worlds.words import INNODB, TYPES, KeyKind, Types, action, keys, text
 
 KINDS = ("missing", "missing", "orphan", "orphan", "duplicate", "out-of-range", "unknown-value", "wrong-json-type")
@@ -51,6 +51,9 @@ class Maker:
     children: list[Tab] = field(default_factory=list)
     #: What tables had to be preceded by, said once.
     said: set[str] = field(default_factory=set)
+    #: Statements that make the partitions of the main table; pieces that come last.
+    partitions: tuple[str, ...] = ()
+    last: list[Piece] = field(default_factory=list)
 
     @property
     def types(self) -> Types:
@@ -88,7 +91,8 @@ class Maker:
             if statement not in self.said:
                 self.said.add(statement)
                 self.pieces.append(Piece(statement, (statement,), (), False))
-        self.pieces.append(Piece(name, (made,), needs, spare))
+        parts = list(self.partitions) if tab is self.main else []
+        self.pieces.append(Piece(name, (made, *parts), needs, spare))
         for number, row in enumerate(tab.rows):
             told = ", ".join(map(self.n, row))
             insert = f"INSERT INTO {self.q(tab.place)} ({told}) VALUES ({', '.join(row.values())})"
@@ -105,6 +109,7 @@ def generate(engine: str, seed: int) -> World:
     _main(made)
     _parent(made)
     _subjects(made)
+    shape(made)
     if made.parent:
         made.table(made.parent)
     _unchecked(made, lambda: made.table(made.main, spare=False))
@@ -119,6 +124,7 @@ def generate(engine: str, seed: int) -> World:
     made.pieces.append(
         Piece("table audit", (f"CREATE TABLE {made.q((made.home, 'audit'))} (n {made.types.whole}, t {made.types.short})",), (), False)
     )
+    made.pieces += made.last
     if engine == "postgresql" and made.home != "public":
         made.pieces.insert(0, Piece("schema", ("CREATE SCHEMA tenant_a", "CREATE SCHEMA tenant_b"), (), False))
         made.pieces.append(Piece("search_path", ("ALTER DATABASE chaos SET search_path = tenant_a, public",), (), False))
@@ -315,7 +321,7 @@ _MAKE: dict[str, Callable[[Maker], None]] = {
 # -- who refers to it -------------------------------------------------------------------------------------------------
 def _children(made: Maker) -> None:
     rng, main = made.rng, made.main
-    for number in range(rng.choice([0, 1, 1, 2])):
+    for number in range(0 if made.more.pop("parted", False) else rng.choice([0, 1, 1, 2])):
         home = made.home
         if made.engine in INNODB and made.chance(0.3, "child in another database"):
             home = f"kids{number}"

@@ -119,4 +119,62 @@ def _swap(scene: Scene, name: str, at: str) -> Act:
 _ALL: tuple[Callable[[Scene, str, str], Act | None], ...] = (
     _trigger, _trigger, _trigger, _child_table, _child_table, _add_column, _drop_column, _renew_column, _index, _swap,
 )  # fmt: skip
-_ENGINE: dict[str, tuple[Callable[[Scene, str, str], Act | None], ...]] = {}
+
+
+def _search_path(scene: Scene, name: str, at: str) -> Act | None:
+    made = scene.made
+    if "twin" not in made.features:
+        return None
+    who = scene.rng.choice(["DATABASE chaos", "ROLE postgres"])
+    return _act(name, at, "another search_path", f"ALTER {who} SET search_path = tenant_b, public")
+
+
+def _policy(scene: Scene, name: str, at: str) -> Act:
+    return _act(
+        name, at, "row security", f"ALTER TABLE {scene.table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {scene.table} FORCE ROW LEVEL SECURITY", f"CREATE POLICY late ON {scene.table} USING (x > 1)",
+    )  # fmt: skip
+
+
+def _rule(scene: Scene, name: str, at: str) -> Act:
+    event = scene.rng.choice(["INSERT", "UPDATE", "DELETE"])
+    do = f"INSERT INTO {scene.made.q((scene.made.home, 'audit'))} VALUES (1, 'rule')"
+    return _act(name, at, "a rule", f"CREATE RULE late_rule AS ON {event} TO {scene.table} DO ALSO {do}")
+
+
+def _label(scene: Scene, name: str, at: str) -> Act | None:
+    if "enum key" not in scene.made.features:
+        return None
+    return _act(name, at, "rename an enum label", "ALTER TYPE public.kind RENAME VALUE '50% k3' TO 'three'")
+
+
+def _publication(scene: Scene, name: str, at: str) -> Act:
+    return _act(name, at, "a publication", "CREATE PUBLICATION late_pub FOR ALL TABLES")
+
+
+def _detach(scene: Scene, name: str, at: str) -> Act | None:
+    home, whole = scene.main.place
+    if not scene.made.partitions:
+        return None
+    part = scene.made.q((home, f"{whole}_2"))
+    return _act(name, at, "detach a partition", f"ALTER TABLE {scene.table} DETACH PARTITION {part}")
+
+
+def _owner(scene: Scene, name: str, at: str) -> Act:
+    return _act(name, at, "another owner", "CREATE ROLE w_owner", f"ALTER TABLE {scene.table} OWNER TO w_owner")
+
+
+def _type(scene: Scene, name: str, at: str) -> Act:
+    word = "ALTER COLUMN x TYPE bigint" if scene.made.engine == "postgresql" else "MODIFY x BIGINT"
+    return _act(name, at, "another type", f"ALTER TABLE {scene.table} {word}")
+
+
+def _narrow(scene: Scene, name: str, at: str) -> Act:
+    return _act(name, at, "a narrower type", f"ALTER TABLE {scene.table} MODIFY note VARCHAR(30)")
+
+
+_ENGINE: dict[str, tuple[Callable[[Scene, str, str], Act | None], ...]] = {
+    "postgresql": (_search_path, _search_path, _search_path, _policy, _rule, _label, _publication, _detach, _owner, _type),
+    "mysql": (_type, _narrow),
+    "mariadb": (_type, _narrow),
+}

@@ -62,6 +62,7 @@ class Ground:
         for pid in self.session.others():
             rows("SELECT pg_terminate_backend(?::int)", pid)
         run("ALTER DATABASE chaos RESET ALL")
+        run("ALTER ROLE postgres RESET ALL")
         for (name,) in rows("SELECT pubname FROM pg_publication"):
             run(f'DROP PUBLICATION "{name}"')
         for (name,) in rows(
@@ -78,6 +79,9 @@ class Ground:
         run, rows = self.session.run, self.session.rows
         run("SET foreign_key_checks = 0")
         run("SET SESSION lock_wait_timeout = 20")
+        run("SET GLOBAL sql_mode = DEFAULT")
+        run("SET SESSION sql_mode = DEFAULT")
+        run("SET GLOBAL time_zone = 'SYSTEM'")
         for number in self.session.others():
             with suppress(*ERRORS):
                 run(f"KILL {number}")
@@ -94,6 +98,8 @@ class Ground:
         """Run the setup."""
         if self.engine == "sqlite":
             self.session.run("PRAGMA foreign_keys = OFF")
+        if self.engine == "postgresql":
+            self.session.run("SET search_path = public")
         for piece in world.pieces:
             for statement in piece.sql:
                 self.session.run(statement)

@@ -39,6 +39,7 @@ def play(world: World, ground: Ground) -> Told:
     except Unbuilt as error:
         return f"unbuilt: {error}"
     except Exception:  # noqa: BLE001  # told, and counted as a fault of the harness
+        ground.session.rollback()  # on a new connection where the old one is lost
         return traceback.format_exc(limit=-6)
 
 
