@@ -64,7 +64,9 @@ def go(engine: str, url: str, folder: Path, seeds: list[int], file: str) -> int:
         if len(seeds) == 1:
             print("\n".join(result.story))
     spent = time.monotonic() - began
-    print(f"{len(seeds)} worlds in {spent:.1f} s, written {written} ({rows} rows), with faults {bad}, unbuilt {unbuilt}")
+    print(
+        f"{len(seeds)} worlds in {spent:.1f} s, written {written} ({rows} rows), with faults {bad}, unbuilt {unbuilt}"
+    )
     for reason, count in refused.most_common(25):
         print(f"  {count:4} {reason}")
     ground.close()

@@ -6,13 +6,24 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tests.chaos.worlds.model import Act, World
-from tests.chaos.worlds.words import INNODB, text
+from tests.chaos.worlds.words import text
 
 if TYPE_CHECKING:
-    from tests.chaos.worlds.generator import Maker, Tab
+    from tests.chaos.worlds.generator import Maker
 
 BOUNDARIES = ("planned", "planned", "applied", "applied", "verified", "ready")
-POINTS = ("begun", "held", "copied", "written", "proved", "recorded", "committed", "committed", "given back", "brought back")
+POINTS = (
+    "begun",
+    "held",
+    "copied",
+    "written",
+    "proved",
+    "recorded",
+    "committed",
+    "committed",
+    "given back",
+    "brought back",
+)
 
 
 class Scene:
@@ -60,7 +71,11 @@ class Scene:
             kept = [subject.options.get("fill"), "NULL", None, row[subject.column]]
             value = self.rng.choice(kept)
             if value is not None and subject.column in row:
-                row[subject.column] = value if value == "NULL" or value.startswith(("'", "x'")) or value == row[subject.column] else text(value)
+                row[subject.column] = (
+                    value
+                    if value == "NULL" or value.startswith(("'", "x'")) or value == row[subject.column]
+                    else text(value)
+                )
         return row
 
 
@@ -123,13 +138,21 @@ Made = tuple[str, list[str], bool] | None
 
 
 def _edit_rest(scene: Scene, place: int) -> Made:
-    return "edit another column", [f"UPDATE {scene.table} SET note = {scene.new('edited')} WHERE {scene.where(place)}"], False
+    return (
+        "edit another column",
+        [f"UPDATE {scene.table} SET note = {scene.new('edited')} WHERE {scene.where(place)}"],
+        False,
+    )
 
 
 def _edit_touched(scene: Scene, place: int) -> Made:
     column = scene.rng.choice(scene.made.subjects).column
     good = {"v": "'open'", "x": "50", "j": """'{"b": 2}'""", "p": "NULL", "u": scene.new("u")}[column]
-    return "edit the touched column", [f"UPDATE {scene.table} SET {scene.made.n(column)} = {good} WHERE {scene.where(place)}"], False
+    return (
+        "edit the touched column",
+        [f"UPDATE {scene.table} SET {scene.made.n(column)} = {good} WHERE {scene.where(place)}"],
+        False,
+    )
 
 
 def _delete(scene: Scene, place: int) -> Made:
@@ -172,7 +195,11 @@ def _insert_parent(scene: Scene, place: int) -> Made:
     if not parent:
         return None
     value = parent.kind.literals(scene.rng.choice([40, 41, 42]))[0]
-    return "insert a parent", [f"INSERT INTO {scene.made.q(parent.place)} (id, label) VALUES ({value}, {scene.new('late')})"], False
+    return (
+        "insert a parent",
+        [f"INSERT INTO {scene.made.q(parent.place)} (id, label) VALUES ({value}, {scene.new('late')})"],
+        False,
+    )
 
 
 def _take_value(scene: Scene, place: int) -> Made:

@@ -69,9 +69,7 @@ class Reader:
                 ]
                 told = ", ".join(quoted(column) for column in columns)
                 rows = connection.execute(f"SELECT {told} FROM {quoted(name)}").fetchall()
-                found["main", name] = [
-                    dict(zip(columns, map(_sqlite_word, row), strict=True)) for row in rows
-                ]
+                found["main", name] = [dict(zip(columns, map(_sqlite_word, row), strict=True)) for row in rows]
             connection.execute("COMMIT")
         finally:
             connection.close()
@@ -176,41 +174,40 @@ def plain(engine: str, word: str | None) -> str | None:
 _COLUMNS = """
 SELECT n.nspname, c.relname, a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
-WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'trueup') AND n.nspname NOT LIKE 'pg\\_%'
+WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'trueup')
+AND n.nspname NOT LIKE 'pg\\_%'
 ORDER BY 1, 2, a.attnum
 """
 _OURS = "n.nspname NOT IN ('pg_catalog', 'information_schema', 'trueup') AND n.nspname NOT LIKE 'pg\\_%'"
+_NAMED = f"FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND {_OURS}"
 _POSTGRESQL = (
-    f"SELECT 'column', n.nspname, relname, attname, format_type(atttypid, atttypmod), attnotnull, attcollation, "
-    "attacl::text, pg_get_expr(adbin, adrelid) FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid JOIN "
-    "pg_namespace n ON n.oid = relnamespace LEFT JOIN pg_attrdef d ON adrelid = attrelid AND adnum = attnum "
-    f"WHERE attnum > 0 AND NOT attisdropped AND {_OURS}",
-    "SELECT 'class', n.nspname, relname, relkind, pg_get_userbyid(relowner), relacl::text, relrowsecurity, "
-    "relforcerowsecurity, relispartition, reloptions::text, relreplident FROM pg_class c JOIN pg_namespace n ON n.oid = "
-    f"relnamespace WHERE {_OURS}",
-    "SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(c.oid) FROM pg_constraint c JOIN "
-    f"pg_namespace n ON n.oid = connamespace WHERE {_OURS}",
-    "SELECT 'trigger', pg_get_triggerdef(t.oid), tgenabled FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid JOIN "
-    f"pg_namespace n ON n.oid = relnamespace WHERE NOT tgisinternal AND {_OURS}",
-    f"SELECT 'rule', definition FROM pg_rules n WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
+    f"""SELECT 'column', n.nspname, relname, attname, format_type(atttypid, atttypmod), attnotnull, attcollation,
+    attacl::text, pg_get_expr(adbin, adrelid) {_NAMED} JOIN pg_attribute a ON c.oid = attrelid
+    LEFT JOIN pg_attrdef d ON adrelid = attrelid AND adnum = attnum WHERE attnum > 0 AND NOT attisdropped""",
+    f"""SELECT 'class', n.nspname, relname, relkind, pg_get_userbyid(relowner), relacl::text, relrowsecurity,
+    relforcerowsecurity, relispartition, reloptions::text, relreplident {_NAMED}""",
+    f"""SELECT 'constraint', conrelid::regclass::text, conname, convalidated, pg_get_constraintdef(k.oid) {_NAMED}
+    JOIN pg_constraint k ON conrelid = c.oid""",
+    f"""SELECT 'trigger', pg_get_triggerdef(t.oid), tgenabled {_NAMED} JOIN pg_trigger t ON c.oid = tgrelid
+    WHERE NOT tgisinternal""",
+    "SELECT 'rule', definition FROM pg_rules WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
     "SELECT 'policy', schemaname, tablename, policyname, qual, with_check FROM pg_policies",
     "SELECT 'publication', pubname, puballtables, pubinsert, pubupdate, pubdelete FROM pg_publication",
     "SELECT 'published', pubname, schemaname, tablename FROM pg_publication_tables WHERE schemaname <> 'trueup'",
     "SELECT 'setting', setdatabase, setrole, setconfig::text FROM pg_db_role_setting",
     "SELECT 'role', rolname, rolsuper, rolconfig::text FROM pg_roles WHERE rolname NOT LIKE 'pg\\_%'",
-    "SELECT 'schema', nspname, pg_get_userbyid(nspowner), nspacl::text FROM pg_namespace WHERE nspname <> 'trueup' "
-    "AND nspname NOT LIKE 'pg\\_%'",
-    "SELECT 'type', n.nspname, typname, typacl::text FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace "
-    f"WHERE {_OURS}",
+    f"SELECT 'schema', nspname, pg_get_userbyid(nspowner), nspacl::text FROM pg_namespace n WHERE {_OURS}",
+    f"""SELECT 'type', n.nspname, typname, typacl::text FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace
+    AND {_OURS}""",
     "SELECT 'label', enumtypid::regtype::text, enumlabel FROM pg_enum",
     "SELECT 'default', defaclacl::text FROM pg_default_acl",
 )
 _INNODB = (
-    "SELECT 'trigger', trigger_schema, trigger_name, event_manipulation, action_statement, definer FROM "
-    "information_schema.triggers WHERE trigger_schema NOT IN (SYSTEM)",
+    """SELECT 'trigger', trigger_schema, trigger_name, event_manipulation, action_statement, definer FROM
+    information_schema.triggers WHERE trigger_schema NOT IN (SYSTEM)""",
     "SELECT 'event', event_schema, event_name, status, event_definition FROM information_schema.events",
-    "SELECT 'view', table_schema, table_name, view_definition FROM information_schema.views "
-    "WHERE table_schema NOT IN (SYSTEM)",
+    """SELECT 'view', table_schema, table_name, view_definition FROM information_schema.views
+    WHERE table_schema NOT IN (SYSTEM)""",
     "SELECT 'database', schema_name, default_character_set_name FROM information_schema.schemata",
     "SELECT 'global', @@GLOBAL.sql_mode, @@GLOBAL.time_zone, @@GLOBAL.foreign_key_checks, @@GLOBAL.event_scheduler",
 )

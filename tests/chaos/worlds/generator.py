@@ -1,4 +1,4 @@
-"""From one number a world: tables with keys of every kind, references, broken rows, side objects, and the actors' acts."""
+"""From one number a world: tables with keys of every kind, references, broken rows, side objects, and acts."""
 
 from __future__ import annotations
 
@@ -114,7 +114,11 @@ def generate(engine: str, seed: int) -> World:
         made.table(made.parent)
     _unchecked(made, lambda: made.table(made.main, spare=False))
     if made.late and made.parent:
-        valid = "" if "orphan" not in [one.options["kind"] for one in made.subjects] and rng.random() < 0.5 else " NOT VALID"
+        valid = (
+            ""
+            if "orphan" not in [one.options["kind"] for one in made.subjects] and rng.random() < 0.5
+            else " NOT VALID"
+        )
         sql = f"ALTER TABLE {made.q(made.main.place)} ADD CONSTRAINT wt_fk {made.late}{valid}"
         made.features += ["NOT VALID"] if valid else []
         made.pieces.append(Piece("late key", (sql,), (f"table {'.'.join(made.parent.place)}",)))
@@ -122,12 +126,19 @@ def generate(engine: str, seed: int) -> World:
     _twins(made)
     special(made)
     made.pieces.append(
-        Piece("table audit", (f"CREATE TABLE {made.q((made.home, 'audit'))} (n {made.types.whole}, t {made.types.short})",), (), False)
+        Piece(
+            "table audit",
+            (f"CREATE TABLE {made.q((made.home, 'audit'))} (n {made.types.whole}, t {made.types.short})",),
+            (),
+            False,
+        )
     )
     made.pieces += made.last
     if engine == "postgresql" and made.home != "public":
         made.pieces.insert(0, Piece("schema", ("CREATE SCHEMA tenant_a", "CREATE SCHEMA tenant_b"), (), False))
-        made.pieces.append(Piece("search_path", ("ALTER DATABASE chaos SET search_path = tenant_a, public",), (), False))
+        made.pieces.append(
+            Piece("search_path", ("ALTER DATABASE chaos SET search_path = tenant_a, public",), (), False)
+        )
     world = World(
         engine,
         seed,
@@ -189,7 +200,9 @@ def _parent(made: Maker) -> None:
     if made.engine in INNODB and made.chance(0.25, "parent in another database"):
         home = "other"
         made.pieces.append(Piece("database other", ("CREATE DATABASE other CHARACTER SET utf8mb4",), (), False))
-    tab = Tab((home, "wt_parents"), {**dict(kind.columns), "label": made.types.short}, ("id",), kind, after=kind.options)
+    tab = Tab(
+        (home, "wt_parents"), {**dict(kind.columns), "label": made.types.short}, ("id",), kind, after=kind.options
+    )
     for number in range(1, rng.randint(3, 9)):
         tab.rows.append({"id": kind.literals(number)[0], "label": text(f"parent {number}")})
     made.parent = tab
@@ -216,7 +229,8 @@ def _subjects(made: Maker) -> None:
     kinds = [rng.choice(KINDS)]
     if rng.random() < 0.3:
         kinds.append(rng.choice([kind for kind in KINDS if kind != kinds[0]]))
-    for kind in kinds:
+    for wanted in kinds:
+        kind = wanted
         if kind == "orphan" and not (made.parent and made.parent.place[0] == made.home):
             kind = "missing"
         if kind in [one.options["kind"] for one in made.subjects]:
@@ -264,9 +278,7 @@ def _orphan(made: Maker) -> None:
     repair = made.rng.choice(["nullify", "quarantine"])
     options = {"kind": "orphan", "column": "p", "references": f"{parent.place[1]}.id"}
     value = {"value": "NULL"} if repair == "nullify" else {}
-    _subject(
-        made, "p", repair, options, parent=parent.place, parent_column="id", folded=parent.kind.folded, **value
-    )
+    _subject(made, "p", repair, options, parent=parent.place, parent_column="id", folded=parent.kind.folded, **value)
 
 
 def _duplicate(made: Maker) -> None:
@@ -303,7 +315,7 @@ def _json(made: Maker) -> None:
     for row in made.main.rows:
         row["j"] = """'{"a": 1}'"""
     for row in _some(made):
-        row["j"] = made.rng.choice(['\'"{}"\'', "'[1]'", "'42.5'", '\'"x"\''])
+        row["j"] = made.rng.choice(["'\"{}\"'", "'[1]'", "'42.5'", "'\"x\"'"])
     repair = made.rng.choice(["decode", "wrap", "nullify"])
     _subject(made, "j", repair, {"kind": "wrong-json-type", "column": "j", "expected": "object"})
 
@@ -330,13 +342,14 @@ def _children(made: Maker) -> None:
             home = f"kids{number}"
             made.pieces.append(Piece(f"schema {home}", (f"CREATE SCHEMA {home}",), (), False))
         kind = main.kind
-        child = Tab((home, f"wt_kids{number}"), {"id": made.types.whole, "note": made.types.short}, ("id",), keys(made.engine)[0])
+        child = Tab(
+            (home, f"wt_kids{number}"),
+            {"id": made.types.whole, "note": made.types.short},
+            ("id",),
+            keys(made.engine)[0],
+        )
         names = [f"r{part}" for part, _ in enumerate(main.key)]
-        for name, (_, ddl) in zip(names, kind.columns, strict=True):
-            ddl = kind.child[0] if kind.child else ddl
-            for word in ("NOT NULL", "AUTO_INCREMENT", "COLLATE NOCASE", "GENERATED BY DEFAULT AS IDENTITY"):
-                ddl = ddl.replace(word, "")
-            child.columns[name] = ddl.strip()
+        child.columns |= dict(zip(names, kind.referring(), strict=True))
         spell = kind.spelled or kind.literals
         healthy = rng.random() < 0.7
         for place in range(rng.randint(1, 8)):

@@ -37,7 +37,8 @@ def broken(world: World, subject: Subject, tables: Mapping[Place, Rows]) -> list
     if kind == "duplicate":
         seen = Counter(value for _, value in said if value is not None)
         return [row for row, value in said if value is not None and seen[value] > 1]
-    assert kind == "orphan" and subject.parent
+    assert kind == "orphan"
+    assert subject.parent
     there = {
         _fold(plain(world.engine, row.get(subject.parent_column)), subject.folded)
         for place, some in tables.items()
@@ -122,7 +123,9 @@ class Judge:
         assert act
         for place, key in act.reborn:
             # a row that is another one before it is written is proved broken anew, and then written as what it is
-            written = any(where == place and spelled(self.world.engine, words) == key for (where, words), _ in self.written)
+            written = any(
+                where == place and spelled(self.world.engine, words) == key for (where, words), _ in self.written
+            )
             if written and self.timeline.names.get(place, place) == place:
                 self.reborn.add((place, key))
         self.replaced |= set(act.replaced)
@@ -186,9 +189,13 @@ class Judge:
                 if hit := {(place, name) for name in changed} & self.replaced:
                     self.fault(f"{verb} wrote into {hit}, a column made anew under an old name")
             elif not deletes & {one.title for one in checks}:
-                self.fault(f"{verb}: a row of {place} {'went' if new is None else 'came'} without a delete: {old or new}")
+                self.fault(
+                    f"{verb}: a row of {place} {'went' if new is None else 'came'} without a delete: {old or new}"
+                )
             if (place, told) in self.reborn:
-                self.fault(f"{verb} wrote into another row that has the key {key} of {place} by now: {old} became {new}")
+                self.fault(
+                    f"{verb} wrote into another row that has the key {key} of {place} by now: {old} became {new}"
+                )
             self._keep(verb, address, old, new)
 
     def _keep(self, verb: str, address: Address, old: Values | None, new: Values | None) -> None:

@@ -12,11 +12,12 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import trueup
-from tests.chaos.plain import ERRORS, Session
+from tests.chaos.plain import ERRORS
 from tests.chaos.worlds.actors import Actors
 from tests.chaos.worlds.dump import Reader, plain
 from tests.chaos.worlds.judge import Judge, broken, key_of, root
@@ -92,14 +93,19 @@ class Play:
             return
         self.boundary("planned")
         groups = [group for _, preview, _ in self.plans for group in preview.plan.groups]
+        published = bool(self.ground.publications())
         acted = self.moment()
-        foreseen = [self.verb("dry", lambda one=one: trueup.apply(self.config, str(one[0]))) for one in self.plans]
+        foreseen = [self.verb("dry", partial(trueup.apply, self.config, str(path))) for path, _, _ in self.plans]
         self.judge.look(groups)
         reports = self.apply()
         self.judge.look(groups)
         if self.quiet_since(acted) and not self.world.killed and len(self.plans) == 1:
-            self.compare("dry run", foreseen[0], reports[0], ("applied", "missing", "conflict", "blocked", "premise_gone"))
+            self.compare(
+                "dry run", foreseen[0], reports[0], ("applied", "missing", "conflict", "blocked", "premise_gone")
+            )
         self.applied(reports)
+        if published and self.ground.publications() and self.ground.leaks_out():
+            self.judge.fault(f"a publication publishes the journal: {self.ground.leaks_out()[:3]}")
         self.boundary("applied")
         self.verify(groups, "verify")
         self.boundary("verified")
@@ -107,7 +113,8 @@ class Play:
         self.boundary("undone")
         self.verify(groups, "second verify")
         self.dangling()
-        self.published()
+        for text in self.ground.leaks():
+            self.judge.fault(text)
 
     def moment(self) -> int:
         """A moment to ask `quiet_since` about; -1 where an actor is at work in it."""
@@ -209,9 +216,7 @@ class Play:
             titles = [one.title for one in some]
             said = self.verb(
                 "plan",
-                lambda path=path, titles=titles: trueup.make_plan(
-                    self.config, str(path), only=titles, because="worlds", accept_rate=titles
-                ),
+                partial(trueup.make_plan, self.config, str(path), only=titles, because="worlds", accept_rate=titles),
             )
             if isinstance(said, BaseException):
                 self.refuse(said)
@@ -235,8 +240,7 @@ class Play:
     def apply(self) -> list[Any]:
         """Carry the plans out, side by side where the world says so."""
         works = [
-            lambda path=path: trueup.apply(self.config, str(path), confirm="yes", because="worlds")
-            for path, _, _ in self.plans
+            partial(trueup.apply, self.config, str(path), confirm="yes", because="worlds") for path, _, _ in self.plans
         ]
         if self.world.killed == "apply":
             self.verb("apply", works[0], killed=True)
@@ -294,7 +298,7 @@ class Play:
         """What verify says of each run is so."""
         for run in self.runs:
             acted = self.moment()
-            seen = self.verb("verify", lambda run=run: trueup.verify(self.config, run))
+            seen = self.verb("verify", partial(trueup.verify, self.config, run))
             self.judge.look(groups)
             if isinstance(seen, BaseException):
                 self.result.seen["verify refused"] += isinstance(seen, TrueupError)
@@ -309,7 +313,8 @@ class Play:
                 for cell, (_, after) in self.judge.written.items()
                 if cell not in self.judge.restored
             )
-            if self.quiet_since(acted) and seen.state in ("applied", "stopped") and seen.intact != intact:
+            certain = self.quiet_since(acted) and seen.state in ("applied", "stopped") and not seen.problems
+            if certain and seen.intact != intact:
                 self.judge.fault(f"{name}: {seen.intact} rows show the run's work, {intact} do ({seen.problems})")
             for subject in self.world.subjects if self.quiet_since(acted) else ():
                 rest = len(broken(self.world, subject, self.timeline.last))
@@ -337,10 +342,10 @@ class Play:
         """Take the runs back, the last one first."""
         for run in reversed(self.runs):
             acted, before = self.moment(), len(self.judge.restored)
-            foreseen = self.verb("undo dry", lambda run=run: trueup.undo(self.config, run))
+            foreseen = self.verb("undo dry", partial(trueup.undo, self.config, run))
             if self.world.killed == "undo":
-                self.verb("undo", lambda run=run: trueup.undo(self.config, run, confirm="yes"), killed=True)
-            report = self.verb("undo", lambda run=run: trueup.undo(self.config, run, confirm="yes"))
+                self.verb("undo", partial(trueup.undo, self.config, run, confirm="yes"), killed=True)
+            report = self.verb("undo", partial(trueup.undo, self.config, run, confirm="yes"))
             self.judge.look(groups)
             if isinstance(report, BaseException):
                 self.refuse(report)
@@ -357,9 +362,9 @@ class Play:
                 self.judge.fault(f"undo says it gave {report.states.get('undone', 0)} rows back, it gave {restored}")
             if self.quiet_since(acted) and len(self.runs) == 1 and not self.world.killed:
                 self.compare("undo's dry run", foreseen, report, ("undone", "undo_conflict"))
-            if not self.actors.done and not self.world.killed:
-                if report.states.get("undo_conflict", 0) or report.state != "undone":
-                    self.judge.fault(f"a run that nobody touched is not taken back: {dict(report.states)} {report.reason}")
+            alone = not self.actors.done and not self.world.killed
+            if alone and (report.states.get("undo_conflict", 0) or report.state != "undone"):
+                self.judge.fault(f"a run that nobody touched is not taken back: {dict(report.states)} {report.reason}")
 
     def dangling(self) -> None:
         """No declared key is broken that was not."""
@@ -367,11 +372,6 @@ class Play:
             return  # the application itself does without
         for row in sorted(self.judge.dangling() - self.judge.start_orphans):
             self.judge.fault(f"a declared key is broken: {row}")
-
-    def published(self) -> None:
-        """The journal is nobody else's business."""
-        for text in self.ground.leaks():
-            self.judge.fault(text)
 
 
 def side_by_side(works: Sequence[Callable[[], Any]], after: Callable[[], None]) -> list[Any]:

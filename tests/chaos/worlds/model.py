@@ -107,10 +107,9 @@ class World:
     def without(self, names: set[str]) -> World:
         """The same without some pieces and acts, and without those that need them."""
         gone, more = set(names), True
+        everything: tuple[Piece | Act, ...] = (*self.pieces, *self.acts)
         while more:
-            needy = {
-                one.name for one in (*self.pieces, *self.acts) if one.name not in gone and gone & set(one.needs)
-            }
+            needy = {one.name for one in everything if one.name not in gone and gone & set(one.needs)}
             more = bool(needy)
             gone |= needy
         return replace(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import tempfile
 from collections.abc import Sequence
@@ -121,7 +120,7 @@ class Ground:
         """What must be the same after each verb, besides rows."""
         found = Reader(self.session, self.url).belongings()
         if self.engine == "sqlite":
-            mode = os.stat(self.file)
+            mode = self.file.stat()
             found += [f"mode {stat.S_IMODE(mode.st_mode):o} {mode.st_uid} {mode.st_ino}"]
             found += [f"file {path.name}" for path in self._place.iterdir() if path.suffix == ".db"]
         return found
@@ -131,16 +130,25 @@ class Ground:
         if self.engine != "sqlite":
             self.session.wait_until_alone()
 
-    def leaks(self) -> list[str]:
-        """Ways in which the journal hangs on the application, or the other way round."""
+    def publications(self) -> list[str]:
+        """The publications that publish whatever there is."""
         if self.engine != "postgresql":
             return []
-        published = self.session.rows("SELECT pubname, tablename FROM pg_publication_tables WHERE schemaname = 'trueup'")
-        found = [f"publication {name} publishes the journal's {table}" for name, table in published]
+        return [str(name) for (name,) in self.session.rows("SELECT pubname FROM pg_publication WHERE puballtables")]
+
+    def leaks_out(self) -> list[str]:
+        """The journal's tables that are published."""
+        asked = "SELECT pubname, tablename FROM pg_publication_tables WHERE schemaname = 'trueup'"
+        return [f"{name}: {table}" for name, table in self.session.rows(asked)]
+
+    def leaks(self) -> list[str]:
+        """Ways in which the journal hangs on the application."""
+        if self.engine != "postgresql":
+            return []
         typed = self.session.rows(
             "SELECT relname, attname, t.typname FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid "
             "JOIN pg_namespace n ON n.oid = relnamespace JOIN pg_type t ON t.oid = atttypid "
             "JOIN pg_namespace o ON o.oid = t.typnamespace WHERE n.nspname = 'trueup' AND relkind = 'r' AND attnum > 0 "
             "AND NOT attisdropped AND o.nspname NOT IN ('pg_catalog', 'trueup')"
         )
-        return found + [f"the journal's {name}.{column} is of the application's type {kind}" for name, column, kind in typed]
+        return [f"the journal's {name}.{column} is of the application's type {kind}" for name, column, kind in typed]

@@ -12,6 +12,24 @@ if TYPE_CHECKING:
 
 #: The account that trueup uses where it is a restricted one.
 ACCOUNT = "w_app"
+_DEFAULTS = (
+    "timezone = 'Asia/Tokyo'",
+    "default_transaction_isolation = 'serializable'",
+    "default_transaction_isolation = 'repeatable read'",
+    "datestyle = 'German'",
+    "bytea_output = 'escape'",
+    "row_security = off",
+    "standard_conforming_strings = off",
+)
+_MODES = {
+    "mysql": ("sql_mode = ''", "sql_mode = 'ANSI_QUOTES'", "sql_mode = 'NO_BACKSLASH_ESCAPES'", "time_zone = '+09:00'"),
+    "mariadb": (
+        "sql_mode = ''",
+        "sql_mode = 'ANSI_QUOTES'",
+        "sql_mode = 'PAD_CHAR_TO_FULL_LENGTH'",
+        "time_zone = '+09:00'",
+    ),
+}
 
 
 def shape(made: Maker) -> None:
@@ -23,25 +41,34 @@ def shape(made: Maker) -> None:
     if made.chance(0.12, "self reference") and len(main.key) == 1:
         _itself(made)
     if made.engine in INNODB:
-        if made.chance(0.25, "invisible column"):
-            main.columns["h"] = "VARCHAR(60) INVISIBLE" if made.engine == "mariadb" else "VARCHAR(60) INVISIBLE"
-            for number, row in enumerate(main.rows):
-                row["h"] = text(f"hidden {number}")
-        if made.chance(0.2, "renewed stamp"):
-            main.columns["stamp"] = "TIMESTAMP(6) NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)"
-            for row in main.rows:
-                row["stamp"] = "'2020-01-01 00:00:00'"
+        _hidden(made)
     whole = main.key == ("id",) and main.kind.literals(1) == ("1",) and main.columns["id"].upper().startswith("INT")
     plain = not main.clauses and "u" not in main.columns and not main.after and "boss" not in main.columns
     if whole and plain and made.engine != "sqlite" and not made.late and made.chance(0.4, "partitions"):
         _partitions(made)
     if made.engine == "sqlite":
-        if whole and plain and made.chance(0.15, "strict table"):
-            main.after = " STRICT"
-        if made.chance(0.12, "UTF-16"):
-            made.pieces.insert(0, Piece("encoding", ("PRAGMA encoding = 'UTF-16le'",), (), False))
-        if made.chance(0.2, "WAL"):
-            made.pieces.insert(0, Piece("wal", ("PRAGMA journal_mode = WAL",), (), False))
+        _sqlite(made, strict=whole and plain)
+
+
+def _sqlite(made: Maker, *, strict: bool) -> None:
+    if strict and made.chance(0.15, "strict table"):
+        made.main.after = " STRICT"
+    if made.chance(0.12, "UTF-16"):
+        made.pieces.insert(0, Piece("encoding", ("PRAGMA encoding = 'UTF-16le'",), (), False))
+    if made.chance(0.2, "WAL"):
+        made.pieces.insert(0, Piece("wal", ("PRAGMA journal_mode = WAL",), (), False))
+
+
+def _hidden(made: Maker) -> None:
+    main = made.main
+    if made.chance(0.25, "invisible column"):
+        main.columns["h"] = "VARCHAR(60) INVISIBLE"
+        for number, row in enumerate(main.rows):
+            row["h"] = text(f"hidden {number}")
+    if made.chance(0.2, "renewed stamp"):
+        main.columns["stamp"] = "TIMESTAMP(6) NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6)"
+        for row in main.rows:
+            row["stamp"] = "'2020-01-01 00:00:00'"
 
 
 def _itself(made: Maker) -> None:
@@ -94,13 +121,14 @@ def _first_trigger(made: Maker) -> None:
     table, audit = made.q(made.main.place), made.q((made.home, "audit"))
     called = made.rng.choice(["watch", "_trueup_guard_c0"])
     do = f"INSERT INTO {audit} VALUES (1, 'fired')"
+    sql = [f"CREATE TRIGGER {called} AFTER UPDATE ON {table} BEGIN {do}; END"]
     if made.engine == "postgresql":
-        body = f"CREATE FUNCTION {made.home}.first() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {do}; RETURN NULL; END $$"
-        made.last.append(Piece("trigger", (body, f"CREATE TRIGGER {called} AFTER INSERT OR UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {made.home}.first()")))  # fmt: skip
-    elif made.engine == "sqlite":
-        made.last.append(Piece("trigger", (f"CREATE TRIGGER {called} AFTER UPDATE ON {table} BEGIN {do}; END",)))
-    else:
-        made.last.append(Piece("trigger", (f"CREATE TRIGGER {made.n(made.home)}.{called} AFTER UPDATE ON {table} FOR EACH ROW {do}",)))  # fmt: skip
+        name = f"{made.home}.first()"
+        sql = [f"CREATE FUNCTION {name} RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {do}; RETURN NULL; END $$"]
+        sql += [f"CREATE TRIGGER {called} AFTER UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION {name}"]
+    elif made.engine in INNODB:
+        sql = [f"CREATE TRIGGER {made.n(made.home)}.{called} AFTER UPDATE ON {table} FOR EACH ROW {do}"]
+    made.last.append(Piece("trigger", tuple(sql)))
 
 
 def _postgresql(made: Maker) -> None:
@@ -111,9 +139,10 @@ def _postgresql(made: Maker) -> None:
         made.last.append(Piece("publication", (f"CREATE PUBLICATION wt_pub FOR TABLE {table}",)))
     if made.chance(0.06, "rule"):
         do = f"INSERT INTO {made.q((made.home, 'audit'))} VALUES (1, 'rule')"
-        made.last.append(Piece("rule", (f"CREATE RULE wt_rule AS ON {rng.choice(['UPDATE', 'DELETE', 'INSERT'])} TO {table} DO ALSO {do}",)))  # fmt: skip
+        rule = f"CREATE RULE wt_rule AS ON {rng.choice(['UPDATE', 'DELETE', 'INSERT'])} TO {table} DO ALSO {do}"
+        made.last.append(Piece("rule", (rule,)))
     if made.chance(0.15, "session defaults"):
-        setting = rng.choice(["timezone = 'Asia/Tokyo'", "default_transaction_isolation = 'serializable'", "default_transaction_isolation = 'repeatable read'", "datestyle = 'German'", "bytea_output = 'escape'", "row_security = off", "standard_conforming_strings = off"])  # fmt: skip
+        setting = rng.choice(_DEFAULTS)
         made.last.append(Piece("session default", (f"ALTER DATABASE chaos SET {setting}",)))
     if made.chance(0.15, "restricted account"):
         _role(made)
@@ -132,7 +161,8 @@ def _role(made: Maker) -> None:
         made.features.append("column grants")
         seen = [name for name in made.main.columns if name != "note"]
         told = ", ".join(map(made.n, seen))
-        sql += [f"REVOKE SELECT, UPDATE ON {table} FROM {ACCOUNT}", f"GRANT SELECT ({told}), UPDATE ({told}) ON {table} TO {ACCOUNT}"]  # fmt: skip
+        sql.append(f"REVOKE SELECT, UPDATE ON {table} FROM {ACCOUNT}")
+        sql.append(f"GRANT SELECT ({told}), UPDATE ({told}) ON {table} TO {ACCOUNT}")
     if rng.random() < 0.3:
         made.features.append("policy")
         where = f"{made.n('x')} > 5"
@@ -144,29 +174,35 @@ def _role(made: Maker) -> None:
 def _innodb(made: Maker) -> None:
     rng = made.rng
     if made.chance(0.15, "session defaults"):
-        setting = rng.choice(["sql_mode = ''", "sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT'", "time_zone = '+09:00'", "sql_mode = 'PAD_CHAR_TO_FULL_LENGTH'" if made.engine == "mariadb" else "sql_mode = 'NO_BACKSLASH_ESCAPES'"])  # fmt: skip
+        setting = rng.choice(_MODES[made.engine])
         made.last.append(Piece("session default", (f"SET GLOBAL {setting}",)))
     if not made.chance(0.25, "restricted account"):
         return
-    home = made.n(made.home)
-    rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX"
-    sql = [f"CREATE USER '{ACCOUNT}'@'%' IDENTIFIED BY 'secret'"]
-    hidden = "h" in made.main.columns and rng.random() < 0.6
-    if hidden:
+    made.last.append(Piece("account", tuple(_rights(made)), (), False))
+    made.more["account"] = ACCOUNT
+
+
+def _rights(made: Maker) -> list[str]:
+    """An account that sees and may less than there is."""
+    rng, home, who = made.rng, made.n(made.home), f"'{ACCOUNT}'@'%'"
+    sql = [f"CREATE USER {who} IDENTIFIED BY 'secret'"]
+    if "h" in made.main.columns and rng.random() < 0.6:
         made.features.append("column grants")
         seen = ", ".join(made.n(name) for name in made.main.columns if name != "h")
-        sql.append(f"GRANT CREATE, DROP, ALTER, INDEX, DELETE ON {home}.* TO '{ACCOUNT}'@'%'")
-        sql.append(f"GRANT SELECT ({seen}), INSERT ({seen}), UPDATE ({seen}) ON {made.q(made.main.place)} TO '{ACCOUNT}'@'%'")
-        sql += [f"GRANT SELECT ON {made.q(one.place)} TO '{ACCOUNT}'@'%'" for one in [*([made.parent] if made.parent else []), *made.children] if one.place[0] == made.home]  # fmt: skip
+        sql.append(f"GRANT CREATE, DROP, ALTER, INDEX, DELETE ON {home}.* TO {who}")
+        sql.append(f"GRANT SELECT ({seen}), INSERT ({seen}), UPDATE ({seen}) ON {made.q(made.main.place)} TO {who}")
+        others = [*([made.parent] if made.parent else []), *made.children]
+        sql += [f"GRANT SELECT ON {made.q(one.place)} TO {who}" for one in others if one.place[0] == made.home]
         names = ("meta", "run", "op", "chunk", "image", *(f"img_{number}" for number in range(1, 6)))
-        sql += [f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON {home}._trueup_{name} TO '{ACCOUNT}'@'%'" for name in names]
+        sql += [f"GRANT SELECT, INSERT, UPDATE, DELETE ON {home}._trueup_{name} TO {who}" for name in names]
     else:
-        sql.append(f"GRANT {rights}{', REFERENCES' if rng.random() < 0.3 else ''} ON {home}.* TO '{ACCOUNT}'@'%'")
+        more = ", REFERENCES" if rng.random() < 0.3 else ""
+        sql.append(f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX{more} ON {home}.* TO {who}")
         if rng.random() < 0.4:
-            _first_trigger(made)
             made.features.append("hidden trigger")
+            _first_trigger(made)
     if rng.random() < 0.3:
         made.features.append("all seen")
-        sql.append(f"GRANT SELECT, TRIGGER, PROCESS ON *.* TO '{ACCOUNT}'@'%'" if rng.random() < 0.7 else f"GRANT TRIGGER ON {home}.* TO '{ACCOUNT}'@'%'")  # fmt: skip
-    made.last.append(Piece("account", tuple(sql), (), False))
-    made.more["account"] = ACCOUNT
+        everything = f"GRANT SELECT, TRIGGER, PROCESS ON *.* TO {who}"
+        sql.append(everything if rng.random() < 0.7 else f"GRANT TRIGGER ON {home}.* TO {who}")
+    return sql

@@ -95,9 +95,8 @@ class Timeline:
             moved = dict(act.renames)
             if moved:
                 back = {now: first for first, now in self.names.items()}
-                for old in moved:
-                    first = back.get(old, old)
-                    self.names[first] = moved[old]
+                for old, new in moved.items():
+                    self.names[back.get(old, old)] = new
                 for old in moved:  # what has the old name now is another table
                     if old in self.names.values() and old not in moved.values():
                         raise AssertionError(f"{old} is renamed and still there")
