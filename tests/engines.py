@@ -15,9 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.binaries import Unavailable
-from tests.servers import SERVERS, Server
+from tests.servers import SERVERS, VARIANTS, Server
 
 ENGINES = ("sqlite", "postgresql", "mysql", "mariadb")
+#: All that tests may ask for: the engines, and other versions of them.
+KINDS = (*ENGINES, *VARIANTS)
 WAIT_SECONDS = 1000  # the first run on a machine may have to fetch MySQL
 
 
@@ -51,7 +53,8 @@ class EnginePool:
 
     def __init__(self, chosen: Iterable[str], folder: Path | None = None) -> None:
         """`chosen`: the engines that `--engines` left in; `folder`: the leader's, when this is a worker."""
-        self.chosen = tuple(chosen)
+        engines = tuple(chosen)
+        self.chosen = (*engines, *(name for name, server in VARIANTS.items() if server.engine in engines))
         self.leads = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="trueup-run-"))
         self._threads: dict[str, threading.Thread] = {}
@@ -86,7 +89,7 @@ class EnginePool:
         state = self.state(engine)
         if state.reason:
             raise Unavailable(state.reason)
-        return SERVERS[engine].attach(state.port)
+        return (SERVERS | VARIANTS)[engine].attach(state.port)
 
     def stop(self) -> None:
         """End what this process started."""
@@ -108,7 +111,7 @@ class EnginePool:
         aside.replace(self.folder / engine)
 
     def _serve(self, engine: str) -> EngineState:
-        server = SERVERS[engine]().start()
+        server = (SERVERS | VARIANTS)[engine]().start()
         self._servers.append(server)
         return EngineState(engine, server.port, server.version())
 

@@ -26,7 +26,14 @@ from typing import Any, ClassVar, Self
 import psycopg
 import pymysql
 
-from tests.binaries import Unavailable, mariadb_programs, mysql_build, postgresql_folder
+from tests.binaries import (
+    Unavailable,
+    mariadb_programs,
+    mysql_build,
+    pgbouncer_program,
+    postgresql18_folder,
+    postgresql_folder,
+)
 
 START_SECONDS = 90
 # A line read means "all is tidied"; the end of the pipe means that whoever started the server is gone.
@@ -227,8 +234,11 @@ class PostgreSQL(Server):
     def _admin(self) -> str:
         return "postgres"
 
+    def _find(self) -> Path:
+        return postgresql_folder()
+
     def _initialise(self) -> list[str]:
-        self._programs = postgresql_folder()
+        self._programs = self._find()
         # C.UTF-8 folds the case of any letter; macOS has no such locale
         locale = "C.UTF-8" if sys.platform == "linux" else "en_US.UTF-8"
         options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", f"--locale={locale}", "--no-sync"]
@@ -253,6 +263,64 @@ class PostgreSQL(Server):
             cursor = connection.execute(sql.encode())
             row = cursor.fetchone() if cursor.description else None
             return row[0] if row else None
+
+
+class PostgreSQL18(PostgreSQL):
+    """The newest PostgreSQL, from a Python package, beside the one that the machine has."""
+
+    def _find(self) -> Path:
+        found = postgresql18_folder()
+        if not self.account or _reachable(found):
+            return found
+        shutil.copytree(found.parent, self.folder / "installed", symlinks=True)
+        return self.folder / "installed" / "bin"
+
+
+class Pgbouncer(Server):
+    """A pooler before a PostgreSQL: each transaction may get another of its `size` sessions."""
+
+    engine = "postgresql"
+    accounts = ("postgres", "nobody")
+
+    def __init__(self, behind: PostgreSQL, *, size: int = 2) -> None:
+        super().__init__()
+        self.behind, self.size = behind, size
+
+    def version(self) -> str:
+        with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=10) as connection:
+            row = connection.execute("SHOW server_version").fetchone()
+            return str(row[0]).split()[0] if row else ""
+
+    def create_database(self, name: str) -> None:
+        self.behind.create_database(name)
+
+    def drop_database(self, name: str) -> None:
+        self.behind.drop_database(name)
+
+    def _admin(self) -> str:
+        return "postgres"
+
+    def _initialise(self) -> list[str]:
+        self._program = pgbouncer_program()
+        (self.folder / "users.txt").write_text('"postgres" ""\n')
+        return ["true"]
+
+    def _command(self) -> list[str]:
+        settings = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": self.port,
+            "unix_socket_dir": "",
+            "auth_type": "trust",
+            "auth_file": self.folder / "users.txt",
+            "pool_mode": "transaction",
+            "default_pool_size": self.size,
+            "max_client_conn": 100,
+            "ignore_startup_parameters": "extra_float_digits,options",
+        }
+        lines = ["[databases]", f"* = host=127.0.0.1 port={self.behind.port}", "[pgbouncer]"]
+        file = self.folder / "pgbouncer.ini"
+        file.write_text("\n".join([*lines, *(f"{name} = {value}" for name, value in settings.items())]) + "\n")
+        return [str(self._program), str(file)]
 
 
 class MySQLFamily(Server):
@@ -346,6 +414,8 @@ class MySQL(MySQLFamily):
 
 
 SERVERS: dict[str, type[Server]] = {server.engine: server for server in (PostgreSQL, MySQL, MariaDB)}
+#: Another version of an engine, for tests that ask for it by this name.
+VARIANTS: dict[str, type[Server]] = {"postgresql18": PostgreSQL18}
 
 
 def _account(names: Sequence[str]) -> pwd.struct_passwd | None:
@@ -362,9 +432,13 @@ def _reachable_folder() -> Path:
     """A folder for temporary files that an unprivileged account can reach: root's own is closed to it."""
     for folder in (Path(tempfile.gettempdir()), Path("/var/tmp"), Path("/tmp")):
         real = folder.resolve()
-        if real.is_dir() and all(part.stat().st_mode & 0o001 for part in (real, *real.parents)):
+        if real.is_dir() and _reachable(real):
             return real
     return Path(tempfile.gettempdir())
+
+
+def _reachable(folder: Path) -> bool:
+    return all(part.stat().st_mode & 0o001 for part in (folder.resolve(), *folder.resolve().parents))
 
 
 def _free_port() -> int:

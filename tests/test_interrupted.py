@@ -56,7 +56,7 @@ def interrupting(after: int) -> Iterator[None]:
 
 
 def test_an_interrupted_run_is_stopped_between_chunks_and_goes_on(config: Config, plan: str) -> None:
-    with interrupting(after=3):
+    with interrupting(after=4):
         report = apply(config, plan, confirm="yes")
     assert (report.state, report.reason) == ("stopped", LEFT_OFF)
     assert 0 < report.states["applied"] < ROWS
@@ -75,7 +75,7 @@ def test_an_interrupted_undo_goes_on(config: Config, plan: str, database: Databa
 
 
 def test_a_run_that_was_stopped_and_undone_is_sound(config: Config, plan: str) -> None:
-    with interrupting(after=3):
+    with interrupting(after=4):
         done = apply(config, plan, confirm="yes").states["applied"]
     undo(config, "last", confirm="yes")
     found = verify(config, "last")

@@ -9,6 +9,7 @@ from tests.engines import Database
 from tests.rowhash import changed_rows, execute, row_hashes
 from trueup import run
 from trueup.config import Config, load_config
+from trueup.verdict import EDITED
 
 JSON_COLUMN = {"sqlite": "TEXT", "postgresql": "jsonb", "mysql": "JSON", "mariadb": "JSON"}
 BROKEN = {1: '"{}"', 2: "42.5", 3: "[1, 2]", 4: "null", 5: "true"}
@@ -86,11 +87,29 @@ def test_another_column_may_change_between_plan_and_apply_and_undo(
     assert applied.states == {"applied": 5}
     execute(database, ["UPDATE events SET points = points + 1"])
 
-    undone = run.undo(config, applied.run_id, confirm="yes")
+    doubted = run.undo(config, applied.run_id, confirm="yes")
+    assert doubted.states == {"undo_conflict": 5}
+    assert {op.reason for op in doubted.listed} == {EDITED}
 
+    # a person vouches that they are the same rows
+    undone = run.undo(config, applied.run_id, confirm="yes", edited=True)
     assert undone.states == {"undone": 5}
     execute(database, ["UPDATE events SET points = points - 1"])
     assert changed_rows(before, row_hashes(database)) == {}
+
+
+def test_a_key_given_to_another_row_since_the_run_is_left_to_it(database: Database, config: Config, plan: str) -> None:
+    applied = run.apply(config, plan, confirm="yes", because="test")
+    execute(database, ["CREATE TABLE kept AS SELECT id, points, metadata FROM events WHERE id = 1"])
+    execute(database, ["DELETE FROM events WHERE id = 1"])
+    execute(database, ["INSERT INTO events (id, points, metadata) SELECT id, points + 7, metadata FROM kept"])
+
+    preview = run.undo(config, applied.run_id)
+    undone = run.undo(config, applied.run_id, confirm="yes")
+
+    assert preview.states == undone.states == {"undone": 4, "undo_conflict": 1}
+    assert [(op.key, op.reason) for op in preview.listed] == [(op.key, op.reason) for op in undone.listed]
+    assert [(op.key, op.reason) for op in undone.listed] == [("1", EDITED)]
 
 
 def test_a_row_changed_since_the_run_keeps_its_newer_value_and_is_listed(
@@ -108,7 +127,7 @@ def test_a_row_changed_since_the_run_keeps_its_newer_value_and_is_listed(
     assert report.states == {"undone": 3, "undo_conflict": 2}
     assert {(op.key, op.reason) for op in report.listed} == {
         ("1", "the application changed the row after the run; its value is kept"),
-        ("4", "the row is gone, or its key is taken"),
+        ("4", "the row is gone"),
     }
     assert changed_rows(start, row_hashes(database)) == {"events": {"1", "4"}}
     assert row_hashes(database)["events"]["1"] == newer

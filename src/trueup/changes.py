@@ -66,8 +66,9 @@ class Plan:
     """The header of a plan; its changes are streamed from the file.
 
     `checks` holds the options of each check by name, so that a plan can be applied without the
-    configuration it was made from. `identity` says which database it is for, `schema` is one digest
-    for each table it touches. `created` and `expires` are seconds since 1970 on the database's clock.
+    configuration it was made from. `identity` says which database it is for; for each table it touches, `schema` is
+    one digest of its shape and `tables` one of its identity. `naming` is the schema in which a name alone was looked
+    up. `created` and `expires` are seconds since 1970 on the database's clock.
     """
 
     plan_id: str
@@ -82,6 +83,8 @@ class Plan:
     expires: int
     because: str = ""
     strategy: Mapping[str, int] = field(default_factory=dict)
+    tables: Mapping[str, str] = field(default_factory=dict)
+    naming: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,18 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class Premise:
+    """Rows that a finding rests on: those of `row` where `on` holds, which names the broken row too.
+
+    They are held in the transaction that mends the broken row. With `absent` the finding rests on there being none.
+    """
+
+    row: Row
+    on: ColumnElement[bool]
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Unique:
     """The rule that no two rows are equal in `columns`; NULL equals nothing."""
 
@@ -241,6 +253,10 @@ class Check(ABC):
 
     def repairs(self) -> Sequence[Repair]:
         """The ways to mend, the gentlest first."""
+        return ()
+
+    def rests_on(self, row: Row, repair: str) -> Sequence[Premise]:
+        """The other rows on which `holds`, or what a repair sets, rests; none where the row alone decides."""
         return ()
 
     def reference(self) -> str:

@@ -28,8 +28,9 @@ Within = Mapping[str, int]
 
 
 def ranged(table: Table) -> bool:
-    """Whether the key is one integer, so that ranges of it can be walked and collected."""
-    return len(table.key) == 1 and table.columns[table.key[0]].integer
+    """Whether the key is one integer, whatever was written, so that ranges of it can be walked and collected."""
+    key = [table.columns[name] for name in table.key]
+    return len(key) == 1 and key[0].integer and key[0].typed
 
 
 def ranges(database: SqlDatabase, table: Table) -> Iterator[Within]:

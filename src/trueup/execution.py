@@ -15,10 +15,19 @@ from sqlalchemy.exc import DBAPIError
 from trueup.changes import Group, Plan, PlanSummary
 from trueup.check import Check, Repair, Row
 from trueup.config import Config, build_check
+from trueup.drift import (
+    as_recorded,
+    forbids,
+    harmless,
+    identity_digest,
+    recorded,
+    recorded_names,
+    refuses_undo,
+    schema_digest,
+)
 from trueup.errors import PlanError, Refused, Stopped, StoreError
 from trueup.evidence import Given
 from trueup.journal import LEFT_ALONE, Journal
-from trueup.journal_tables import schema_digest
 from trueup.pace import TRIES, backoff
 from trueup.planfile import PlanFile
 from trueup.planning import identity
@@ -26,33 +35,63 @@ from trueup.remarks import recall
 from trueup.results import OpRecord, Progress, RunReport
 from trueup.runner import Runner
 from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.tables import Table
 from trueup.target import Target
 
 LISTED = 1000
 
 
 # -- binding ------------------------------------------------------------------------------------------------------
-def targets(
+def applying(journal: Journal, database: SqlDatabase, plan: Plan, *, copy: bool = False) -> dict[int, Target]:
+    """The groups of a plan on the live tables, each as it was planned, with image tables, made where missing.
+
+    Raises `Stopped` where a table is not. With `copy` it is a copy of the database that the plan was made on.
+    """
+    bound = {}
+    for number, group in enumerate(plan.groups):
+        row, check, repair = _parts(database, group, plan.checks)
+        if why := changed(row.table, plan, copy=copy) or forbids(row.table, group.action, group.columns):
+            raise Stopped(why)
+        bound[number] = Target(
+            number, group, row.table, row, check, repair, journal.images(database.connection, row.table, group)
+        )
+    return bound
+
+
+def undoing(
     journal: Journal,
     database: SqlDatabase,
-    groups: Sequence[Group],
-    checks: Mapping[str, Mapping[str, Any]],
+    run: Mapping[str, Any],
     *,
-    make: bool,
+    edited: bool = False,
+    same: Sequence[str] = (),
 ) -> dict[int, Target]:
-    """The groups of a plan on the live tables, with their image tables."""
+    """The groups of a run on the live tables, as the run recorded them: for an undo, or for a look at what it did.
+
+    Raises `Refused` where a table is another one now, or must not be written as it is.
+    """
+    header = header_of(run)
     bound = {}
-    for number, group in enumerate(groups):
-        row, check, repair = _parts(database, group, checks)
-        if make:
-            image = journal.images(database.connection, row.table, group)
-        else:
-            found = journal.known_images(database.connection, row.table, group)
-            if found is None:
-                raise Refused(f"{group.table} changed its columns since the run; its images no longer fit")
-            image = found
-        bound[number] = Target(number, group, row.table, row, check, repair, image)
+    for number, group in enumerate(parse_groups(header)):
+        row, check, repair = _parts(database, group, header["checks"])
+        kept = header["tables"][group.table]
+        if why := refuses_undo(kept, row.table, group.action, group.columns, same=row.table.name in same):
+            raise Refused(f"run {run['run_id']} cannot be matched with {group.table} any more: {why}")
+        table = as_recorded(kept, row.table)
+        image = journal.known_images(database.connection, table, group)
+        if image is None:
+            raise Refused(f"the journal has no images for {group.table}")
+        whole = all(name in table.columns for name in recorded_names(kept))
+        bound[number] = Target(number, group, table, row, check, repair, image, whole, edited)
     return bound
+
+
+def since(run: Mapping[str, Any], bound: Mapping[int, Target]) -> tuple[str, ...]:
+    """What else changed about the tables of a run, a sentence a table."""
+    kept = header_of(run)["tables"]
+    live = {target.group.table: target.row.table for target in bound.values()}
+    changes = {name: harmless(kept[name], table) for name, table in live.items()}
+    return tuple(f"{name}: {'; '.join(words)}" for name, words in changes.items() if words)
 
 
 def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, tuple[Row, Check, Repair]]:
@@ -80,11 +119,22 @@ def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
         now = int(database.ask(select(store.dialect.now()))[0][0])
         if not plan.created - 60 <= now <= plan.expires:
             raise PlanError("the plan is older than a day by the database's clock; make it again")
-        for name, known in plan.schema.items():
-            if schema_digest(database.table(name)) != known:
-                raise PlanError(f"table {name} changed its shape since the plan was made; make the plan again")
+        store.dialect.name_by(connection, plan.naming)
+        for group in plan.groups:
+            table = database.table(group.table)
+            if why := changed(table, plan) or forbids(table, group.action, group.columns):
+                raise PlanError(why)
         if why := store.dialect.writable(connection):
             raise StoreError(f"{store} cannot be written: {why}")
+
+
+def changed(table: Table, plan: Plan, *, copy: bool = False) -> str:
+    """Why a table is not the one that a plan was made for, or an empty string; of a copy only the shape counts."""
+    if not copy and identity_digest(table) != plan.tables.get(table.name):
+        return f"table {table.name} is another one than when the plan was made; make the plan again"
+    if schema_digest(table) != plan.schema.get(table.name):
+        return f"table {table.name} changed its shape since the plan was made; make the plan again"
+    return ""
 
 
 # -- carrying out -------------------------------------------------------------------------------------------------
@@ -97,11 +147,17 @@ def begun(store: SqlStore, plan_digest: str) -> bool:
         return any(row["plan_digest"] == plan_digest for row in journal.all_runs(connection))
 
 
-def carry_out(store: SqlStore, plan: PlanFile, path: str, given: Given, progress: Progress) -> RunReport:
-    """Apply a plan that has passed every look."""
+def carry_out(
+    store: SqlStore, plan: PlanFile, path: str, given: Given, progress: Progress, *, copy: bool = False
+) -> RunReport:
+    """Apply a plan that has passed every look, to the database that it was made on or to a `copy` of it."""
     header, summary = plan.plan, plan.summary
     journal = Journal(store)
     with store.connect(write=True) as connection:
+        store.dialect.name_by(connection, header.naming)
+        database = SqlDatabase(store, connection)
+        tables = {group.table: recorded(database.table(group.table)) for group in header.groups}
+        connection.rollback()
         journal.prepare(connection)
         run_id = journal.start(
             connection,
@@ -111,7 +167,7 @@ def carry_out(store: SqlStore, plan: PlanFile, path: str, given: Given, progress
                 "planned": summary.count,
                 "environment": header.environment,
                 "because": given.because,
-                "header": header_text(header, given, summary),
+                "header": header_text(header, given, summary, tables),
             },
         )
         if journal.find(connection, run_id)["state"] == "applied":
@@ -120,26 +176,41 @@ def carry_out(store: SqlStore, plan: PlanFile, path: str, given: Given, progress
     runner = Runner(
         store,
         run_id,
-        lambda database: targets(journal, database, header.groups, header.checks, make=True),
+        named(header.naming, lambda database: applying(journal, database, header, copy=copy)),
         progress,
         f"{path}.pause",
     )
     return finish(runner, lambda: runner.apply(plan), "applied")
 
 
-def take_back(store: SqlStore, row: Mapping[str, Any], undoable: int, progress: Progress) -> RunReport:
+def take_back(
+    store: SqlStore,
+    row: Mapping[str, Any],
+    undoable: int,
+    progress: Progress,
+    *,
+    edited: bool = False,
+    same: Sequence[str] = (),
+) -> RunReport:
     """Undo a run (its row of the journal) that has passed every look."""
     journal = Journal(store)
-    header = header_of(row)
-    groups = parse_groups(header)
     progress.task("undoing", undoable)
-    runner = Runner(
-        store,
-        row["run_id"],
-        lambda database: targets(journal, database, groups, header["checks"], make=False),
-        progress,
-    )
+    bind = named(header_of(row)["naming"], lambda database: undoing(journal, database, row, edited=edited, same=same))
+    runner = Runner(store, row["run_id"], bind, progress)
     return finish(runner, runner.undo, "undone")
+
+
+def named(
+    schema: str, bind: Callable[[SqlDatabase], Mapping[int, Target]]
+) -> Callable[[SqlDatabase], Mapping[int, Target]]:
+    """`bind` with names looked up as they were when the plan was made, whatever the session's settings are by now."""
+
+    def bound(database: SqlDatabase) -> Mapping[int, Target]:
+        database.dialect.name_by(database.connection, schema)
+        database.forget()
+        return bind(database)
+
+    return bound
 
 
 def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
@@ -213,8 +284,8 @@ def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
     )
 
 
-def header_text(header: Plan, given: Given, summary: PlanSummary) -> str:
-    """What undo, verify and notices need of a plan, kept in the run."""
+def header_text(header: Plan, given: Given, summary: PlanSummary, tables: Mapping[str, Any]) -> str:
+    """What undo, verify and notices need of a plan, kept in the run, with all that is known of its tables."""
     groups = [
         {
             "check": g.check,
@@ -228,8 +299,9 @@ def header_text(header: Plan, given: Given, summary: PlanSummary) -> str:
         for g in header.groups
     ]
     told = {"root_cause": given.root_cause, "approved_by": given.approved_by, "letter": summary.letter}
-    document = {"groups": groups, "checks": header.checks, "schema": dict(header.schema), "told": told}
-    return json.dumps({**document, "by_group": list(summary.by_group)}, sort_keys=True)
+    document: dict[str, Any] = {"groups": groups, "checks": header.checks, "tables": tables, "told": told}
+    document |= {"by_group": list(summary.by_group), "naming": header.naming}
+    return json.dumps(document, sort_keys=True)
 
 
 def header_of(row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -57,6 +57,8 @@ STATES = tuple(TRANSITIONS)
 
 #: How an operation can end. `busy` is none of them: a row that stayed locked is tried again by the next start.
 OP_STATES = ("applied", "conflict", "missing", "premise_gone", "already_good", "blocked", "undone", "undo_conflict")
+#: From which an undo starts: a conflict may have been cleared since.
+UNDOABLE = ("applied", "undo_conflict")
 #: What a person has to look at.
 LEFT_ALONE = ("conflict", "missing", "premise_gone", "blocked", "undo_conflict")
 
@@ -203,12 +205,12 @@ class Journal(JournalTables):
         where = self.run.c.run_id == run["run_id"]
         connection.execute(update(self.run).where(where).values(tip=tip, chunks=number))
 
-    def intervals(self, connection: Connection, run_id: str, state: str = "") -> list[tuple[int, int, int]]:
-        """Operations that have their final state, or just `state`: closed intervals (first seq, last seq, group)."""
+    def intervals(self, connection: Connection, run_id: str, *states: str) -> list[tuple[int, int, int]]:
+        """Operations that have a final state, or one of `states`: closed intervals (first seq, last seq, group)."""
         found: list[tuple[int, int, int]] = []
         statement = select(self.op.c.seq, self.op.c.grp).where(self.op.c.run_id == run_id).order_by(self.op.c.seq)
-        if state:
-            statement = statement.where(self.op.c.state == state)
+        if states:
+            statement = statement.where(self.op.c.state.in_(states))
         result = connection.execute(statement, execution_options={"stream_results": True})
         for batch in result.partitions(10_000):
             for seq, group in batch:

@@ -235,8 +235,3 @@ def image_shape(table: Table, group: Group) -> dict[str, Any]:
         "b": typed(touched),
         "a": [] if group.action == "delete" else typed(touched),
     }
-
-
-def schema_digest(table: Table) -> str:
-    """One digest over everything of a table that a repair depends on."""
-    return digest(canonical(table.facts or {}))

@@ -55,6 +55,8 @@ class Look:
         self.row: Row = self.broken.row
         self.repairs = check.chosen()
         self.size = PAGE
+        #: Broken rows seen so far that no key addresses: they can be counted, and neither read again nor repaired.
+        self.unaddressed = 0
         self._parts = self._named()
         self._statements: dict[int, Select[*tuple[Any, ...]]] = {}
 
@@ -102,6 +104,8 @@ class Look:
 
     def at(self, keys: Sequence[Key]) -> list[Seen]:
         """The rows at `keys` that are broken now, in the order of `keys`."""
+        given, keys = keys, [key for key in keys if self.row.dialect.addresses(key)]
+        self.unaddressed += len(given) - len(keys)
         began = time.perf_counter()
         rows = self._read(-1, keys, self._parts)
         if time.perf_counter() - began > SLOW:

@@ -59,6 +59,10 @@ class Pace:
         """Somebody waited for a lock: hold fewer."""
         self._size = max(1, self._size // 2)
 
+    def skipped(self) -> None:
+        """Nothing of a chunk was free: the next one may look at more."""
+        self._size = min(self._size * 2, LARGEST)
+
     def rest(self, seconds: float) -> None:
         """Sleep after a chunk that took `seconds`, so that the application has the larger share."""
         if self._nice:

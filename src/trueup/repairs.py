@@ -38,6 +38,6 @@ def referred_to(row: Row) -> ColumnElement[bool]:
     for number, reference in enumerate(row.table.referenced_by):
         child = row.database.row(reference.table, alias=f"child{number}").relation
         pairs = zip(reference.columns, reference.parent_columns, strict=True)
-        same = and_(*(child.c[mine] == row.relation.c[theirs] for mine, theirs in pairs))
+        same = and_(*(row.dialect.refers(child.c[mine], row.relation.c[theirs]) for mine, theirs in pairs))
         found.append(exists(select(literal(1)).select_from(child).where(same).correlate(row.relation)))
     return or_(*found)

@@ -91,9 +91,10 @@ def _postgresql(store: SqlStore, scratch: SqlStore, table: Table, name: str) -> 
     source = spelling("postgresql").identifier_preparer.format_table(table.sql)
     key = ", ".join(_quoted(store, part) for part in table.key)
     with store.connect(write=True) as connection, scratch.connect() as reading:
-        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql(f"DROP TABLE IF EXISTS {own}")
         connection.exec_driver_sql(f"CREATE TABLE {own} (LIKE {source})")
+        reading.begin()  # the driver's COPY below is to find what a transaction of ours begins with
         into: Any = connection.connection.driver_connection
         out: Any = reading.connection.driver_connection
         if not hasattr(into.cursor(), "copy"):

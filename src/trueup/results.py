@@ -207,6 +207,8 @@ class RunReport:
     seconds: float = 0.0
     paused: bool = False
     tool: str = ""
+    #: What changed about the tables since the run, and does no harm to its undo.
+    since: tuple[str, ...] = ()
     told: Mapping[str, Any] = field(default_factory=dict)
 
 

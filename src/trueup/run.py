@@ -17,12 +17,12 @@ from trueup.execution import (
     begun,
     carry_out,
     header_of,
-    parse_groups,
     preflight,
     reading_targets,
     report,
+    since,
     take_back,
-    targets,
+    undoing,
 )
 from trueup.findings import Finding
 from trueup.guarding import missing_guards, refuse_under_guard
@@ -44,7 +44,7 @@ from trueup.scanning import Scanner
 from trueup.store import Dialect
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.strategy import confirmed
-from trueup.verifying import compare, dry_run
+from trueup.verifying import compare, dry_run, previewed
 
 SAMPLES = 5
 
@@ -216,30 +216,40 @@ def apply(
 
 
 def undo(
-    config: Config, run_id: str, *, confirm: str = "", store_name: str = "", progress: Progress | None = None
+    config: Config,
+    run_id: str,
+    *,
+    confirm: str = "",
+    edited: bool = False,
+    same_table: Sequence[str] = (),
+    store_name: str = "",
+    progress: Progress | None = None,
 ) -> RunReport:
-    """Take a run back, newest change first; without `confirm` say what that would do."""
+    """Take a run back, newest change first; without `confirm` say what that would do.
+
+    With `edited` a person vouches that no key was given to another row since the run: rows whose other columns changed
+    are then given back too. `same_table` names tables that were rebuilt since, and are still the same.
+    """
     progress = progress or Silent()
     with opened(config, store_name) as store:
         journal = Journal(store)
         with store.connect() as connection:
             row = journal.find(connection, run_id)
             planned = report(journal, connection, row["run_id"])
-            header = header_of(row)
-            groups = parse_groups(header)
             write = confirmed(row["environment"], confirm, planned.undoable, row["plan_digest"])
-            if write and row["state"] == "undone":
+            if write and row["state"] == "undone" and not planned.states.get("undo_conflict"):
                 return planned
+            store.dialect.name_by(connection, header_of(row)["naming"])
+            bound = undoing(journal, SqlDatabase(store, connection), row, edited=edited, same=same_table)
+            changes = since(row, bound)
             if not write:
-                bound = targets(journal, SqlDatabase(store, connection), groups, header["checks"], make=False)
-                seen = compare(journal, connection, row["run_id"], bound, progress)
-                conflicts = planned.undoable - seen.intact
-                states = {"undone": seen.intact, "undo_conflict": conflicts}
-                return replace(planned, dry_run=True, states={name: n for name, n in states.items() if n})
+                seen = previewed(journal, connection, row, bound, progress)
+                return replace(planned, dry_run=True, since=changes, **seen)
             if why := store.dialect.writable(connection):
                 raise StoreError(f"{store} cannot be written: {why}")
-            refuse_under_guard(store, connection, [group.check for group in groups])
-        return take_back(store, row, planned.undoable, progress)
+            refuse_under_guard(store, connection, [target.group.check for target in bound.values()])
+        undone = take_back(store, row, planned.undoable, progress, edited=edited, same=same_table)
+        return replace(undone, since=changes)
 
 
 def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progress | None = None) -> Verification:
@@ -249,9 +259,8 @@ def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progr
         journal = Journal(store)
         with store.connect() as connection:
             row = journal.find(connection, run_id)
-            header = header_of(row)
-            database = SqlDatabase(store, connection)
-            bound = targets(journal, database, parse_groups(header), header["checks"], make=False)
+            store.dialect.name_by(connection, header_of(row)["naming"])
+            bound = undoing(journal, SqlDatabase(store, connection), row)
             progress.task("verifying", sum(journal.counts(connection, row["run_id"]).values()))
             seen = compare(journal, connection, row["run_id"], bound, progress)
         checks = {target.check.title: target.check for target in bound.values()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any, TypeVar
 
@@ -12,17 +12,20 @@ from sqlalchemy.exc import DBAPIError
 
 from trueup.errors import Fenced, Stopped, StoreError
 from trueup.failpoints import failpoint
-from trueup.journal import Journal
+from trueup.journal import UNDOABLE, Journal
 from trueup.pace import TRIES, Breaker, Pace, Throttle, backoff
 from trueup.planfile import Op, PlanFile
 from trueup.results import Progress
 from trueup.stores.sql import SqlDatabase, SqlStore, with_quiet_close
 from trueup.target import Target
-from trueup.undoing import UndoChunk
-from trueup.writer import Chunk, Mismatch
+from trueup.undoing import Mismatch, UndoChunk
+from trueup.writer import Chunk, Moved
 
 T = TypeVar("T")
 STATEMENT_SECONDS = 5.0
+#: So often a chunk waits for locks before those of its rows that are locked are put aside.
+TRIES_LOCKED = 3
+CHANGED = "a table changed its shape while the run was going on; nothing of this chunk was kept"
 
 
 class Runner:
@@ -50,7 +53,7 @@ class Runner:
         self.targets: Mapping[int, Target] = {}
         self.chunks: dict[int, Chunk] = {}
         self.undos: dict[int, UndoChunk] = {}
-        self._stamp: str | None = None
+        self._stamp = ""
         self._enforced = True
 
     def close(self) -> None:
@@ -87,10 +90,20 @@ class Runner:
         self.fence = self.journal.take(self.connection, self.run_id, self.state, since=self.fence)
         database = SqlDatabase(self.store, self.connection)
         self.targets = self.bind(database)
+        self._stamp = self._measure(database)
         self.chunks = {number: Chunk(self.journal, target) for number, target in self.targets.items()}
         self.undos = {number: UndoChunk(self.journal, target) for number, target in self.targets.items()}
         self.connection.rollback()
         self._owned = True
+
+    def _measure(self, database: SqlDatabase) -> str:
+        """The shape of the tables as they were bound, in one word: the measure that every chunk is held against."""
+        tables = {target.row.table.name: target.row.table for target in self.targets.values()}
+        stamp = self.store.dialect.schema_stamp(self.connection, list(tables.values()))
+        database.forget()
+        if any(database.table(name).facts != table.facts for name, table in tables.items()):
+            raise Stopped(CHANGED)
+        return stamp
 
     def lost(self, error: DBAPIError) -> bool:
         """Whether the session is lost: the journal alone tells what was committed, and the run has to be owned anew."""
@@ -122,10 +135,9 @@ class Runner:
             self.throttle.wait()
             stop = self.breaker.saw(self.attempt(batch).values())
             self.progress.advance(len(batch))
-        again, self.busy = self.busy, []
-        for op in again:
-            if not stop:
-                self.attempt([op])
+        again, self.busy = iter(self.busy), []
+        while not stop and (batch := list(islice(again, self.pace.size()))):
+            stop = self.breaker.saw(self.attempt(batch).values())
         if self.busy and not stop:
             stop = f"{len(self.busy)} rows stayed locked by the application; apply again to retry them"
         return stop
@@ -143,11 +155,19 @@ class Runner:
 
     def attempt(self, ops: Sequence[Op]) -> dict[int, str]:
         """One transaction for `ops`, or as many as it takes: retried, halved, and at last blocked or left as busy."""
+        moved = ""
         for number in range(1, TRIES + 1):
+            if number > TRIES_LOCKED or (number == 1 and self.busy):
+                ops = self._without_locked(ops, self._locked_ops)
+            # what was ended in the middle of COMMIT may have been committed
+            if not ops or (number > 1 and not (ops := self._still_open(ops))):
+                return {}
             try:
                 return self._transaction("apply", ops, self._apply)
             except Mismatch as error:
                 return self._split(ops, str(error))
+            except Moved as error:
+                moved = str(error)
             except DBAPIError as error:
                 if not self.lost(error):
                     if self.store.dialect.exhausted(error):
@@ -156,14 +176,32 @@ class Runner:
                         return self._split(ops, self.store.dialect.describe(error))
                     self.pace.halve()
                     time.sleep(backoff(number))
-                # what was ended in the middle of COMMIT may have been committed
-                if not (ops := self._still_open(ops)):
-                    return {}
-        if len(ops) == 1:
+        if moved:
+            return self._split(ops, moved)
+        if len(ops := self._still_open(ops)) <= 1:
             self.busy.extend(ops)
             return {}
         middle = len(ops) // 2
         return self.attempt(ops[:middle]) | self.attempt(ops[middle:])
+
+    def _without_locked(self, ops: Sequence[T], locked: Callable[[Sequence[T]], Collection[T]]) -> list[T]:
+        """The operations whose rows no other transaction has locked; the others are put aside as busy."""
+        if self.store.dialect.single_writer:
+            return list(ops)
+        busy = self.asked(lambda: locked(ops))
+        self.busy.extend(busy)
+        if len(busy) == len(ops):
+            self.pace.skipped()
+        return [item for item in ops if item not in busy]
+
+    def _locked_ops(self, ops: Sequence[Op]) -> list[Op]:
+        found: list[Op] = []
+        for group, some in groupby(ops, key=lambda op: op.group):
+            mine = list(some)
+            seqs = self.chunks[group].locked_out(self.connection, mine)
+            found += [op for op in mine if op.seq in seqs]
+        self.connection.rollback()
+        return found
 
     def _split(self, ops: Sequence[Op], reason: str) -> dict[int, str]:
         if len(ops) > 1:
@@ -237,26 +275,37 @@ class Runner:
         return states
 
     def _same_schema(self) -> None:
-        tables = {target.table.name: target.table for target in self.targets.values()}
-        stamp = self.store.dialect.schema_stamp(self.connection, list(tables.values()))
-        if self._stamp is None:
-            self._stamp = stamp
-        if stamp != self._stamp:
-            raise Stopped("a table changed its shape while the run was going on; nothing of this chunk was kept")
+        tables = {target.row.table.name: target.row.table for target in self.targets.values()}
+        if self.store.dialect.schema_stamp(self.connection, list(tables.values())) != self._stamp:
+            raise Stopped(CHANGED)
 
     # -- undo -------------------------------------------------------------------------------------------------------
     def undo(self) -> str:
         """Take back what is applied, newest first; returns why it stopped early, or an empty string."""
         self.take("undoing")
-        spans = reversed(self.asked(lambda: self.journal.intervals(self.connection, self.run_id, "applied")))
-        ops = ((seq, group) for first, last, group in spans for seq in range(last, first - 1, -1))
-        for _, alike in groupby(ops, key=lambda op: self.targets[op[1]].was_orphan):
-            while some := list(islice(alike, self.pace.size())):
-                self.throttle.wait()
-                self._give_back(some)
-                self.progress.advance(len(some))
+        spans = reversed(self.asked(lambda: self.journal.intervals(self.connection, self.run_id, *UNDOABLE)))
+        self._undo_all((seq, group) for first, last, group in spans for seq in range(last, first - 1, -1))
+        again, self.busy = self.busy, []
+        self._undo_all(again)
         stuck = len(self.busy)
         return f"{stuck} rows stayed locked by the application; undo again to retry them" if stuck else ""
+
+    def _undo_all(self, ops: Iterable[tuple[int, int]]) -> None:
+        for _, alike in groupby(ops, key=lambda op: self.targets[op[1]].broken_reference is None):
+            while some := list(islice(alike, self.pace.size())):
+                self.throttle.wait()
+                before = len(self.busy)
+                self._give_back(some)
+                self.progress.advance(len(some) - (len(self.busy) - before))
+
+    def _locked_undos(self, ops: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        found: list[tuple[int, int]] = []
+        for group, some in groupby(ops, key=lambda op: op[1]):
+            mine = list(some)
+            seqs = self.undos[group].locked_out(self.connection, self.run_id, sorted(seq for seq, _ in mine))
+            found += [op for op in mine if op[0] in seqs]
+        self.connection.rollback()
+        return found
 
     def _enforce(self, yes: bool) -> None:
         if yes != self._enforced:
@@ -265,7 +314,11 @@ class Runner:
 
     def _give_back(self, ops: Sequence[tuple[int, int]]) -> None:
         for number in range(1, TRIES + 1):
-            self._enforce(not self.targets[ops[0][1]].was_orphan)
+            if number > TRIES_LOCKED or (number == 1 and self.busy):
+                ops = self._without_locked(ops, self._locked_undos)
+            if not ops or (number > 1 and not (ops := self._still_applied(ops))):
+                return
+            self._enforce(self.targets[ops[0][1]].broken_reference is None)
             try:
                 self._transaction("undo", ops, self._undo)
                 return
@@ -281,9 +334,7 @@ class Runner:
                         return
                     self.pace.halve()
                     time.sleep(backoff(number))
-                if not (ops := self._still_applied(ops)):
-                    return
-        if len(ops) == 1:
+        if len(ops := self._still_applied(ops)) <= 1:
             self.busy.extend(ops)
             return
         middle = len(ops) // 2
@@ -298,9 +349,9 @@ class Runner:
             return
 
         def conflict(_: int, some: Sequence[tuple[int, int]]) -> dict[int, str]:
-            states = {seq: "undo_conflict" for seq, _ in some}
-            self.undos[some[0][1]].close(self.connection, self.run_id, states, {}, reason)
-            return states
+            verdicts = {seq: ("undo_conflict", reason) for seq, _ in some}
+            self.undos[some[0][1]].close(self.connection, self.run_id, verdicts, {})
+            return {seq: state for seq, (state, _) in verdicts.items()}
 
         def refuse() -> None:
             if self._still_applied(ops):
@@ -315,5 +366,5 @@ class Runner:
         return states
 
     def _still_applied(self, ops: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        found = self._entered(ops[-1][0], ops[0][0], "applied")
+        found = self._entered(ops[-1][0], ops[0][0], *UNDOABLE)
         return [item for item in ops if item[0] in found]

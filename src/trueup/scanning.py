@@ -41,6 +41,9 @@ class Tally:
     wrong: Counter[int] = field(default_factory=Counter)
     first: dict[Severity, list[Finding]] = field(default_factory=lambda: {name: [] for name in SEVERITIES})
 
+    def __post_init__(self) -> None:
+        self.look.unaddressed = 0
+
     def take(self, rows: Sequence[Seen]) -> None:
         """Count rows that were seen twice."""
         self.found += len(rows)
@@ -61,12 +64,13 @@ class Tally:
 
     def keyless(self, count: int) -> None:
         """Broken rows that nothing addresses: counted, and for a person to look at."""
-        self.found += count
-        self.repairs[-1] += count
+        if count:
+            self.found += count
+            self.repairs[-1] += count
 
     def parts(self, judged: Mapping[str, int]) -> tuple[PartCount, ...]:
         """In how many of the rows that were judged each part is right; nothing where broken rows were not looked at."""
-        if not isinstance(self.check, RowCheck) or not self.look.row.table.key:
+        if not isinstance(self.check, RowCheck) or not self.look.row.table.key or self.look.unaddressed:
             return ()
         return tuple(
             PartCount(part.place, part.expected, part.within, max(0, rows - self.wrong[i]), rows)
@@ -195,8 +199,7 @@ class Scanner:
         for i, (tally, keys) in enumerate(zip(tallies, waiting, strict=True)):
             for seen, _ in tally.look.pages(iter(keys)):
                 tally.take(seen)
-            if not fusion.row.table.key:
-                tally.keyless(fusion.totals.broken[i])
+            tally.keyless(tally.look.unaddressed if fusion.row.table.key else fusion.totals.broken[i])
             healthy = dict(fusion.totals.tallies[i])
             judged = fusion.totals.judged[i]
             results.append(tally.result(fusion.totals.rows, healthy, self.thresholds, began, judged))
@@ -213,6 +216,7 @@ class Scanner:
         else:
             for seen, _ in tally.look.pages(keys_of(database, tally.check)):
                 tally.take(seen)
+            tally.keyless(tally.look.unaddressed)
         self.progress.advance(rows)
         database.connection.rollback()
         return tally.result(rows, {}, self.thresholds, began)

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Insert,
     Select,
     Update,
+    and_,
     case,
     false,
     func,
@@ -63,8 +64,8 @@ class Dialect(JsonWords):
     journal_schema: str | None = None
     journal_prefix: str = "_trueup_"
 
-    #: Whether a DELETE may name a second table; where it may, a subquery would have the whole table read and locked.
-    joined_delete: bool = True
+    #: Whether a transaction that writes is alone, so that nothing has to be locked against others.
+    single_writer: bool = False
 
     # -- connecting -------------------------------------------------------------------------------
     @abstractmethod
@@ -100,6 +101,20 @@ class Dialect(JsonWords):
     def table(self, connection: Connection, name: str) -> Table:
         """Read one base table. Raises `UsageError` naming the nearest tables when there is none."""
 
+    def table_at(self, connection: Connection, place: tuple[str | None, str]) -> Table:
+        """Read the table of a schema and a name as the catalogue spells them, whatever a bare name means today.
+
+        Raises `UsageError` when it is gone.
+        """
+        return self.table(connection, place[1])
+
+    def naming(self, connection: Connection) -> str:
+        """The schema in which a name alone is looked up; empty where there is only one."""
+        return ""
+
+    def name_by(self, connection: Connection, schema: str) -> None:
+        """Look names alone up in `schema` from now on in this session, whatever its settings say."""
+
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
         """A word that changes when one of `tables` changes its shape; asked in every chunk, so it must be cheap."""
         from trueup.codec import canonical, digest
@@ -125,6 +140,10 @@ class Dialect(JsonWords):
     def token(self, raw: Any) -> str:
         """The text of one key part as fetched; by default the engine has made it text already."""
         return str(raw)
+
+    def addresses(self, key: Sequence[str]) -> bool:
+        """Whether key tokens name one row: not where the engine lets a primary key hold NULL."""
+        return True
 
     @abstractmethod
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
@@ -225,6 +244,10 @@ class Dialect(JsonWords):
         With `gone` the rows will be deleted: it waits for transactions that refer to them, too.
         """
 
+    def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """`statement` locking the rows it reads from `row`, without those that another transaction has locked."""
+        return statement
+
     def shared(self, statement: Select[Any], row: FromClause) -> Select[Any]:
         """`statement` keeping the rows it reads from `row` as they are until the transaction ends, by a shared lock."""
         return statement
@@ -244,6 +267,19 @@ class Dialect(JsonWords):
         """An INSERT or UPDATE of an application's table that changes the rows it names and no others, or fails."""
         return statement
 
+    def chosen(
+        self,
+        keys: Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]],
+        images: FromClause,
+        where: ColumnElement[bool],
+    ) -> ColumnElement[bool]:
+        """Of a DELETE the rows whose key is that of a row of `images` that meets `where`; found by their key.
+
+        `keys` are the parts of the key, each of the live row and of the image. Here the DELETE names both tables:
+        a subquery would have the whole table read and locked.
+        """
+        return and_(*(live == image for live, image in keys), where)
+
     def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
         """Hold a lock on a name, so that one session at a time is inside; `what` is a word of ours."""
         from contextlib import nullcontext
@@ -257,6 +293,12 @@ class Dialect(JsonWords):
         engine or the role does not allow it, the row stays an undo conflict.
         """
         return
+
+    def suspended(self, connection: Connection) -> AbstractContextManager[None]:
+        """Have declared foreign keys not checked inside of a savepoint that is rolled back, to rehearse an undo."""
+        from contextlib import nullcontext
+
+        return nullcontext()
 
     def restoring(self, statement: Insert) -> Insert:
         """`statement` allowed to give values to columns that the engine numbers itself."""

@@ -17,7 +17,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 from trueup.check import Row
-from trueup.journal_tables import schema_digest
+from trueup.drift import schema_digest
 from trueup.results import Progress
 from trueup.stores.sql import SqlDatabase
 from trueup.tables import Column

@@ -33,8 +33,12 @@ class Column:
     temporal: bool = False
     #: Holds true and false, in the engine's own type or as 1 and 0.
     boolean: bool = False
+    #: Holds nothing but values of its type; SQLite lets most columns hold anything.
+    typed: bool = True
     #: What tells this column from a later one of the same name and type, where the engine has such a thing.
     identity: str = ""
+    #: The type beneath a domain, word for word, where `ddl` is a domain: a cast to it refuses nothing.
+    base: str = ""
 
 
 #: What an expression of text is, where a column is asked for.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +10,8 @@ from sqlalchemy import BigInteger, ColumnElement, String, and_, bindparam, case,
 from sqlalchemy import Table as SqlTable
 
 from trueup.changes import Group
-from trueup.check import Check, Repair, Row
-from trueup.tables import Table
+from trueup.check import Check, Premise, Repair, Row, RowCheck
+from trueup.tables import Reference, Table
 
 #: Parameters of a chunk's statements; the prefix keeps them from the names of anybody's columns.
 RUN, FIRST, LAST, CHUNK, SEQS = "trueup_run", "trueup_first", "trueup_last", "trueup_chunk", "trueup_seqs"
@@ -18,7 +19,11 @@ RUN, FIRST, LAST, CHUNK, SEQS = "trueup_run", "trueup_first", "trueup_last", "tr
 
 @dataclass(frozen=True)
 class Target:
-    """A group of a plan bound to the live table: what the steps need to build their statements."""
+    """A group of a plan bound to the live table: what the steps need to build their statements.
+
+    For an undo `table` has the key and the columns that the run recorded; `whole` is false where one of them is gone.
+    With `edited` a person vouches that no key was given to another row since the run.
+    """
 
     number: int
     group: Group
@@ -27,6 +32,8 @@ class Target:
     check: Check
     repair: Repair
     image: SqlTable
+    whole: bool = True
+    edited: bool = False
 
     @property
     def touched(self) -> list[str]:
@@ -42,9 +49,27 @@ class Target:
         return [column.name for column in self.table.stored() if column.name not in touched]
 
     @property
-    def was_orphan(self) -> bool:
-        """Whether the rows referred to nothing before the run, so that giving them back breaks a declared key again."""
-        return bool(self.check.reference())
+    def deletes(self) -> bool:
+        """Whether the rows are moved out."""
+        return self.group.action == "delete"
+
+    @property
+    def premises(self) -> Sequence[Premise]:
+        """The other rows that the finding and its repair rest on."""
+        return self.check.rests_on(self.row, self.repair.name)
+
+    @property
+    def rests_on_others(self) -> bool:
+        """Whether more than the row itself decides, so that it is looked at again once all is held."""
+        return not isinstance(self.check, RowCheck) or (self.deletes and bool(self.table.referenced_by))
+
+    @property
+    def broken_reference(self) -> Reference | None:
+        """The declared key that the rows broke before the run, so that giving them back breaks it again."""
+        for reference in self.table.references:
+            if set(reference.columns) == set(self.check.columns) and reference.parent == self.check.reference():
+                return reference
+        return None
 
     def same_key(self) -> ColumnElement[bool]:
         """The live row and its image."""
@@ -60,7 +85,7 @@ class Target:
         columns = self.row.relation.c
         return {
             columns[column.name]: columns[column.name]
-            for column in self.table.stored()
+            for column in self.row.table.stored()
             if column.auto_update and column.name not in self.group.columns
         }
 

@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Insert, Select, Update, and_, exists, func, insert, literal, not_, select, update
+from sqlalchemy import (
+    Connection,
+    Insert,
+    Select,
+    Update,
+    and_,
+    exists,
+    func,
+    insert,
+    literal,
+    not_,
+    null,
+    select,
+    update,
+)
+from sqlalchemy.exc import DBAPIError
 
 from trueup.failpoints import failpoint
 from trueup.journal import Journal
+from trueup.tables import Reference
 from trueup.target import FIRST, LAST, RUN, SEQS, Target, in_chunk
-from trueup.writer import Mismatch
+from trueup.verdict import Shown, of_undo, told
 
 T = TypeVar("T")
+SAVEPOINT = "trueup_rehearsal"
+
+
+class Mismatch(Exception):
+    """What the database shows is not what was planned; the chunk is rolled back."""
 
 
 class UndoChunk:
@@ -29,126 +51,189 @@ class UndoChunk:
 
         Returns the state each came to; commits nothing.
         """
-        if self.target.group.action == "delete":
-            return self.bring_back(connection, run_id, seqs)
-        before = self.current(connection, run_id, seqs)
-        states = {
-            seq: "undone" if seq in before and before[seq][0] == before[seq][2] else "undo_conflict" for seq in seqs
-        }
-        back = [seq for seq in seqs if states[seq] == "undone"]
+        shown = self.current(connection, run_id, seqs)
+        verdicts = self.verdicts(seqs, shown)
+        back = [seq for seq in seqs if verdicts[seq][0] == "undone"]
         if back:
             whole, span = chunk_of(run_id, back)
-            written = connection.execute(self.giving[whole], span).rowcount
+            self.give_back(connection, whole, span, len(back))
             failpoint("given back")
-            if written != len(back):
-                raise Mismatch(f"{written} rows were given back where {len(back)} were locked")
-            now = self.current(connection, run_id, back)
-            if any(now[seq][0] != now[seq][3] or now[seq][1] != before[seq][1] for seq in back):
-                raise Mismatch("a row given back does not show its old value, or another column changed")
-        self.close(connection, run_id, states, {seq: facts[0] for seq, facts in before.items()})
-        return states
+            self.prove(self.current(connection, run_id, back), back, shown)
+            self.prove_parents(connection, whole, span)
+        self.close(connection, run_id, verdicts, {seq: one.digest for seq, one in shown.items()})
+        return {seq: state for seq, (state, _) in verdicts.items()}
 
-    def current(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, tuple[str, str, str, str]]:
-        """Lock the rows of `seqs`: their digest, that of their other columns, and the planned after and before."""
+    def verdicts(self, seqs: Sequence[int], shown: Mapping[int, Shown]) -> dict[int, tuple[str, str]]:
+        """What each operation would come to, and why it is left alone."""
+        action, edited = self.target.group.action, self.target.edited
+        return {seq: of_undo(action, shown.get(seq), edited=edited) for seq in seqs}
+
+    def preview(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, tuple[str, str]]:
+        """The same without locks and without writing."""
         whole, span = chunk_of(run_id, seqs)
-        rows = connection.execute(self.reading[whole], span)
-        return {int(seq): (now, rest, after, before) for seq, now, rest, after, before in rows}
+        statement = self.found.where(self.target.in_chunk(whole=whole))
+        return self.verdicts(seqs, told(connection.execute(statement, span).all()))
+
+    def current(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, Shown]:
+        """Lock the rows of `seqs`, those that are there, and see what they show."""
+        whole, span = chunk_of(run_id, seqs)
+        return told(connection.execute(self.reading[whole], span).all())
+
+    @cached_property
+    def found(self) -> Select[Any]:
+        """The rows of a run's images with what `Shown` tells of each."""
+        target, row, image = self.target, self.target.row, self.target.image.c
+        rest = (row.digest(target.rest) if target.rest else literal("")) if target.whole else null()
+        return select(
+            image.seq,
+            row.digest(target.touched),
+            rest,
+            image.before_digest if target.deletes else image.after_digest,
+            image.before_digest,
+            image.rest_digest,
+        ).select_from(target.image.join(row.relation, target.same_key()))
 
     @cached_property
     def reading(self) -> tuple[Select[Any], Select[Any]]:
         """The statement of `current`."""
-        target, row, image = self.target, self.target.row, self.target.image.c
-        found = select(
-            image.seq,
-            row.digest(target.touched),
-            row.digest(target.rest) if target.rest else literal(""),
-            image.after_digest,
-            image.before_digest,
-        ).select_from(target.image.join(row.relation, target.same_key()))
-        return both(lambda whole: self.dialect.locked(found.where(target.in_chunk(whole=whole)), row.relation))
+        target = self.target
+        return both(
+            lambda whole: self.dialect.locked(self.found.where(target.in_chunk(whole=whole)), target.row.relation)
+        )
+
+    def locked_out(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> set[int]:
+        """Those whose rows another transaction has locked."""
+        whole, span = chunk_of(run_id, seqs)
+        target = self.target
+        rows = (
+            select(target.image.c.seq)
+            .select_from(target.image.join(target.row.relation, target.same_key()))
+            .where(target.in_chunk(whole=whole))
+        )
+        free = set(connection.execute(self.dialect.unlocked(rows, target.row.relation), span).scalars())
+        return set(connection.execute(rows, span).scalars()) - free
+
+    # -- giving back ----------------------------------------------------------------------------------------------
+    def give_back(self, connection: Connection, whole: bool, span: Mapping[str, Any], expected: int) -> None:
+        """Set the touched columns to their images, or put the rows back; the engine's own constraints decide."""
+        statement = self.restoring[whole] if self.target.deletes else self.giving[whole]
+        # SQLAlchemy reads the row count of an INSERT only when it is told to
+        counted = {"preserve_rowcount": True}
+        written = connection.execute(statement, dict(span), execution_options=counted).rowcount
+        if written != expected:
+            raise Mismatch(f"{written} rows were given back where {expected} were to be")
+
+    def prove(self, now: Mapping[int, Shown], back: Sequence[int], then: Mapping[int, Shown]) -> None:
+        """Raise `Mismatch` where a row given back does not show its old value, or another column changed."""
+        if any(seq not in now or now[seq].digest != now[seq].before for seq in back):
+            raise Mismatch("a row given back does not show its old values")
+        if not self.target.deletes and any(now[seq].rest != then[seq].rest for seq in back):
+            raise Mismatch("another column of a row changed when it was given back")
+
+    def prove_parents(self, connection: Connection, whole: bool, span: Mapping[str, Any]) -> None:
+        """Raise `Mismatch` where a row given back refers to nothing by a key that was not checked meanwhile."""
+        for parent, (holding, counting) in self.parents.items():
+            if not self.dialect.single_writer:
+                connection.execute(holding[whole], dict(span)).all()
+            if connection.execute(counting[whole], dict(span)).scalar_one():
+                raise Mismatch(f"the row of {parent} that it refers to is gone")
 
     @cached_property
     def giving(self) -> tuple[Update, Update]:
         """The statement that sets the touched columns, and no others, to their images."""
         target, columns = self.target, self.target.row.relation.c
         values: dict[Any, Any] = {columns[name]: target.image.c[f"b{i}"] for i, name in enumerate(target.group.columns)}
-        back = update(target.table.sql).values(values | target.kept()).where(target.same_key())
+        back = self.dialect.exact(update(target.table.sql).values(values | target.kept()).where(target.same_key()))
         return both(lambda whole: back.where(target.in_chunk(whole=whole)))
-
-    # -- rows in quarantine ---------------------------------------------------------------------------------------
-    def bring_back(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, str]:
-        """Put quarantined rows back where their key is free; the engine's own constraints decide the rest."""
-        taken = set(self.current(connection, run_id, seqs))
-        back = [seq for seq in seqs if seq not in taken]
-        if back:
-            whole, span = chunk_of(run_id, back)
-            connection.execute(self.restoring[whole], span)
-            failpoint("brought back")
-            now = self.current(connection, run_id, back)
-            if any(seq not in now or now[seq][0] != now[seq][3] for seq in back):
-                raise Mismatch("a row brought back does not show its old values")
-            for parent, counting in self.parents.items():
-                if connection.execute(counting[whole], span).scalar_one():
-                    raise Mismatch(f"the row of {parent} that it refers to is gone")
-        states = {seq: "undo_conflict" if seq in taken else "undone" for seq in seqs}
-        self.close(connection, run_id, states, {})
-        return states
 
     @cached_property
     def restoring(self) -> tuple[Insert, Insert]:
         """The statement that inserts the rows again."""
         target, columns = self.target, self.target.row.relation.c
-        into = self.dialect.restoring(insert(target.table.sql))
+        into = self.dialect.exact(self.dialect.restoring(insert(target.table.sql)))
         rows = select(*(target.image.c[f"b{i}"] for i, _ in enumerate(target.touched)))
         names = [columns[name] for name in target.touched]
         return both(lambda whole: into.from_select(names, rows.where(target.in_chunk(whole=whole))))
 
     @cached_property
-    def parents(self) -> dict[str, tuple[Select[Any], Select[Any]]]:
-        """By table referred to: how many of the rows brought back refer to a row that is not there.
+    def parents(self) -> dict[str, tuple[tuple[Select[Any], Select[Any]], tuple[Select[Any], Select[Any]]]]:
+        """By table referred to: the statement that holds the parents of the rows given back, and that which counts
+        those without one.
 
-        They may refer to nothing only where they did before, which is by the check's own columns.
+        They may refer to nothing only by the key that they broke before. Empty where the engine itself checks.
         """
+        target = self.target
+        broken = target.broken_reference
+        if broken is None:
+            return {}
+        return {
+            one.parent: self._parents(one)
+            for one in target.table.references
+            if one != broken and set(one.columns) & set(target.touched)
+        }
+
+    def _parents(self, reference: Reference) -> tuple[tuple[Select[Any], Select[Any]], tuple[Select[Any], Select[Any]]]:
         target, live = self.target, self.target.row.relation
-        counted = {}
-        for reference in target.table.references if target.was_orphan else ():
-            if set(reference.columns) & set(target.check.columns):
-                continue
-            parent = target.row.database.row(reference.parent, alias="parent").relation
-            pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
-            found = exists(
-                select(literal(1))
-                .select_from(parent)
-                .where(and_(*(parent.c[theirs] == live.c[mine] for mine, theirs in pairs)))
-                .correlate(live)
-            )
-            lost = (
-                select(func.count())
-                .select_from(target.image.join(live, target.same_key()))
-                .where(*(live.c[mine].is_not(None) for mine, _ in pairs), not_(found))
-            )
-            counted[reference.parent] = both(lambda whole, lost=lost: lost.where(target.in_chunk(whole=whole)))  # type: ignore[misc]
-        return counted
+        if not reference.equality:
+            raise Mismatch(f"whether its row of {reference.parent} is there cannot be told ({reference.name})")
+        parent = target.row.database.row(reference.parent, alias="parent").relation
+        pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
+        same = and_(*(self.dialect.refers(live.c[mine], parent.c[theirs]) for mine, theirs in pairs))
+        given = target.image.join(live, target.same_key())
+        held = select(literal(1)).select_from(given.join(parent, same))
+        there = exists(select(literal(1)).select_from(parent).where(same).correlate(live))
+        lost = (
+            select(func.count())
+            .select_from(given)
+            .where(*(live.c[mine].is_not(None) for mine, _ in pairs), not_(there))
+        )
+        return (
+            both(lambda whole: self.dialect.shared(held.where(target.in_chunk(whole=whole)), parent)),
+            both(lambda whole: lost.where(target.in_chunk(whole=whole))),
+        )
+
+    # -- before it is promised ------------------------------------------------------------------------------------
+    def rehearse(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
+        """Give the copied rows of a chunk back inside a savepoint that is rolled back: what is promised was done.
+
+        Raises `Mismatch` with the engine's reason where a constraint lets the old values be, and refuses to write them
+        again.
+        """
+        connection.exec_driver_sql(f"SAVEPOINT {SAVEPOINT}")
+        try:
+            with self._unchecked(connection):
+                self.give_back(connection, True, span, expected)
+                self.dialect.finish(connection)
+                self.prove_parents(connection, True, span)
+        except DBAPIError as error:
+            if self.dialect.retryable(error) or self.dialect.disconnected(error) or self.dialect.exhausted(error):
+                raise
+            raise Mismatch(f"it could not be taken back: {self.dialect.describe(error)}") from None
+        except Mismatch as error:
+            raise Mismatch(f"it could not be taken back: {error}") from None
+        connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+        connection.exec_driver_sql(f"RELEASE SAVEPOINT {SAVEPOINT}")
+
+    def _unchecked(self, connection: Connection) -> AbstractContextManager[None]:
+        return nullcontext() if self.target.broken_reference is None else self.dialect.suspended(connection)
 
     # -- the record -----------------------------------------------------------------------------------------------
     def close(
-        self, connection: Connection, run_id: str, states: Mapping[int, str], seen: Mapping[int, str], reason: str = ""
+        self, connection: Connection, run_id: str, verdicts: Mapping[int, tuple[str, str]], seen: Mapping[int, str]
     ) -> None:
-        """Enter the outcome of an undo."""
+        """Enter the outcome of an undo: the state and the reason of each operation."""
         failpoint("closing")
         op = self.journal.op
-        back = sorted(seq for seq, state in states.items() if state == "undone")
+        back = sorted(seq for seq, (state, _) in verdicts.items() if state == "undone")
         if back:
             whole, span = chunk_of(run_id, back)
             connection.execute(self.recording[whole], span)
-        for seq, state in states.items():
+        for seq, (state, reason) in verdicts.items():
             if state == "undo_conflict":
-                gone = "the row is gone, or its key is taken" if seq not in seen else ""
-                text = reason or gone or "the application changed the row after the run; its value is kept"
                 connection.execute(
                     update(op)
                     .where(op.c.run_id == run_id, op.c.seq == seq)
-                    .values(state=state, reason=text, seen=seen.get(seq), pk=self.key_text(connection, run_id, seq))
+                    .values(state=state, reason=reason, seen=seen.get(seq), pk=self.key_text(connection, run_id, seq))
                 )
 
     @cached_property

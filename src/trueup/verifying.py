@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, case, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, func, or_, select
 
 from trueup.check import Check, Repair, Row
-from trueup.journal import Journal
+from trueup.journal import LEFT_ALONE, UNDOABLE, Journal
 from trueup.planfile import Op, PlanFile
-from trueup.repairs import always, referred_to
 from trueup.results import OpRecord, Progress, RunReport, Verification
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.target import Target, tally
+from trueup.undoing import UndoChunk
+from trueup.verdict import looked_at, of_operation
 
 PAGE = 1000
 RANGE = 5000
@@ -103,6 +105,28 @@ def images_of(
     return found
 
 
+def previewed(
+    journal: Journal, connection: Connection, run: Mapping[str, Any], bound: Mapping[int, Target], progress: Progress
+) -> dict[str, Any]:
+    """What an undo of a run would do, row by row, as fields of its report; nothing is locked or written."""
+    states: Counter[str] = Counter()
+    listed: list[OpRecord] = []
+    chunks = {number: UndoChunk(journal, target) for number, target in bound.items()}
+    spans = journal.intervals(connection, run["run_id"], *UNDOABLE)
+    progress.task("looking", sum(last - first + 1 for first, last, _ in spans))
+    for first, last, group in spans:
+        for start in range(first, last + 1, PAGE):
+            seqs = range(start, min(start + PAGE - 1, last) + 1)
+            for seq, (state, reason) in chunks[group].preview(connection, run["run_id"], seqs).items():
+                states[state] += 1
+                if reason and len(listed) < LISTED:
+                    pk = chunks[group].key_text(connection, run["run_id"], seq)
+                    listed.append(OpRecord(seq, bound[group].table.name, pk, state, reason))
+            connection.rollback()
+            progress.advance(len(seqs))
+    return {"states": dict(states), "listed": tuple(listed)}
+
+
 Bound = Mapping[int, tuple[Row, Check, Repair]]
 
 
@@ -152,30 +176,9 @@ def look(
     row, check, repair = bound
     touched = [column.name for column in row.table.stored()] if repair.action == "delete" else list(repair.sets(row))
     stage = row.dialect.stage(connection, row.table, [(op.seq, op.before, op.after, op.key) for op in ops])
-    same = and_(*(row.relation.c[name] == stage.relation.c[f"k{i}"] for i, name in enumerate(row.table.key)))
-    kept = referred_to(row) if repair.action == "delete" else always(False)
-    found = connection.execute(
-        select(
-            stage.relation.c.seq,
-            row.digest(touched),
-            case((check.holds(row), 1), else_=0),
-            case((kept, 1), else_=0),
-        ).select_from(stage.relation.join(row.relation, same)),
-        dict(stage.parameters),
-    ).all()
-    facts = {int(seq): (now, held, child) for seq, now, held, child in found}
+    seen = looked_at(connection, row, check, touched, stage, delete=repair.action == "delete")
     for op in ops:
-        state, reason = "applied", ""
-        if op.seq not in facts:
-            state, reason = "missing", "the row is gone"
-        elif facts[op.seq][0] == op.after and repair.action == "update":
-            state, reason = "already_good", ""
-        elif facts[op.seq][0] != op.before:
-            state, reason = "conflict", "the application changed the row after the plan was made"
-        elif not facts[op.seq][1]:
-            state, reason = "premise_gone", "the row is no longer broken"
-        elif facts[op.seq][2]:
-            state, reason = "blocked", "other rows refer to it"
+        state, reason = of_operation(repair.action, op, seen.get(op.seq))
         states[state] += 1
-        if reason and len(listed) < LISTED:
+        if state in LEFT_ALONE and len(listed) < LISTED:
             listed.append(OpRecord(op.seq, row.table.name, ", ".join(op.key), state, reason))

@@ -1,4 +1,4 @@
-"""One transaction of a run: lock, compare, copy, write, prove, record. Nothing else in trueup changes data.
+"""One transaction of a run: lock, compare, copy, hold, write, prove, record, rehearse. Nothing else changes data.
 
 The order of the steps and the reason for each: `docs/reliability.md`. A step that finds anything unexpected raises
 `Mismatch`; the caller rolls back, halves the chunk and in the end blocks the one operation that is at fault.
@@ -17,15 +17,13 @@ from sqlalchemy import (
     Delete,
     FromClause,
     Insert,
+    Join,
     Select,
     String,
     Update,
     and_,
     bindparam,
-    case,
     delete,
-    exists,
-    false,
     func,
     insert,
     literal,
@@ -35,15 +33,19 @@ from sqlalchemy import (
     update,
 )
 
+from trueup.check import Premise, Row
 from trueup.failpoints import failpoint
 from trueup.journal import Journal
 from trueup.planfile import Op
 from trueup.repairs import referred_to
+from trueup.tables import Table
 from trueup.target import CHUNK, FIRST, LAST, RUN, Target, tally
+from trueup.undoing import Mismatch, UndoChunk
+from trueup.verdict import looked_at, of_operation
 
 
-class Mismatch(Exception):
-    """What the database shows is not what was planned; the chunk is rolled back."""
+class Moved(Exception):
+    """What the rows rest on changed while it was being locked; the chunk is rolled back and tried again."""
 
 
 class Chunk:
@@ -53,6 +55,7 @@ class Chunk:
         self.journal = journal
         self.target = target
         self.dialect = journal.store.dialect
+        self.way_back = UndoChunk(journal, target)
         self._copy: Insert | None = None
 
     def apply(self, connection: Connection, run_id: str, chunk: int, ops: Sequence[Op]) -> dict[int, str]:
@@ -60,6 +63,9 @@ class Chunk:
         span = {RUN: run_id, FIRST: ops[0].seq, LAST: ops[-1].seq}
         copied = self.copy(connection, span, ops)
         failpoint("copied")
+        if copied and self.target.rests_on_others and not self.dialect.single_writer:
+            self.hold(connection, span, copied)
+            failpoint("premises held")
         states: dict[int, str] = {}
         if copied != len(ops):
             states = self.classify(connection, span, chunk, ops)
@@ -72,6 +78,8 @@ class Chunk:
             failpoint("proved")
             connection.execute(self.record, {**span, CHUNK: chunk})
             failpoint("recorded")
+            self.way_back.rehearse(connection, span, expected)
+            failpoint("rehearsed")
         return {op.seq: states.get(op.seq, "applied") for op in ops}
 
     def copy(self, connection: Connection, span: Mapping[str, Any], ops: Sequence[Op]) -> int:
@@ -97,15 +105,82 @@ class Chunk:
                 row.digest(target.rest) if target.rest else literal(""),
                 row.digest(target.table.key),
                 *(row.relation.c[name] for name in [*target.table.key, *target.touched]),
-                *(after if target.group.action == "update" else []),
+                *(after if not target.deletes else []),
             )
             .select_from(stage.join(row.relation, self.staged(s)))
             .where(row.digest(target.touched) == s.before, target.check.holds(row))
         )
-        if target.group.action == "delete" and target.table.referenced_by:
+        if target.deletes and target.table.referenced_by:
             found = found.where(not_(referred_to(target.row)))
         columns = [column.name for column in target.image.c]
-        return insert(target.image).from_select(columns, self.dialect.locked(found, row.relation))
+        return insert(target.image).from_select(columns, self.dialect.locked(found, row.relation, gone=target.deletes))
+
+    # -- what the rows rest on --------------------------------------------------------------------------------------
+    def hold(self, connection: Connection, span: Mapping[str, Any], copied: int) -> None:
+        """Keep other rows as they are that the finding rests on, and look again at all of it, in a new statement.
+
+        The statement that locked may have waited, and saw other rows as they were before that. Raises `Moved`.
+        """
+        for premise, held in self.holding:
+            if premise.absent:
+                connection.execute(held, dict(span)).all()
+            else:
+                # by key: a lock taken while looking for the rows would wait for rows that have nothing to do with it
+                keys = [tuple(map(self.dialect.token, key)) for key in connection.execute(held, dict(span))]
+                self._lock(connection, premise.row, sorted(set(keys)))
+        self.dialect.await_writers(connection, self.unlockable)
+        standing = connection.execute(self.standing, dict(span)).scalar_one()
+        if standing != copied:
+            raise Moved(f"{copied - standing} rows were no longer broken once what they rest on was locked")
+
+    @cached_property
+    def holding(self) -> list[tuple[Premise, Select[Any]]]:
+        """The statements of `hold`: of rows that must not be there a locking read, of others one for their keys."""
+        found = []
+        for premise in self.target.premises:
+            what = [literal(1)] if premise.absent else premise.row.key()
+            source = self._live().join(premise.row.relation, premise.on)
+            statement = select(*what).select_from(source).where(self.target.in_chunk())
+            if premise.absent:
+                statement = self.dialect.shared(statement, premise.row.relation)
+            found.append((premise, statement))
+        return found
+
+    @cached_property
+    def unlockable(self) -> list[Table]:
+        """The tables that may get a row which no lock can hold, as it is not there yet."""
+        database = self.target.row.database
+        found = [premise.row.table for premise in self.target.premises if premise.absent]
+        if self.target.deletes:
+            loose = [one.table for one in self.target.table.referenced_by if not one.enforced]
+            found += [database.row(name).table for name in loose]
+        return found
+
+    @cached_property
+    def standing(self) -> Select[Any]:
+        """How many of the copied rows are broken still, and nothing refers to them that is to be moved out."""
+        target = self.target
+        found = select(func.count()).select_from(self._live()).where(target.in_chunk(), target.check.holds(target.row))
+        return found.where(not_(referred_to(target.row))) if target.deletes else found
+
+    def _live(self) -> Join:
+        return self.target.image.join(self.target.row.relation, self.target.same_key())
+
+    def _lock(self, connection: Connection, row: Row, keys: Sequence[tuple[str, ...]]) -> None:
+        if not keys:
+            return
+        stage = self.dialect.stage(connection, row.table, [(number, "", "", key) for number, key in enumerate(keys)])
+        same = and_(*(row.relation.c[name] == stage.relation.c[f"k{i}"] for i, name in enumerate(row.table.key)))
+        statement = select(literal(1)).select_from(stage.relation.join(row.relation, same))
+        connection.execute(self.dialect.shared(statement, row.relation), dict(stage.parameters)).all()
+
+    def locked_out(self, connection: Connection, ops: Sequence[Op]) -> set[int]:
+        """Those of `ops` whose rows another transaction has locked."""
+        stage = self.dialect.stage(connection, self.target.table, [(op.seq, "", "", op.key) for op in ops])
+        relation = self.target.row.relation
+        rows = select(stage.relation.c.seq).select_from(stage.relation.join(relation, self.staged(stage.relation.c)))
+        free = set(connection.execute(self.dialect.unlocked(rows, relation), dict(stage.parameters)).scalars())
+        return set(connection.execute(rows, dict(stage.parameters)).scalars()) - free
 
     def staged(self, stage: Any) -> ColumnElement[bool]:
         """The live row and its staged operation."""
@@ -122,20 +197,13 @@ class Chunk:
         if not rest:
             return {}
         stage = self.dialect.stage(connection, target.table, [(op.seq, op.before, op.after, op.key) for op in rest])
-        kept = referred_to(target.row) if target.group.action == "delete" else false()
-        seen = connection.execute(
-            select(
-                stage.relation.c.seq,
-                row.digest(target.touched),
-                case((target.check.holds(row), 1), else_=0),
-                case((kept, 1), else_=0),
-            ).select_from(stage.relation.join(row.relation, self.staged(stage.relation.c))),
-            dict(stage.parameters),
-        ).all()
-        facts = {int(seq): (now, held, child) for seq, now, held, child in seen}
+        seen = looked_at(connection, row, target.check, target.touched, stage, delete=target.deletes)
         rows, states = [], {}
         for op in rest:
-            state, reason = self.verdict(op, facts.get(op.seq))
+            live = seen.get(op.seq)
+            state, reason = of_operation(target.group.action, op, live)
+            if state == "applied":
+                raise Moved("a row became what the plan says while the others were being locked")
             states[op.seq] = state
             rows.append(
                 {
@@ -145,27 +213,12 @@ class Chunk:
                     "state": state,
                     "reason": reason,
                     "pk": ", ".join(op.key),
-                    "seen": facts[op.seq][0] if op.seq in facts else None,
+                    "seen": live and live.digest,
                     "chunk": chunk,
                 }
             )
         connection.execute(insert(self.journal.op), rows)
         return states
-
-    def verdict(self, op: Op, facts: tuple[str, int, int] | None) -> tuple[str, str]:
-        """The state and the reason of an operation whose row was not copied."""
-        if facts is None:
-            return "missing", "the row is gone"
-        now, held, child = facts
-        if now == op.after and self.target.group.action == "update":
-            return "already_good", "the row already holds the planned value"
-        if now != op.before:
-            return "conflict", "the application changed the row after the plan was made; its value is kept"
-        if not held:
-            return "premise_gone", "the row is no longer broken"
-        if child:
-            return "blocked", "other rows refer to it"
-        raise Mismatch("a row could not be copied into the journal")
 
     def write(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
         """Change the touched columns of the copied rows, and no others."""
@@ -177,19 +230,18 @@ class Chunk:
     def writing(self) -> Update | Delete:
         """The statement of `write`: values come from the images, so nothing passes through Python."""
         target, columns = self.target, self.target.row.relation.c
-        where = and_(target.same_key(), target.in_chunk())
-        if target.group.action == "delete":
-            if self.dialect.joined_delete:
-                return delete(target.table.sql).where(where)
-            mine = exists(select(literal(1)).select_from(target.image).where(where).correlate(target.table.sql))
-            return delete(target.table.sql).where(mine)
+        if target.deletes:
+            keys = [(columns[name], target.image.c[f"k{i}"]) for i, name in enumerate(target.table.key)]
+            return delete(target.table.sql).where(self.dialect.chosen(keys, target.image, target.in_chunk()))
         values: dict[Any, Any] = {columns[name]: target.image.c[f"a{i}"] for i, name in enumerate(target.group.columns)}
-        return update(target.table.sql).values(values | target.kept()).where(where)
+        return self.dialect.exact(
+            update(target.table.sql).values(values | target.kept()).where(target.same_key(), target.in_chunk())
+        )
 
     def prove(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
         """Read the rows again, still locked: planned bytes, untouched columns as before, the finding gone."""
         rows, after, rest, broken = connection.execute(self.proving, dict(span)).one()
-        if self.target.group.action == "delete":
+        if self.target.deletes:
             if rows:
                 raise Mismatch(f"{rows} rows are still there after they were moved to quarantine")
             return
@@ -209,7 +261,7 @@ class Chunk:
         target, row, image = self.target, self.target.row, self.target.image.c
         joined = target.image.join(row.relation, target.same_key())
         parts: list[ColumnElement[Any]] = [func.count(), literal(0), literal(0), literal(0)]
-        if target.group.action == "update":
+        if not target.deletes:
             same_rest = row.digest(target.rest) == image.rest_digest if target.rest else true()
             parts[1:] = [
                 tally(row.digest(target.touched) == image.after_digest),

@@ -17,7 +17,8 @@ def test_a_guard_is_printed_with_its_locks_and_its_way_back(trueup: Trueup) -> N
     assert told.code == 0
     assert lines[0].startswith("-- trueup_guard_metadata_")
     assert lines[0].endswith(": guards the check metadata on events (sqlite, transition)")
-    assert lines[1] == "-- lock: the write lock, for milliseconds"
+    assert lines[1].startswith("-- note: a session with PRAGMA trusted_schema=OFF")
+    assert lines[2] == "-- lock: the write lock, for milliseconds"
     assert lines[-1] == "-- not installed; 15 rows break it now"
 
 

@@ -30,11 +30,11 @@ class Opened:
         """Statements as an application would send them, committed; they may hold any character."""
         cursor = self.connection.connection.cursor()
         postgresql = self.dialect.name == "postgresql"
-        path = ["SET search_path = public"], ["SET search_path = ''"]
-        for statement in [*(path[0] if postgresql else []), *statements, *(path[1] if postgresql else [])]:
+        for statement in [*(["SET LOCAL search_path = public"] if postgresql else []), *statements]:
             cursor.execute(statement)
         cursor.close()
         self.connection.connection.commit()
+        self.connection.rollback()  # what follows begins anew, with all that a session is pinned to
 
     def insert(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         self.connection.execute(sa.insert(self.table(name).sql), list(rows))

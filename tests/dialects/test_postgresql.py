@@ -19,7 +19,7 @@ from tests.engines import Database
 from trueup.errors import StoreError
 from trueup.tables import Column
 
-pytestmark = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+pytestmark = pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
 
 
 def script(database: Database, *statements: str) -> None:
@@ -190,7 +190,6 @@ def test_what_forbids_writing_is_named(database: Database) -> None:
         "CREATE TABLE public.fired (id int PRIMARY KEY)",
         "CREATE TRIGGER off BEFORE UPDATE ON public.fired FOR EACH ROW EXECUTE FUNCTION public.f()",
         "ALTER TABLE public.fired DISABLE TRIGGER off",
-        "CREATE TRIGGER trueup_guard BEFORE UPDATE ON public.fired FOR EACH ROW EXECUTE FUNCTION public.f()",
         "CREATE TABLE public.ruled (id int PRIMARY KEY)",
         "CREATE RULE quiet AS ON UPDATE TO public.ruled DO INSTEAD NOTHING",
         "CREATE TABLE public.parent (id int PRIMARY KEY)",
@@ -217,12 +216,16 @@ def test_row_security_is_an_obstacle_to_the_role_it_hides_rows_from(database: Da
         "ALTER TABLE public.t ENABLE ROW LEVEL SECURITY",
     )
     assert obstacles(database, "t") == ()
-    with (
-        role(database, "GRANT SELECT ON public.t TO {role}") as url,
-        pytest.raises(StoreError, match="row-level security"),
-        opened(database, url=url) as session,
-    ):
-        session.table("t")
+    seen = "row security hides rows of it from this role; a role with BYPASSRLS sees them"
+    with role(database, "GRANT SELECT ON public.t TO {role}") as url, opened(database, url=url) as session:
+        table = session.table("t")
+        assert table.obstacles == (seen,)
+        with pytest.raises(DBAPIError) as error:
+            session.ask(table.sql.c.id)
+    assert session.dialect.describe(error.value) == (
+        'query would be affected by row-level security policy for table "t": row security hides rows from this role,'
+        " and one with BYPASSRLS sees them (42501)"
+    )
 
 
 def test_a_reference_that_old_rows_may_break_is_marked(database: Database) -> None:
@@ -256,15 +259,16 @@ VALUES += [
     "'\\x00'::bytea",
     "'2020-01-01 00:00+00'::timestamptz",
     "12.5::money",
-    "'<a/>'::xml",
 ]
 
 
 def test_values_that_are_equal_and_not_the_same_have_different_digests(database: Database) -> None:
     with opened(database) as session:
         column = session_column()
-        digests = [session.ask(session.dialect.digest([(column, raw(value))]))[0] for value in VALUES]
-    assert len(set(digests)) == len(VALUES)
+        built = str(session.ask(raw("(SELECT setting FROM pg_config WHERE name = 'CONFIGURE')"))[0])
+        values = [*VALUES, *(["'<a/>'::xml"] if "--with-libxml" in built else [])]
+        digests = [session.ask(session.dialect.digest([(column, raw(value))]))[0] for value in values]
+    assert len(set(digests)) == len(values)
 
 
 def raw(text: str) -> sa.ColumnElement[Any]:

@@ -10,6 +10,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.engine import URL, make_url
 
 from trueup.backup import Tool, check_empty, made_database, program, run_program, secret_file
+from trueup.dialects._postgresql_session import pooled
+from trueup.errors import UsageError
 from trueup.stores.sql import SqlStore
 
 _PACKAGE = "PostgreSQL's client programs, of the server's version or later"
@@ -27,6 +29,8 @@ class PostgresqlTool(Tool):
     def snapshot(self, store: SqlStore) -> Iterator[Connection]:
         """REPEATABLE READ, so that it can be exported."""
         with store.connect() as connection:
+            if pooled(connection):  # pg_dump's settings would stay with sessions of the application
+                raise UsageError(f"{store} is reached through a connection pooler, and pg_dump needs the server itself")
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
             yield connection
 
@@ -80,7 +84,7 @@ def _login(url: URL) -> Iterator[tuple[list[str], dict[str, str]]]:
 def _made(store: SqlStore) -> Iterator[str]:
     with closing(store.open(write=True)) as connection:
         session = connection.execution_options(isolation_level="AUTOCOMMIT")
-        session.execute(text("SET statement_timeout = 0"))
+        session.execute(text("SET statement_timeout = 0"))  # a session of our own: `snapshot` refused any other
         row = session.execute(
             text(
                 "SELECT pg_encoding_to_char(encoding) AS encoding, datcollate, datctype FROM pg_database"

@@ -10,12 +10,26 @@ from functools import cache
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, FromClause, Text, and_, cast, collate, exists, false, func, literal, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Text,
+    and_,
+    cast,
+    collate,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    or_,
+    select,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from trueup.check import Broken, Database, Repair, Row, SetCheck, Unique
+from trueup.check import Broken, Database, Premise, Repair, Row, SetCheck, Unique
 from trueup.errors import NotChecked, Refused
 from trueup.repairs import quarantine
 
@@ -95,6 +109,14 @@ class Duplicate(SetCheck):
             same = [other[name] == row[name] for name in self.columns] + same
         found = select(1).select_from(other.relation).where(self._complete(other), *same, self._before(other, row))
         return and_(self._complete(row), exists(found.correlate(row.relation)))
+
+    def rests_on(self, row: Row, repair: str) -> Sequence[Premise]:
+        """The row of the group that is kept."""
+        kept = row.database.row(self.table, "kept" if self.table != "kept" else "kept_")
+        same = [self._group(kept) == self._group(row)]
+        if not self.ignore:
+            same = [kept[name] == row[name] for name in self.columns] + same
+        return [Premise(kept, and_(self._complete(kept), *same, not_(self.holds(kept))))]
 
     def constraint(self, row: Row) -> Unique:
         """A unique index. Raises `Refused` where equal is more than the engine's own equality."""

@@ -25,7 +25,7 @@ from sqlalchemy import (
     true,
 )
 
-from trueup.check import Broken, Check, Database, Refers, Repair, Row, SetCheck
+from trueup.check import Broken, Check, Database, Premise, Refers, Repair, Row, SetCheck
 from trueup.checks._sources import condition, refuse_empty
 from trueup.errors import UsageError
 from trueup.repairs import always, quarantine
@@ -114,6 +114,15 @@ class Orphan(SetCheck):
         found = select(1).select_from(parent.relation).where(self._match(parent, row)).correlate(row.relation)
         lost = and_(self._refers(row), not_(exists(found)))
         return and_(condition(row, self.where), lost if self.null else or_(not_(self._refers(row)), lost))
+
+    def rests_on(self, row: Row, repair: str) -> Sequence[Premise]:
+        """That there is no parent; and of `relink` the parent that it finds."""
+        parent = self._parent(row)
+        found = [Premise(parent, self._match(parent, row), absent=True)]
+        if repair == "relink":
+            new = self._parent(row, "relinked")
+            found.append(Premise(new, self._same(new, row)))
+        return found
 
     def constraint(self, row: Row) -> Refers | None:
         """A foreign key, where the engine can have one: plain columns of the parent's types, and NULL allowed."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -277,8 +278,8 @@ class InnoDB(Dialect):
         return self._for_update(statement, row)
 
     @abstractmethod
-    def _for_update(self, statement: Select[Any], row: FromClause) -> Select[Any]:
-        """`statement` with the engine's own locking clause for `row`."""
+    def _for_update(self, statement: Select[Any], row: FromClause, *, skip: bool = False) -> Select[Any]:
+        """`statement` with the engine's own locking clause for `row`; with `skip` without rows that are locked."""
 
     def writable(self, connection: Connection) -> str:
         """Too old, read-only, a replica, a binary log of statements, or one of several primaries."""
@@ -316,6 +317,19 @@ class InnoDB(Dialect):
     def enforce_references(self, connection: Connection, yes: bool) -> None:
         """By `foreign_key_checks`, which any account may set for its own session."""
         session.say(connection, f"SET SESSION foreign_key_checks = {int(yes)}")
+
+    @contextmanager
+    def suspended(self, connection: Connection) -> Iterator[None]:
+        """By the same setting, for as long as the block lasts."""
+        self.enforce_references(connection, False)
+        try:
+            yield
+        finally:
+            self.enforce_references(connection, True)
+
+    def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """SKIP LOCKED."""
+        return self._for_update(statement, row, skip=True)
 
     def retryable(self, error: BaseException) -> bool:
         """Deadlocks, lock waits and statements that ran too long."""

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from trueup.dialects._postgresql_queries import WRITERS
 from trueup.dialects._postgresql_sql import COLLATION
 from trueup.errors import UsageError
 from trueup.store import Load
+from trueup.tables import Table
 
 #: What the text of a value depends on; digests are made of that text.
 _PINS = {
@@ -28,10 +32,12 @@ _PINS = {
     "lc_monetary": "C",
     "xmloption": "content",
     "standard_conforming_strings": "on",
+    # a name given when connecting would stay with the session that a pooler lends
+    "application_name": "trueup",
 }
 _READING = {
     "statement_timeout": "0",
-    "default_transaction_read_only": "on",
+    "transaction_read_only": "on",
     # a cursor is read to its end: without this it is planned for its first rows
     "cursor_tuple_fraction": "1",
     # compiling the long expressions of a scan takes longer than running them
@@ -50,7 +56,7 @@ _WRITING = {
     "jit": "off",
 }
 _ALIVE = {
-    "application_name": "trueup",
+    "client_encoding": "utf8",
     "connect_timeout": 10,
     "keepalives": 1,
     "keepalives_idle": 30,
@@ -67,6 +73,15 @@ EXCEPTION WHEN OTHERS THEN
   RETURN false;
 END $$
 """
+# what a connection remembers beside its session
+_POOLED, _TAUGHT, _KEPT = "trueup_pooled", "trueup_taught", "trueup_kept"
+_FIRST = (
+    "SELECT current_setting('server_version_num')::int, pg_backend_pid(),"
+    " has_database_privilege(current_database(), 'TEMP') AND NOT pg_is_in_recovery()"
+)
+_ROLE = "session_replication_role"
+# seconds to wait for the transactions of others, as long as for a lock, and between two looks at them
+_PATIENCE, _LOOK = 0.5, 0.01
 _DRIVERS = ("psycopg", "psycopg2")
 _COLLATIONS = ("und-x-icu", "pg_c_utf8", "C.utf8", "C.UTF-8")
 
@@ -79,32 +94,94 @@ _IDLE = {"25P03", "25P04", "57P05"}
 _HARMLESS = ("08", "0A", "25", "28", "3D", "3F", "42", "53", "55", "57")
 
 
+class StillWriting(Exception):
+    """Others did not end their transactions in time; with the code of a lock that was not to be had."""
+
+    sqlstate = "55P03"
+
+
 def engine(url: URL, *, write: bool) -> Engine:
-    """An engine on whichever driver is at hand; each connection is a new session, pinned."""
+    """An engine on whichever driver is at hand. What it sets, it sets anew in each transaction, and for that one only.
+
+    A session may be one of a pooler (pgbouncer in transaction mode), which hands it to the application afterwards and
+    gives us another: nothing of ours may stay with it, and nothing that was set a transaction ago is believed.
+    """
+    driver = _driver(url.drivername.partition("+")[2])
+    # a pooler does not know which session a prepared statement is in
+    unprepared = {"prepare_threshold": None} if driver == "psycopg" else {}
     made = sa.create_engine(
-        url.set(drivername=f"postgresql+{_driver(url.drivername.partition('+')[2])}"),
+        url.set(drivername=f"postgresql+{driver}"),
         poolclass=NullPool,
         isolation_level="READ COMMITTED",
-        connect_args=dict(_ALIVE),
+        connect_args={**_ALIVE, **unprepared},
         json_deserializer=_undecoded,
     )
 
-    def connected(connection: Any, _: Any) -> None:
+    def connected(connection: Any, record: Any) -> None:
         with connection.cursor() as cursor:
-            _set(cursor, _PINS)
-            version = _one(cursor, "SELECT current_setting('server_version_num')::int")
+            cursor.execute(_local(_PINS))
+            version, backend, may = _row(cursor, _FIRST)
             if not hasattr(made.dialect, COLLATION):
                 setattr(made.dialect, COLLATION, _collation(cursor))
-        connection.commit()
-        if version < 160000:
+        connection.rollback()
+        # a pooler that answers cancel requests has to give sessions a number of its own
+        record.info[_POOLED] = connection.info.backend_pid != backend
+        record.info[_TAUGHT] = version < 160000 and may
+        if record.info[_TAUGHT] and not record.info[_POOLED]:
             _teach(connection)
-        if not write:
+
+    def begin(connection: Any) -> None:
+        try:
             with connection.cursor() as cursor:
-                _set(cursor, _READING)
-            connection.commit()
+                _begin(cursor, connection.info, write=write, autocommit=connection.driver_connection.autocommit)
+        except BaseException:
+            # the caller knows of no transaction, so that nobody else would end it
+            if not connection.driver_connection.closed:
+                connection.driver_connection.rollback()
+            raise
+
+    def commit(connection: Any) -> None:
+        if not write:
+            connection.rollback()  # there is nothing to keep, and the test of JSON must not stay with the session
+            return
+        if connection.info[_POOLED] and connection.info[_TAUGHT] and not connection.driver_connection.autocommit:
+            with connection.cursor() as cursor:
+                cursor.execute("DROP FUNCTION IF EXISTS pg_temp.trueup_is_json(text)")
+        connection.commit()
 
     sa.event.listen(made, "connect", connected)
+    # not by an event: an error in one would come as the driver's own and leave the connection half begun
+    made.dialect.do_begin = begin  # type: ignore[method-assign,assignment]
+    made.dialect.do_commit = commit  # type: ignore[method-assign,assignment]
     return made
+
+
+def _begin(cursor: Any, info: Mapping[str, Any], *, write: bool, autocommit: bool) -> None:
+    """Set what a transaction goes by, in one round trip."""
+    settings = {**_PINS, **({} if write else _READING), **info.get(_KEPT, {})}
+    if autocommit:  # outside of a transaction only a session of our own can be set
+        if not info[_POOLED]:
+            cursor.execute(_local(settings).replace("SET LOCAL", "SET"))
+        return
+    first = ""
+    if info[_POOLED] and info[_TAUGHT]:  # the session is another one each time
+        first = _IS_JSON + ";" if write else f"SET LOCAL transaction_read_only TO 'off'; {_IS_JSON};"
+    cursor.execute(first + _local(settings))
+
+
+def keep(connection: Connection, settings: Mapping[str, str]) -> None:
+    """Have every transaction of this connection from now on begin with these settings, too."""
+    connection.info[_KEPT] = {**connection.info.get(_KEPT, {}), **settings}
+
+
+def pooled(connection: Connection) -> bool:
+    """Whether a pooler stands between, which may give each transaction another session."""
+    return bool(connection.info[_POOLED])
+
+
+def _local(settings: Mapping[str, str]) -> str:
+    """Statements that set all of them until the transaction ends; none takes a snapshot, as a SELECT would."""
+    return "; ".join("SET LOCAL {} TO '{}'".format(name, value.replace("'", "''")) for name, value in settings.items())
 
 
 def _undecoded(text: str | bytes) -> str:
@@ -123,14 +200,9 @@ def _driver(asked: str) -> str:
     raise UsageError("there is no driver for PostgreSQL; pip install 'trueup[postgresql]'")
 
 
-def _set(cursor: Any, settings: Mapping[str, str]) -> None:
-    calls = ", ".join(["pg_catalog.set_config(%s, %s, false)"] * len(settings))
-    cursor.execute(f"SELECT {calls}", [part for setting in settings.items() for part in setting])
-
-
-def _one(cursor: Any, statement: str) -> Any:
+def _row(cursor: Any, statement: str) -> tuple[Any, ...]:
     cursor.execute(statement)
-    return cursor.fetchone()[0]
+    return tuple(cursor.fetchone())
 
 
 def _collation(cursor: Any) -> str:
@@ -144,23 +216,37 @@ def _collation(cursor: Any) -> str:
 
 
 def _teach(connection: Any) -> None:
-    """Make the session's own test of JSON; a replica or a role without TEMP goes without."""
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION READ WRITE")
-            cursor.execute(_IS_JSON)
-        connection.commit()
-    except Exception as error:
-        connection.rollback()
-        if _state(error)[:2] not in ("25", "42", "0A"):
-            raise
+    """Make the session's own test of JSON."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET TRANSACTION READ WRITE; {_local(_PINS)}; {_IS_JSON}")
+    connection.commit()
 
 
 def begin(connection: Connection) -> None:
     """The limits of one chunk's transaction, in one round trip."""
-    settings = {**_PINS, **_WRITING}
-    calls = [sa.func.set_config(name, value, sa.true()) for name, value in settings.items()]
-    connection.execute(sa.select(*calls))
+    connection.exec_driver_sql(_local(_WRITING), execution_options={"no_parameters": True})
+
+
+def await_writers(connection: Connection, tables: Sequence[Table]) -> None:
+    """See `Dialect.await_writers`. Raises a lock timeout of our own making."""
+    oids = {int(table.identity): table.name for table in tables}
+    if not oids:
+        return
+    first: set[str] | None = None
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        found = connection.execute(WRITERS, {"oids": list(oids)}).all()
+        if first is None:
+            first = {row.id for row in found}
+        # one that was prepared meanwhile goes on under another number
+        left = [row for row in found if row.id in first or row.prepared]
+        if not left:
+            return
+        # who waits for us would wait for ever
+        if time.monotonic() > deadline or all(row.behind for row in left):
+            named = oids.get(left[0].oid, "a partition")
+            raise OperationalError("await writers", {}, StillWriting(f"waited for a lock: {named} is being written"))
+        time.sleep(_LOOK)
 
 
 def identity(connection: Connection) -> dict[str, str]:
@@ -198,16 +284,28 @@ def read_only(connection: Connection) -> str:
 
 
 def enforce_references(connection: Connection, yes: bool) -> None:
-    """Foreign keys are triggers of the system, which `session_replication_role` switches off."""
+    """Foreign keys are triggers of the system, which `session_replication_role` switches off, for a transaction."""
+    keep(connection, {_ROLE: "origin" if yes else "replica"})
     try:
-        connection.execute(
-            sa.select(sa.func.set_config("session_replication_role", "origin" if yes else "replica", sa.false()))
-        )
-        connection.commit()
+        connection.exec_driver_sql("SELECT 1")
     except DBAPIError as error:
-        connection.rollback()
         if _state(error) != "42501":
             raise
+        connection.info[_KEPT].pop(_ROLE)
+    connection.rollback()
+
+
+@contextmanager
+def suspended(connection: Connection) -> Iterator[None]:
+    """See `Dialect.suspended`."""
+    connection.exec_driver_sql("SAVEPOINT trueup_role")
+    try:
+        connection.execute(sa.select(sa.func.set_config("session_replication_role", "replica", sa.true())))
+    except DBAPIError as error:
+        if _state(error) != "42501":
+            raise
+        connection.exec_driver_sql("ROLLBACK TO SAVEPOINT trueup_role")
+    yield
 
 
 def load(connection: Connection) -> Load:
@@ -272,6 +370,10 @@ def describe(error: BaseException) -> str:
         return first
     if (state == "42883" and "trueup_is_json" in first) or (state == "3F000" and '"pg_temp"' in first):
         return "JSON in text cannot be tested: the role needs the TEMP privilege, or the server PostgreSQL 16"
+    if state == "42501" and "row-level security" in first:
+        return f"{first}: row security hides rows from this role, and one with BYPASSRLS sees them ({state})"
+    if state == "22021":
+        return f"{type(original).__name__} ({state}): the database holds text that is no UTF-8"
     if state.startswith(_HARMLESS):
         return f"{first} ({state})"
     facts = getattr(original, "diag", None)

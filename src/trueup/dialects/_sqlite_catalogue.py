@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,14 +23,18 @@ _UNIQUES = sa.text(
     'SELECT i.name, i."unique", i.partial, x.name AS "column", x.cid'
     " FROM pragma_index_list(:name) AS i, pragma_index_xinfo(i.name) AS x WHERE x.key ORDER BY i.name, x.seqno"
 )
+_KEY_INDEXES = sa.text("SELECT count(*) FROM pragma_index_list(:name) WHERE origin = 'pk'")
 _REFERENCES = sa.text(
     'SELECT t.name AS child, f.id, f."table" AS parent, f."from" AS "column", f."to" AS target,'
     " f.on_delete, f.on_update FROM sqlite_schema AS t, pragma_foreign_key_list(t.name) AS f WHERE t.type = 'table'"
     ' AND (lower(t.name) = lower(:name) OR lower(f."table") = lower(:name)) ORDER BY t.name, f.id, f.seq'
 )
+# a trigger keeps its table's name as its own CREATE statement spells it, which need not be the table's
 _SQL = sa.text(
-    "SELECT type, name, sql FROM sqlite_schema WHERE tbl_name = :name AND type IN ('table', 'trigger') ORDER BY 2"
+    "SELECT type, name, sql FROM sqlite_schema"
+    " WHERE tbl_name = :name COLLATE NOCASE AND type IN ('table', 'trigger') ORDER BY name"
 )
+_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid"
 
 
 def known(connection: Connection, journal_prefix: str) -> dict[str, Place]:
@@ -51,31 +55,87 @@ def table(connection: Connection, journal_prefix: str, name: str) -> Table:
     texts = [tuple(row) for row in connection.execute(_SQL, {"name": name})]
     create = next((str(sql) for kind, _, sql in texts if kind == "table"), "")
     primary = [str(column["name"]) for column in sorted(raw, key=lambda column: int(column["pk"])) if column["pk"]]
-    columns = [_column(column, primary, create, rowid=rowid, strict=strict) for column in raw]
+    # a key that is the rowid has no index of its own; INTEGER PRIMARY KEY DESC has one, and takes NULL and text
+    indexed = connection.scalar(_KEY_INDEXES, {"name": name})
+    alias = primary[0] if rowid and len(primary) == 1 and not indexed else ""
+    columns = [_column(column, alias, create, rowid=rowid, strict=strict) for column in raw]
     found = _outline(connection, name, [column.name for column in columns], tuple(primary))
     triggers = sorted((str(row[1]), str(row[2])) for row in texts if row[0] == "trigger")
     # a guard of ours refuses bad values; it changes nothing
-    foreign = [trigger for trigger, text in triggers if not is_guard(trigger, text)]
+    foreign = [trigger for trigger in triggers if not is_guard(*trigger)]
+    schema = _schema(connection)
+    spying = _on_journal(schema, journal_prefix)
     return table_of(
         found,
         columns,
         usable=lambda _: True,
         types=_types(columns),
-        obstacles=[f"it has the trigger {trigger!r}, whose effects would not be journaled" for trigger in foreign],
+        obstacles=[
+            *(f"it has the trigger {trigger!r}, whose effects would not be journaled" for trigger, _ in foreign),
+            *(f"the journal's table {journal} has the trigger {trigger!r}" for _, trigger, journal, _ in spying),
+        ],
         rows=_rows(connection, sql_table(found), rowid),
+        identity=_identities(schema, journal_prefix)[name.lower()],
         more={
             "engine": "sqlite",
+            "encoding": str(connection.exec_driver_sql("PRAGMA encoding").scalar_one()),
             "declared": [[str(column["name"]), str(column["type"]), str(column["dflt_value"])] for column in raw],
-            "sql": [[str(part) for part in row] for row in texts],
+            "create": create,
+            "triggers": [list(trigger) for trigger in foreign] + [[row[1], row[3]] for row in spying],
+            "guards": [list(trigger) for trigger in triggers if trigger not in foreign],
         },
     )
 
 
-def stamp(connection: Connection, journal_prefix: str) -> str:
-    """A digest of every CREATE statement but the journal's; quicker than reading the tables by PRAGMA."""
-    rows = connection.exec_driver_sql("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2").all()
-    own = [row for row in rows if not str(row[2]).lower().startswith(journal_prefix)]
-    return digest(canonical([[str(part) for part in row] for row in own]))
+def stamp(connection: Connection, journal_prefix: str, tables: Collection[str]) -> str:
+    """A digest of what the schema says of `tables`: quicker than reading them by PRAGMA.
+
+    Any table that refers to others counts, as it may refer to these; other tables, indexes and views may come and go.
+    """
+    mine = {name.lower() for name in tables}
+    schema = _schema(connection)
+    facts: list[list[str]] = [
+        [name, text] for name, text in _identities(schema, journal_prefix).items() if name in mine
+    ]
+    facts += [list(row) for row in _on_journal(schema, journal_prefix)]
+    for kind, name, table, text in schema:
+        own = table.lower() in mine
+        child = kind == "table" and "references" in text.lower() and not table.lower().startswith(journal_prefix)
+        if own or child:
+            facts.append([kind, name, table, text])
+    return digest(canonical(sorted(facts)))
+
+
+def _schema(connection: Connection) -> list[tuple[str, str, str, str]]:
+    """Kind, name, table and CREATE statement of everything in the schema, the oldest first."""
+    rows = connection.exec_driver_sql(_SCHEMA)
+    return [(str(kind), str(name), str(table), str(sql or "")) for kind, name, table, sql in rows]
+
+
+def _on_journal(schema: Iterable[tuple[str, str, str, str]], journal_prefix: str) -> list[tuple[str, str, str, str]]:
+    """Triggers of the journal's own tables, which are nobody's but ours: it makes none."""
+    return [row for row in schema if row[0] == "trigger" and row[2].lower().startswith(journal_prefix)]
+
+
+def _identities(schema: Iterable[tuple[str, str, str, str]], journal_prefix: str) -> dict[str, str]:
+    """What tells a table from a later one of its name: how many of the journal's tables, and of its twins, are older.
+
+    SQLite gives its tables no number that lasts: VACUUM moves them to other pages and other rows of the schema. It
+    keeps their order, though, and a new table comes last. So a table that was made again stands behind the journal's,
+    and one that changed its name with a table of the same columns has another place among these. What cannot be told:
+    a table made again while there was no journal, and a column dropped and added again with the same words.
+    """
+    own = 0
+    twins: dict[str, int] = {}
+    found = {}
+    for kind, name, _, text in schema:
+        if kind == "table" and name.lower().startswith(journal_prefix):
+            own += 1
+        elif kind == "table":
+            columns = text[text.find("(") :]
+            found[name.lower()] = f"{own}.{twins.setdefault(columns, 0)}"
+            twins[columns] += 1
+    return found
 
 
 def affinity(column: Column) -> str:
@@ -98,10 +158,10 @@ def _declared(declared: str, strict: bool) -> Family:
     return "float" if any(part in name for part in ("REAL", "FLOA", "DOUB")) else "plain"
 
 
-def _column(raw: Mapping[str, Any], primary: list[str], create: str, *, rowid: bool, strict: bool) -> Column:
+def _column(raw: Mapping[str, Any], alias_name: str, create: str, *, rowid: bool, strict: bool) -> Column:
     name, declared = str(raw["name"]), str(raw["type"])
     upper = declared.upper()
-    alias = rowid and primary == [name] and upper == "INTEGER"
+    alias = name == alias_name
     checked = re.search(rf"json_valid\s*\(\s*[\"`\[]?{re.escape(name)}[\"`\]]?\s*\)", create, re.IGNORECASE)
     return Column(
         name=name,
@@ -113,6 +173,7 @@ def _column(raw: Mapping[str, Any], primary: list[str], create: str, *, rowid: b
         has_default=raw["dflt_value"] is not None or alias,
         numeric=any(part in upper for part in ("INT", "REAL", "FLOA", "DOUB", "NUM", "DEC")),
         integer="INT" in upper,
+        typed=alias or (strict and upper != "ANY"),
         temporal="DATE" in upper or "TIME" in upper,
         boolean="BOOL" in upper,
     )
@@ -152,6 +213,18 @@ def _outline(connection: Connection, name: str, columns: list[str], primary: tup
 
 def _references(connection: Connection, name: str) -> list[Reference]:
     spelled = {str(row[0]).lower(): str(row[0]) for row in connection.exec_driver_sql(_TABLES)}
+    known: dict[str, list[Mapping[str, Any]]] = {}
+
+    def columns(table: str) -> list[Mapping[str, Any]]:
+        if table not in known:
+            known[table] = [dict(row._mapping) for row in connection.execute(_COLUMNS, {"name": table})]
+        return known[table]
+
+    def named(table: str, wanted: Iterable[str]) -> tuple[str, ...]:
+        # a REFERENCES clause may spell a column in its own way
+        as_made = {str(column["name"]).lower(): str(column["name"]) for column in columns(table)}
+        return tuple(as_made.get(str(one).lower(), str(one)) for one in wanted)
+
     parts: dict[tuple[str, int], list[Any]] = {}
     for row in connection.execute(_REFERENCES, {"name": name}):
         parts.setdefault((row.child, row.id), []).append(row)
@@ -161,15 +234,19 @@ def _references(connection: Connection, name: str) -> list[Reference]:
         parent = spelled.get(str(first.parent).lower(), str(first.parent))
         targets = [row.target for row in rows]
         if None in targets:  # REFERENCES without columns means the parent's primary key
-            raw = [row._mapping for row in connection.execute(_COLUMNS, {"name": parent})]
-            targets = [column["name"] for column in sorted(raw, key=lambda column: int(column["pk"])) if column["pk"]]
+            primary = sorted((column for column in columns(parent) if column["pk"]), key=lambda one: int(one["pk"]))
+            targets = [column["name"] for column in primary]
+        if len(targets) != len(rows) or {one.lower() for one in map(str, targets)} - {
+            str(column["name"]).lower() for column in columns(parent)
+        }:
+            continue  # to no table, or to no columns of it: SQLite enforces nothing, or refuses every write by itself
         found.append(
             Reference(
                 name="",
                 table=child,
-                columns=tuple(str(row.column) for row in rows),
+                columns=named(child, [row.column for row in rows]),
                 parent=parent,
-                parent_columns=tuple(str(target) for target in targets),
+                parent_columns=named(parent, targets),
                 on_delete=str(first.on_delete).replace("NO ACTION", ""),
                 on_update=str(first.on_update).replace("NO ACTION", ""),
                 enforced=False,  # each connection decides for itself, and the default is not to

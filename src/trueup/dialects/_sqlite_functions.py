@@ -22,6 +22,9 @@ Value = int | float | str | bytes | None
 PREVIEW = 200
 #: How bytes that are no text in the database's encoding survive a trip through Python.
 _LENIENT = {"utf-8": "surrogateescape", "utf-16-le": "surrogatepass", "utf-16-be": "surrogatepass"}
+#: What `key_text` puts before text that cannot go through Python, and what its own database does not hold as text.
+_MARK = "\0trueup:"
+_LOST = re.compile("[\0\ufffe\uffff]")
 _BLANKS = " \t\n\r"
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _ATOM = re.compile(r"[^\s,\[\]{}:\"]+")
@@ -30,13 +33,22 @@ _ATOM = re.compile(r"[^\s,\[\]{}:\"]+")
 STAGES = 4
 
 
+class Marked(str):
+    """A part of a key as `key_text` marked it."""
+
+    __slots__ = ()
+
+
 def register(connection: sqlite3.Connection) -> None:
-    """Give `connection` the functions that `trueup.dialects.sqlite` builds expressions of."""
+    """Give `connection` the functions that `trueup.dialects.sqlite` builds expressions of, and its form of text."""
     encoding = _codec(str(connection.execute("PRAGMA encoding").fetchone()[0]))
+    # bytes that are not UTF-8 must not end a scan; `token` turns them back
+    connection.text_factory = _plain if encoding == "utf-8" else _marked
     scratch = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     functions: list[tuple[str, int, Callable[..., Value]]] = [
         ("trueup_digest", -1, digest),
         ("trueup_untoken", 1, untoken),
+        ("trueup_key", 1, partial(key_text, encoding)),
         ("trueup_stored", 2, partial(stored, scratch, encoding)),
         ("trueup_preview", 2, partial(preview, encoding)),
         ("trueup_fold", 2, partial(fold, encoding)),
@@ -58,7 +70,7 @@ def make_stages(connection: sqlite3.Connection) -> None:
     """
     for count in range(1, STAGES + 1):
         keys = [f"k{position}" for position in range(count)]
-        name = f"trueup_stage_{count}"
+        name = f"_trueup_stage_{count}"
         connection.execute(f"CREATE TEMP TABLE {name} (seq, before, after, {', '.join(keys)})")
         connection.execute(f"INSERT INTO temp.{name} (seq) VALUES (1)")  # noqa: S608 - our own names
         connection.execute(f"ANALYZE temp.{name}")
@@ -93,15 +105,40 @@ def digest(*values: Value) -> str:
     return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
+def _plain(data: bytes) -> str:
+    return data.decode(errors="surrogateescape")
+
+
+def _marked(data: bytes) -> str:
+    text = data.decode(errors="surrogateescape")
+    return Marked(text) if text.startswith(_MARK) else text
+
+
+def key_text(encoding: str, value: bytes) -> str:
+    """Text of a key, marked as the bytes that it is stored as where SQLite itself would bend it on its way here.
+
+    SQLite hands out UTF-8: of a UTF-16 database half a pair becomes another character, and so does U+FFFE on its way
+    back. The row would not be found again by such a key.
+    """
+    try:
+        text = value.decode(encoding)
+    except UnicodeDecodeError:
+        return _MARK + value.hex()
+    return _MARK + value.hex() if _LOST.search(text) else text
+
+
 def token(raw: Value) -> str:
     """A key part as text that says its class: `7`, `0.5`, `'it''s'`, `x'0a'`, `NULL`, and `t'6100'` for hostile text.
 
-    Hostile is text that is not UTF-8 (its bytes are surrogates then) or holds a NUL, which JSON in SQLite cuts off.
+    Hostile is text that is none in the database's encoding, or holds a NUL, which JSON in SQLite cuts off: it is
+    spelled as the bytes that are stored.
     """
     if raw is None:
         return "NULL"
     if isinstance(raw, bytes):
         return f"x'{raw.hex()}'"
+    if isinstance(raw, Marked):
+        return f"t'{raw.removeprefix(_MARK)}'"
     if isinstance(raw, str):
         data = raw.encode(errors="surrogateescape")
         if "\0" in raw or data != raw.encode(errors="replace"):
@@ -111,17 +148,11 @@ def token(raw: Value) -> str:
 
 
 def untoken(text: str) -> Value:
-    """The value that `token` made `text` of; text that is not UTF-8 comes as bytes, to be cast."""
+    """The value that `token` made `text` of; hostile text comes as its bytes, to be cast."""
     if text == "NULL":
         return None
-    if text.startswith("x'"):
+    if text.startswith(("x'", "t'")):
         return bytes.fromhex(text[2:-1])
-    if text.startswith("t'"):
-        data = bytes.fromhex(text[2:-1])
-        try:
-            return data.decode()
-        except UnicodeDecodeError:
-            return data
     if text.startswith("'"):
         return text[1:-1].replace("''", "'")
     return float(text) if set(text) & set(".en") else int(text)

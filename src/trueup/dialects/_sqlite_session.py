@@ -29,6 +29,13 @@ EXHAUSTED = {
 _SWITCHES = {"on": True, "1": True, "true": True, "off": False, "0": False, "false": False}
 
 
+class Session(sqlite3.Connection):
+    """A session that remembers which file it has open, by path, device and inode."""
+
+    path = ""
+    file = (0, 0)
+
+
 def original(error: BaseException) -> BaseException:
     """The error of `sqlite3` itself."""
     inner = getattr(error, "orig", None)
@@ -53,16 +60,18 @@ def connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connectio
         raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; trueup needs 3.38, with its JSON operators")
     if not path.is_file():
         raise StoreError(f"there is no database file {str(path)!r}")
+    file = _file(path)
     connection = sqlite3.connect(
         f"{path.as_uri()}?mode={'rw' if write else 'ro'}",
         uri=True,
         timeout=3.0,
         isolation_level=None,  # the driver's own BEGIN would come too late
         check_same_thread=False,
+        factory=Session,
     )
     try:
-        # bytes that are not UTF-8 must not end a scan; `token` turns them back
-        connection.text_factory = lambda data: data.decode(errors="surrogateescape")
+        connection.path, connection.file = str(path), file
+        _same_file(connection)
         if _knows_json_is_harmless():
             connection.execute("PRAGMA trusted_schema=OFF")
         for pragma in ("cell_size_check=ON", "busy_timeout=3000", "temp_store=MEMORY"):
@@ -93,12 +102,31 @@ def _knows_json_is_harmless() -> bool:
 
 
 def commit(connection: Any) -> None:
-    """COMMIT or roll back: one that fails on a lock leaves a transaction open, which SQLAlchemy takes for ended."""
+    """COMMIT or roll back: one that fails on a lock leaves a transaction open, which SQLAlchemy takes for ended.
+
+    Raises `StoreError` where another file has taken the place of the one that is open: what would be committed then
+    would be in a file that has no name any more.
+    """
     try:
+        if not connection.in_transaction:
+            raise StoreError("the transaction had ended before it could be committed; nothing of it was kept")
+        _same_file(connection)
         connection.commit()
     except BaseException:
         connection.rollback()
         raise
+
+
+def _file(path: str | Path) -> tuple[int, int]:
+    about = Path(path).stat()
+    return about.st_dev, about.st_ino
+
+
+def _same_file(connection: Session) -> None:
+    with suppress(FileNotFoundError):
+        if _file(connection.path) == connection.file:
+            return
+    raise StoreError(f"the file {connection.path!r} was replaced or moved while trueup had it open; try again")
 
 
 def _roll_back(connection: sqlite3.Connection, path: Path) -> None:
@@ -117,8 +145,9 @@ def _make_durable(connection: sqlite3.Connection, foreign_keys: bool) -> None:
     connection.execute("PRAGMA foreign_keys=ON" if foreign_keys else "PRAGMA foreign_keys=OFF")
     connection.execute("PRAGMA fullfsync=ON")
     mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-    # with a rollback journal FULL can lose the last commit to a power cut: its deletion is not synced
-    connection.execute("PRAGMA synchronous=FULL" if mode == "wal" else "PRAGMA synchronous=EXTRA")
+    # with a rollback journal FULL can lose the last commit to a power cut: its deletion is not synced; in WAL mode,
+    # which the application may leave while a run goes on, both are the same
+    connection.execute("PRAGMA synchronous=EXTRA")
     if mode == "wal" and wal_reset_bug():
         connection.execute("PRAGMA wal_autocheckpoint=0")
         with suppress(AttributeError):  # Python 3.11 cannot say it

@@ -173,9 +173,9 @@ class Mysql(InnoDB):
         return changed if column.storage == "json" else text_of(changed)
 
     # -- writing ----------------------------------------------------------------------------------
-    def _for_update(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+    def _for_update(self, statement: Select[Any], row: FromClause, *, skip: bool = False) -> Select[Any]:
         """OF the row's table: what it refers to stays free."""
-        return statement.with_for_update(of=row)
+        return statement.with_for_update(of=row, skip_locked=skip)
 
     def deadline(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
         """A watchdog: max_execution_time does not stop an UPDATE."""

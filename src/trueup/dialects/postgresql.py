@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +16,9 @@ from sqlalchemy.engine import URL
 
 from trueup.dialects import _postgresql_catalogue as catalogue
 from trueup.dialects import _postgresql_session as session
-from trueup.dialects._postgresql_catalogue import Verbatim, whole
 from trueup.dialects._postgresql_json import PostgresqlJson
 from trueup.dialects._postgresql_sql import Restoring, folded
+from trueup.dialects._postgresql_types import Verbatim, beneath, refers, whole
 from trueup.errors import NotChecked
 from trueup.regexes import portable
 from trueup.store import Load, Stage
@@ -76,11 +77,23 @@ class Postgresql(PostgresqlJson):
         return catalogue.known(connection, self.journal_schema)[1]
 
     def table(self, connection: Connection, name: str) -> Table:
-        """Read one table; a partition by its own name too."""
+        """Read one table; a partition by its own name too, and any by `"schema"."name"`, quoted."""
         return catalogue.table(connection, self.journal_schema, name)
 
+    def table_at(self, connection: Connection, place: tuple[str | None, str]) -> Table:
+        """Read one table, whatever the `search_path`."""
+        return catalogue.at(connection, self.journal_schema, place)
+
+    def naming(self, connection: Connection) -> str:
+        """The first schema of the `search_path` that there is, as the role, the database and the URL set it."""
+        return catalogue.naming(connection)
+
+    def name_by(self, connection: Connection, schema: str) -> None:
+        """Until the connection ends."""
+        catalogue.name_by(connection, schema)
+
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
-        """One query over columns, constraints, triggers, row security and children."""
+        """One query over all that `facts` are made of, by the tables' oids."""
         return catalogue.stamp(connection, tables)
 
     def adopt(self, table: Table) -> Table:
@@ -123,7 +136,7 @@ class Postgresql(PostgresqlJson):
         raw = func.unnest(*arrays).table_valued(*parts, name="trueup_ops").render_derived()
         shown: list[ColumnElement[Any]] = [raw.c.seq, raw.c.before, raw.c.after]
         for label, name in zip(keys, table.key, strict=True):
-            shown.append(sa.cast(raw.c[label], whole(table.columns[name].ddl)).label(label))
+            shown.append(sa.cast(raw.c[label], whole(beneath(table.columns[name]))).label(label))
         return Stage(sa.select(*shown).subquery("trueup_stage"), values)
 
     # -- canonical bytes --------------------------------------------------------------------------
@@ -134,14 +147,14 @@ class Postgresql(PostgresqlJson):
 
     def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
         """As an assignment would store it: a CAST cuts off what is too long, so lengths are left to the write."""
-        padded = _PADDED.fullmatch(whole(column.ddl).ddl)
+        padded = _PADDED.fullmatch(whole(beneath(column)).ddl)
         if padded:
             fits = func.char_length(sa.cast(value, Text)) <= int(padded[1])
             return sa.case(
                 (fits, sa.cast(value, Verbatim(padded[0]))),
                 else_=sa.cast(value, Verbatim("pg_catalog.bpchar")),
             )
-        return sa.cast(value, whole(column.ddl))
+        return sa.cast(value, whole(beneath(column)))
 
     def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
         """The text as PostgreSQL prints it; of a bytea the first bytes in hexadecimal."""
@@ -159,7 +172,7 @@ class Postgresql(PostgresqlJson):
         """NaN, which PostgreSQL sorts above every number."""
         if column.integer:
             return sa.false()
-        return func.coalesce(value == sa.cast(word("'NaN'"), whole(column.ddl)), sa.false())
+        return func.coalesce(value == sa.cast(word("'NaN'"), whole(beneath(column))), sa.false())
 
     # -- text -------------------------------------------------------------------------------------
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
@@ -208,12 +221,32 @@ class Postgresql(PostgresqlJson):
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
-        """FOR NO KEY UPDATE, which lets live inserts go on referring to the rows."""
-        return statement.with_for_update(key_share=True, of=row)
+        """FOR NO KEY UPDATE, which lets live inserts go on referring to the rows; FOR UPDATE where they will go."""
+        return statement.with_for_update(key_share=not gone, of=row)
+
+    def shared(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """FOR SHARE, which PostgreSQL allows to a role that may UPDATE a column of the table."""
+        return statement.with_for_update(read=True, of=row)
+
+    def await_writers(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """By `pg_locks`, without a lock of our own: one that waits would hold up the application behind it."""
+        session.await_writers(connection, tables)
+
+    def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
+        """`=` of the parent's type, under the parent's collation."""
+        return refers(child, parent)
 
     def enforce_references(self, connection: Connection, yes: bool) -> None:
         """By `session_replication_role`, which only a superuser (or a role granted it) may set."""
         session.enforce_references(connection, yes)
+
+    def suspended(self, connection: Connection) -> AbstractContextManager[None]:
+        """By the same setting, until the savepoint is rolled back; a role that may not set it has the keys checked."""
+        return session.suspended(connection)
+
+    def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """SKIP LOCKED."""
+        return statement.with_for_update(key_share=True, of=row, skip_locked=True)
 
     def restoring(self, statement: Insert) -> Insert:
         """OVERRIDING SYSTEM VALUE, for identity columns that are GENERATED ALWAYS."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from trueup.dialects import _sqlite_catalogue as catalogue
 from trueup.dialects import _sqlite_functions as functions
 from trueup.dialects import _sqlite_session as session
 from trueup.dialects._sqlite_json import ARGUMENTS, SqliteJson, as_argument, as_classed, once
-from trueup.errors import NotChecked
+from trueup.errors import NotChecked, StoreError
 from trueup.regexes import portable
-from trueup.store import Stage
+from trueup.store import Changing, Stage
 from trueup.tables import Column, Storage, Table
 
 # the white space of Unicode, as Python's str.split() knows it
@@ -44,9 +45,9 @@ class Sqlite(SqliteJson):
 
     name = "sqlite"
     usual_storage: Storage = "text"
+    single_writer = True
     chunk_seconds = 0.03
     nice = 3.0
-    joined_delete = False
 
     # -- connecting -------------------------------------------------------------------------------
     def engine(self, url: URL, *, write: bool) -> Engine:
@@ -105,22 +106,33 @@ class Sqlite(SqliteJson):
         return catalogue.table(connection, self.journal_prefix, name)
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
-        """Over every CREATE statement but the journal's: a new table may refer to one of `tables`."""
-        return catalogue.stamp(connection, self.journal_prefix)
+        """Over the CREATE statements of `tables`, and of all that refer to others: a new one may refer to these."""
+        return catalogue.stamp(connection, self.journal_prefix, [table.name for table in tables])
 
     # -- keys -------------------------------------------------------------------------------------
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
         """The raw values; their storage class is part of the key. A row with NULL in its key is never addressed."""
-        return [sa.type_coerce(row.c[name], NullType()) for name in table.key]
+        parts = [(table.columns[name], sa.type_coerce(row.c[name], NullType())) for name in table.key]
+        if (table.facts or {}).get("encoding", "UTF-8") == "UTF-8":
+            return [value for _, value in parts]
+        return [value if column.integer and column.typed else self._stored_text(value) for column, value in parts]
+
+    def _stored_text(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        stored = func.trueup_key(sa.cast(value, sa.LargeBinary), type_=NullType())
+        return sa.case((func.typeof(value) == "text", stored), else_=value)
 
     def token(self, raw: Any) -> str:
         """The storage class is told by the quotes: `7`, `'7'`, `x'37'`."""
         return functions.token(raw)
 
+    def addresses(self, key: Sequence[str]) -> bool:
+        """Unless a part is NULL, which a primary key may hold in most tables, and in many rows."""
+        return "NULL" not in key
+
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
         """A temporary table, in memory and without types, so that every key keeps its storage class."""
         keys = [f"k{position}" for position in range(len(table.key))]
-        name = f"trueup_stage_{len(keys)}"
+        name = f"_trueup_stage_{len(keys)}"
         stage = sa.table(name, *(sa.column(label) for label in ["seq", "before", "after", *keys]), schema="temp")
         if len(keys) > functions.STAGES:
             connection.exec_driver_sql(
@@ -129,12 +141,10 @@ class Sqlite(SqliteJson):
         connection.execute(sa.delete(stage))
         rows: dict[str, list[tuple[Any, ...]]] = {}
         for seq, before, after, tokens in ops:
-            values = [functions.untoken(token) for token in tokens]
-            # text that is not UTF-8 cannot be bound as text
-            forms = [
-                "CAST(? AS TEXT)" if isinstance(value, bytes) and token[0] == "t" else "?"
-                for value, token in zip(values, tokens, strict=True)
-            ]
+            # hostile text cannot be bound as text; and a BLOB that is bound would be cast as if it were UTF-8
+            hostile = [token.startswith("t") for token in tokens]
+            values = [token if odd else functions.untoken(token) for odd, token in zip(hostile, tokens, strict=True)]
+            forms = ["CAST(trueup_untoken(?) AS TEXT)" if odd else "?" for odd in hostile]
             rows.setdefault(", ".join(["?", "?", "?", *forms]), []).append((seq, before, after, *values))
         for form, some in rows.items():
             connection.exec_driver_sql(f"INSERT INTO temp.{name} VALUES ({form})", some)  # noqa: S608 - no value in it
@@ -218,8 +228,10 @@ class Sqlite(SqliteJson):
 
     # -- writing ----------------------------------------------------------------------------------
     def writable(self, connection: Connection) -> str:
-        """The file and its folder (for the journal file beside it) must be writable."""
+        """The file and its folder (for the journal file beside it) must be writable, and the file have one name."""
         path = session.file_of(connection)
+        if (links := Path(path).stat().st_nlink) > 1:
+            return f"the file {path!r} has {links} hard links, and SQLite's journal belongs to one name only"
         for part, what in ((path, "the file"), (str(Path(path).parent), "the folder")):
             if not os.access(part, os.W_OK):
                 return f"{what} {part!r} is read-only for this user"
@@ -232,13 +244,47 @@ class Sqlite(SqliteJson):
         """Unchanged: a writing transaction is alone."""
         return statement
 
+    def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
+        """The parent's column on the left, as SQLite itself asks: its collation decides, whatever the child's says."""
+        return parent == child
+
+    def exact(self, statement: Changing) -> Changing:
+        """OR ABORT: it takes the place of the ON CONFLICT clauses of the schema.
+
+        Those delete other rows (REPLACE), leave ours out (IGNORE), or end our transaction (ROLLBACK).
+        """
+        return statement.prefix_with("OR ABORT", dialect="sqlite")
+
+    def chosen(
+        self,
+        keys: Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]],
+        images: FromClause,
+        where: ColumnElement[bool],
+    ) -> ColumnElement[bool]:
+        """By a list of keys: a DELETE names no second table here, and EXISTS would read the whole table."""
+        live = [part for part, _ in keys]
+        mine = sa.select(*(part for _, part in keys)).select_from(images).where(where)
+        return (live[0] if len(live) == 1 else sa.tuple_(*live)).in_(mine)
+
     def enforce_references(self, connection: Connection, yes: bool) -> None:
         """By PRAGMA; a URL with foreign_keys=off stays off."""
         # not through SQLAlchemy: it would begin a transaction, and inside of one the PRAGMA does nothing
         session = connection.connection.driver_connection
         assert isinstance(session, sqlite3.Connection)
         usual = connection.info.setdefault("foreign_keys", session.execute("PRAGMA foreign_keys").fetchone()[0])
-        session.execute("PRAGMA foreign_keys=ON" if yes and usual else "PRAGMA foreign_keys=OFF")
+        wanted = int(yes and usual)
+        session.execute(f"PRAGMA foreign_keys={wanted}")
+        if session.execute("PRAGMA foreign_keys").fetchone()[0] != wanted:
+            raise StoreError("foreign keys cannot be switched within a transaction")
+
+    @contextmanager
+    def suspended(self, connection: Connection) -> Iterator[None]:
+        """By PRAGMA: foreign keys wait for a COMMIT, which does not come."""
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql("PRAGMA defer_foreign_keys=OFF")
 
     def retryable(self, error: BaseException) -> bool:
         """BUSY and LOCKED."""

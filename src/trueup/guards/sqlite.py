@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, func, null
@@ -13,6 +14,10 @@ from trueup.dialects.sqlite import Sqlite
 from trueup.guard import Guard, Step, Words, guard_name, quoted_text, refusal
 from trueup.tables import Storage
 
+_UNTRUSTED = (
+    "a session with PRAGMA trusted_schema=OFF cannot write what asks this guard "
+    "where SQLite takes its own JSON functions for unsafe, as 3.40 does"
+)
 _WRITE = "the write lock, for milliseconds"
 
 
@@ -21,7 +26,12 @@ class _Native(Sqlite):
 
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         spelled = "$" + "".join("." + json.dumps(key, ensure_ascii=False) for key in path)
-        return case((func.json_valid(value) == 1, value.op("->")(spelled)), else_=null())
+        # not the operator ->: a library older than 3.38 could not open a database whose schema has it
+        kind, found = func.json_type(value, spelled), func.json_extract(value, spelled)
+        words = kind.in_(["true", "false", "null"])
+        return case(
+            (func.json_valid(value) == 0, null()), (kind.is_(None), null()), (words, kind), else_=func.json_quote(found)
+        )
 
 
 class SqliteWords(Words):
@@ -41,12 +51,13 @@ class SqliteWords(Words):
         changed = " OR ".join(f"new.{self.quoted(c)} IS NOT old.{self.quoted(c)}" for c in watched)
         columns = ", ".join(self.quoted(column) for column in watched)
         refuse = f"BEGIN SELECT RAISE(ABORT, {quoted_text(refusal(check, name))}); END"
-        return self.triggers(
+        guard = self.triggers(
             check,
             _WRITE,
             f"BEFORE INSERT ON {table} WHEN {bad} {refuse}",
             f"BEFORE UPDATE OF {columns} ON {table} WHEN ({changed}) AND ({bad}) {refuse}",
         )
+        return replace(guard, notes=(*guard.notes, _UNTRUSTED)) if "json_" in bad else guard
 
     def reference(self, check: Check, row: Row, wanted: Refers) -> Guard:
         """As a condition: a foreign key would need the table built anew, and each session to ask for it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,11 @@ from sqlalchemy import select
 from trueup.backup import Record, read_record, scratch_store, tool_of
 from trueup.changes import Plan
 from trueup.config import Config
+from trueup.drift import schema_digest
 from trueup.errors import PlanError, Refused
 from trueup.evidence import Given, enter, known, told_identity, whole
-from trueup.execution import carry_out, parse_groups, take_back, targets
+from trueup.execution import carry_out, take_back, undoing
 from trueup.journal import Journal
-from trueup.journal_tables import schema_digest
 from trueup.planfile import PlanFile
 from trueup.results import Progress, RunReport, Silent
 from trueup.run import opened
@@ -86,12 +85,11 @@ def _played(copy: SqlStore, plan: PlanFile, path: str, record: Record, progress:
         for name, digest in plan.plan.schema.items():
             if schema_digest(database.table(name)) != digest:
                 raise PlanError(f"table {name} has another shape in the backup than in the plan; back up again")
-    applied = carry_out(copy, plan, path, Given("rehearsal"), progress)
+    applied = carry_out(copy, plan, path, Given("rehearsal"), progress, copy=True)
     journal = Journal(copy)
     with copy.connect() as connection:
         row = dict(journal.find(connection, applied.run_id))
-        database = SqlDatabase(copy, connection)
-        bound = targets(journal, database, parse_groups(_header(row)), _header(row)["checks"], make=False)
+        bound = undoing(journal, SqlDatabase(copy, connection), row)
         seen = compare(journal, connection, applied.run_id, bound, progress)
     undone = take_back(copy, row, applied.undoable, progress)
     problems = list(seen.problems)
@@ -105,13 +103,6 @@ def _played(copy: SqlStore, plan: PlanFile, path: str, record: Record, progress:
     if left and not applied.states.get("applied"):
         problems.append("no row of the backup looks as planned; back up again after planning")
     return Rehearsal(path, record.file, applied, seen.intact, undone, len(after), tuple(problems))
-
-
-def _header(row: Mapping[str, str]) -> dict[str, dict[str, dict[str, str]]]:
-    import json
-
-    found: dict[str, dict[str, dict[str, str]]] = json.loads(row["header"])
-    return found
 
 
 def _state(copy: SqlStore, progress: Progress) -> dict[str, TableSum]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +16,7 @@ from trueup.runner import Runner
 from trueup.stores.sql import with_quiet_close
 from trueup.target import CHUNK, FIRST, LAST, RUN
 from trueup.undoing import UndoChunk
+from trueup.verdict import Shown
 from trueup.writer import Chunk
 
 #: Seconds that a tool of this kind takes from reading a batch to writing it.
@@ -104,8 +106,8 @@ def blind_undo() -> None:
     """A row is given back whatever it holds by now."""
     plain = UndoChunk.current
 
-    def current(self: UndoChunk, *rest: Any) -> Mapping[int, tuple[str, str, str, str]]:
-        return {seq: (now, others, now, before) for seq, (now, others, _, before) in plain(self, *rest).items()}
+    def current(self: UndoChunk, *rest: Any) -> Mapping[int, Shown]:
+        return {seq: replace(one, after=one.digest) for seq, one in plain(self, *rest).items()}
 
     swap(UndoChunk, "current", current)
 

@@ -78,9 +78,8 @@ def through_driver() -> None:
             key, values = row[: len(keys)], row[len(keys) :]
             found = [target.table.sql.c[name] == part for name, part in zip(target.table.key, key, strict=True)]
             connection.execute(update(target.table.sql).where(*found).values(dict(zip(names, values, strict=True))))
-        states = dict.fromkeys(seqs, "undone")
-        self.close(connection, run_id, states, {})
-        return states
+        self.close(connection, run_id, dict.fromkeys(seqs, ("undone", "")), {})
+        return dict.fromkeys(seqs, "undone")
 
     assert SEQS
     swap(UndoChunk, "undo", undo)

@@ -32,13 +32,13 @@ OPERATIONS = {
     "missing": ("no longer there, left alone", WARN),
     "premise_gone": ("no longer broken, left alone", DIM),
     "blocked": ("refused by the database, left alone", BAD),
-    "undone": ("as it was before the run", GOOD),
-    "undo_conflict": ("changed by someone else since the run, newer value kept", WARN),
+    "undone": ("given back what it held before the run", GOOD),
+    "undo_conflict": ("not given back, left as it is", WARN),
 }
 DRY = {
     "applied": ("would be changed as planned", GOOD),
     "undone": ("would be as before the run", GOOD),
-    "undo_conflict": ("were changed by someone else since the run, and would keep the newer value", WARN),
+    "undo_conflict": ("would not be given back, and stay as they are", WARN),
 }
 
 
@@ -78,6 +78,7 @@ def _facts(run: RunReport) -> RenderableType:
         ("ended", moment(run.ended) if run.ended and run.state not in ("applying", "undoing") else ""),
         ("took", duration(run.seconds) if run.seconds else ""),
         ("verified", run.verified),
+        ("since", "; ".join(run.since)),
         ("undo", "" if run.dry_run else f"{many(run.undoable, 'operation')} can be taken back"),
     ]
     return table([((name, DIM), value) for name, value in rows if value])

@@ -1,0 +1,165 @@
+"""Questions to PostgreSQL's catalogue. They name tables by oid: a name can mean another table a moment later."""
+
+# ruff: noqa: S608 - nothing but constants goes into these texts
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+TABLES = sa.text(
+    "SELECT n.nspname::text AS schema, c.relname::text AS name, c.relispartition AS part FROM pg_class c"
+    " JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'"
+    " AND left(n.nspname, 3) <> 'pg_' AND n.nspname NOT IN ('information_schema', :journal)"
+    " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = CAST('pg_class' AS regclass) AND d.objid = c.oid"
+    " AND d.deptype = 'e')"
+)
+SCHEMAS = sa.text(
+    "SELECT (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'search_path') AS path, CAST(current_user AS text)"
+    " AS me, ARRAY(SELECT CAST(nspname AS text) FROM pg_namespace WHERE has_schema_privilege(oid, 'USAGE')) AS schemas"
+)
+CLASS = sa.text(
+    "SELECT CAST(c.oid AS bigint) AS oid, CAST(c.relkind AS text) AS kind, c.reltuples, c.relrowsecurity AS secured,"
+    " c.relforcerowsecurity AS forced, row_security_active(c.oid) AS hidden, CAST(c.relpersistence AS text) AS"
+    " persistence, pg_get_expr(c.relpartbound, c.oid) AS bound,"
+    " has_schema_privilege(n.oid, 'USAGE') AS reached,"
+    " ARRAY(SELECT CAST(CAST(i.inhrelid AS regclass) AS text) FROM pg_inherits i"
+    " WHERE i.inhparent = c.oid ORDER BY 1) AS children,"
+    " ARRAY(SELECT CAST(CAST(i.inhparent AS regclass) AS text) FROM pg_inherits i"
+    " WHERE i.inhrelid = c.oid ORDER BY 1) AS parents FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    " WHERE n.nspname = :schema AND c.relname = :name AND c.relkind IN ('r', 'p')"
+)
+# a domain's length stands with the domain, not with the type beneath it
+COLUMNS = sa.text(
+    "WITH RECURSIVE based AS (SELECT a.attnum, t.oid, a.atttypmod AS mod, t.typtype, t.typbasetype, t.typtypmod,"
+    " t.typnotnull FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid WHERE a.attrelid = :oid UNION ALL"
+    " SELECT b.attnum, t.oid, b.typtypmod, t.typtype, t.typbasetype, t.typtypmod, b.typnotnull OR t.typnotnull"
+    " FROM based b JOIN pg_type t ON t.oid = b.typbasetype WHERE b.typtype = 'd')"
+    " SELECT CAST(a.attname AS text) AS name, CAST(a.attnum AS text) AS number,"
+    " format_type(a.atttypid, a.atttypmod) AS type, format_type(b.oid, b.mod) AS base_type,"
+    " a.attnotnull OR b.typnotnull AS required, CAST(a.attgenerated AS text) AS generated,"
+    " CAST(a.attidentity AS text) AS identity, a.atthasdef AS has_default,"
+    " has_column_privilege(a.attrelid, a.attnum, 'SELECT') AS readable,"
+    " pg_get_expr(d.adbin, d.adrelid) AS expression,"
+    " CAST(t.typname AS text) AS base, CAST(t.typtype AS text) AS kind, CAST(t.typcategory AS text) AS category,"
+    " CAST(tn.nspname AS text) AS base_schema,"
+    " quote_ident(cn.nspname) || '.' || quote_ident(co.collname) AS rule,"
+    " CASE WHEN a.attcollation <> own.typcollation THEN"
+    " quote_ident(cn.nspname) || '.' || quote_ident(co.collname) END AS collation,"
+    " CASE WHEN a.attcollation <> own.typcollation AND cn.nspname = 'pg_catalog' THEN CAST(co.collname AS text) END"
+    " AS collation_name FROM pg_attribute a JOIN pg_type own ON own.oid = a.atttypid"
+    " JOIN based b ON b.attnum = a.attnum AND b.typtype <> 'd' JOIN pg_type t ON t.oid = b.oid"
+    " JOIN pg_namespace tn ON tn.oid = t.typnamespace LEFT JOIN pg_collation co ON co.oid = a.attcollation"
+    " LEFT JOIN pg_namespace cn ON cn.oid = co.collnamespace"
+    " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+    " WHERE a.attrelid = :oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+)
+INDEXES = sa.text(
+    "SELECT i.indisunique AS is_unique, i.indisprimary AS is_primary, pg_get_indexdef(i.indexrelid) AS text,"
+    " i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AS plain, i.indimmediate AS immediate,"
+    " ARRAY(SELECT CAST(a.attname AS text)"
+    " FROM unnest(CAST(i.indkey AS int2[])) WITH ORDINALITY AS k (number, position) JOIN pg_attribute a"
+    " ON a.attrelid = i.indrelid AND a.attnum = k.number WHERE k.position <= i.indnkeyatts ORDER BY k.position)"
+    " AS columns FROM pg_index i WHERE i.indrelid = :oid ORDER BY i.indexrelid"
+)
+# A key between partitioned tables is there once more for each partition: of the copies that a table's own partitions or
+# the partitions of the table it refers to have, only the topmost says anything new.
+REFERENCES = sa.text(
+    "SELECT CAST(c.conname AS text) AS name, CAST(cn.nspname AS text) AS child_schema,"
+    " CAST(ct.relname AS text) AS child,"
+    " CAST(pn.nspname AS text) AS parent_schema, CAST(pt.relname AS text) AS parent,"
+    " c.conrelid = :oid AND above.conrelid IS DISTINCT FROM c.conrelid AS outward,"
+    " c.confrelid = :oid AND above.confrelid IS DISTINCT FROM c.confrelid AS inward,"
+    " CAST(c.confdeltype AS text) AS on_delete, CAST(c.confupdtype AS text) AS on_update,"
+    " c.convalidated AND coalesce(CAST(to_jsonb(c) ->> 'conenforced' AS boolean), true) AS valid,"
+    " coalesce(CAST(to_jsonb(c) ->> 'conperiod' AS boolean), false) AS period, pg_get_constraintdef(c.oid) AS text,"
+    " CAST(ct.oid AS bigint) AS child_oid, CAST(CAST(ct.oid AS regclass) AS text) AS child_spelled,"
+    " has_schema_privilege(cn.oid, 'USAGE') AND (has_table_privilege(ct.oid, 'SELECT') OR NOT EXISTS (SELECT FROM"
+    " unnest(c.conkey) AS k (number) WHERE NOT has_column_privilege(c.conrelid, k.number, 'SELECT'))) AS readable,"
+    " row_security_active(ct.oid) AS hidden,"
+    " ARRAY(SELECT CAST(a.attname AS text) FROM unnest(c.conkey) WITH ORDINALITY AS"
+    " k (number, position) JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.position)"
+    " AS columns, ARRAY(SELECT CAST(a.attname AS text) FROM unnest(c.confkey) WITH ORDINALITY AS k (number, position)"
+    " JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number ORDER BY k.position) AS parent_columns"
+    " FROM pg_constraint c JOIN pg_class ct ON ct.oid = c.conrelid JOIN pg_namespace cn ON cn.oid = ct.relnamespace"
+    " JOIN pg_class pt ON pt.oid = c.confrelid JOIN pg_namespace pn ON pn.oid = pt.relnamespace"
+    " LEFT JOIN pg_constraint above ON above.oid = c.conparentid"
+    " WHERE c.contype = 'f' AND (c.conrelid = :oid OR c.confrelid = :oid) ORDER BY c.conname, ct.oid"
+)
+TRIGGERS = sa.text(
+    "SELECT CAST(t.tgname AS text) AS name, pg_get_triggerdef(t.oid) AS text, CAST(t.tgenabled AS text) AS enabled,"
+    " p.prosrc AS body, CAST(l.lanname AS text) AS language,"
+    " coalesce(array_to_string(p.proconfig, ';'), '') AS settings FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+    " JOIN pg_language l ON l.oid = p.prolang WHERE t.tgrelid = :oid AND NOT t.tgisinternal ORDER BY t.tgname"
+)
+RULES = sa.text(
+    "SELECT CAST(r.rulename AS text) AS name, pg_get_ruledef(r.oid) AS text FROM pg_rewrite r"
+    " WHERE r.ev_class = :oid ORDER BY r.rulename"
+)
+POLICIES = sa.text(
+    "SELECT CAST(p.polname AS text), CAST(p.polcmd AS text), p.polpermissive, ARRAY(SELECT CAST(pg_get_userbyid(r) AS"
+    " text) FROM unnest(p.polroles) AS r ORDER BY 1), pg_get_expr(p.polqual, p.polrelid),"
+    " pg_get_expr(p.polwithcheck, p.polrelid) FROM pg_policy p WHERE p.polrelid = :oid ORDER BY p.polname"
+)
+CONSTRAINTS = sa.text(
+    "SELECT CAST(conname AS text) AS name, CAST(contype AS text) AS kind, pg_get_constraintdef(oid) AS text,"
+    " convalidated AS validated FROM pg_constraint"
+    " WHERE conrelid = :oid AND contype IN ('c', 'x', 'p', 'u') ORDER BY conname"
+)
+# what a column's type may rest on: domains down to their base, elements of arrays, parts of composite types
+_USED = (
+    "used AS (SELECT a.atttypid AS oid FROM pg_attribute a WHERE a.attrelid = ANY(CAST(:oids AS oid[])) AND a.attnum"
+    " > 0 AND NOT a.attisdropped UNION SELECT beneath.oid FROM used u JOIN pg_type t ON t.oid = u.oid CROSS JOIN"
+    " LATERAL (SELECT t.typbasetype AS oid UNION ALL SELECT t.typelem UNION ALL SELECT a.atttypid FROM pg_attribute a"
+    " WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS beneath"
+    " WHERE beneath.oid <> 0)"
+)
+_TYPE = (
+    "format_type(t.oid, NULL) AS name, CAST(t.typtype AS text) AS kind, t.typnotnull AS required,"
+    " ARRAY(SELECT CAST(e.enumlabel AS text)"
+    " FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels, ARRAY(SELECT CAST(c.conname AS"
+    " text) || ' ' || pg_get_constraintdef(c.oid) FROM pg_constraint c WHERE c.contypid = t.oid ORDER BY 1) AS rules"
+    " FROM used u JOIN pg_type t ON t.oid = u.oid WHERE t.typtype IN ('d', 'e')"
+)
+_OIDS = sa.bindparam("oids", type_=ARRAY(sa.BigInteger))
+TYPES = sa.text(f"WITH RECURSIVE {_USED} SELECT {_TYPE} ORDER BY 1").bindparams(_OIDS)
+STAMP = sa.text(
+    f"WITH RECURSIVE {_USED}, mine AS (SELECT c.*, n.nspname FROM pg_class c JOIN pg_namespace n"
+    " ON n.oid = c.relnamespace WHERE c.oid = ANY(CAST(:oids AS oid[]))), facts AS ("
+    "SELECT CAST(row(c.oid, c.nspname, c.relname, c.relkind, c.relpersistence, c.relowner, c.relrowsecurity,"
+    " c.relforcerowsecurity, c.relispartition, pg_get_expr(c.relpartbound, c.oid)) AS text) AS fact FROM mine c"
+    " UNION ALL SELECT CAST(row(a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated,"
+    " a.attidentity, a.attcollation, a.attisdropped, a.atthasdef, a.attgenerated <> '' AND"
+    " pg_get_expr(d.adbin, d.adrelid) IS NOT NULL, CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid)"
+    " END) AS text) FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
+    " WHERE a.attnum > 0 AND a.attrelid IN (SELECT oid FROM mine)"
+    " UNION ALL SELECT CAST(row(c.oid, c.conname, CAST(c.conrelid AS regclass), CAST(c.confrelid AS regclass),"
+    " c.conparentid, pg_get_constraintdef(c.oid)) AS text) FROM pg_constraint c"
+    " WHERE c.conrelid IN (SELECT oid FROM mine) OR c.confrelid IN (SELECT oid FROM mine)"
+    " UNION ALL SELECT CAST(row(t.oid, t.tgenabled, pg_get_triggerdef(t.oid), p.prosrc, p.proconfig) AS text)"
+    " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+    " WHERE NOT t.tgisinternal AND t.tgrelid IN (SELECT oid FROM mine) UNION ALL"
+    " SELECT CAST(row(i.indexrelid, i.indisvalid, pg_get_indexdef(i.indexrelid)) AS text) FROM pg_index i"
+    " WHERE i.indisunique AND i.indrelid IN (SELECT oid FROM mine) UNION ALL"
+    " SELECT CAST(row(r.oid, pg_get_ruledef(r.oid)) AS text) FROM pg_rewrite r"
+    " WHERE r.ev_class IN (SELECT oid FROM mine) UNION ALL"
+    " SELECT CAST(row(p.oid, p.polname, p.polcmd, p.polpermissive, p.polroles, pg_get_expr(p.polqual, p.polrelid),"
+    " pg_get_expr(p.polwithcheck, p.polrelid)) AS text) FROM pg_policy p WHERE p.polrelid IN (SELECT oid FROM mine)"
+    " UNION ALL SELECT CAST(row(CAST(i.inhparent AS regclass), CAST(i.inhrelid AS regclass)) AS text)"
+    " FROM pg_inherits i WHERE i.inhparent IN (SELECT oid FROM mine) OR i.inhrelid IN (SELECT oid FROM mine)"
+    f" UNION ALL SELECT CAST(row(kinds.*) AS text) FROM (SELECT {_TYPE}) AS kinds)"
+    " SELECT encode(sha256(convert_to(coalesce(string_agg(fact, '|' ORDER BY fact COLLATE \"C\"), ''), 'UTF8')), 'hex')"
+    " FROM facts"
+).bindparams(_OIDS)
+# Relations that a write to one of these tables locks: its partitions too.
+_WRITTEN = (
+    "written AS (SELECT CAST(unnest(CAST(:oids AS bigint[])) AS oid) AS oid UNION SELECT i.inhrelid FROM written w"
+    " JOIN pg_inherits i ON i.inhparent = w.oid)"
+)
+WRITERS = sa.text(
+    f"WITH RECURSIVE {_WRITTEN} SELECT l.virtualtransaction AS id, CAST(min(CAST(l.relation AS bigint)) AS bigint) AS"
+    " oid, bool_or(l.pid IS NULL) AS prepared, coalesce(bool_or(pg_backend_pid() = ANY (pg_blocking_pids(l.pid))),"
+    " false) AS behind FROM pg_locks l WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM"
+    " pg_backend_pid() AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    " AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
+    " AND l.relation IN (SELECT oid FROM written) GROUP BY l.virtualtransaction"
+).bindparams(_OIDS)

@@ -1,0 +1,123 @@
+"""Types of PostgreSQL for SQLAlchemy: by the catalogue's own text, with the rules that compare their values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement
+from sqlalchemy import literal_column as word
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import operators
+from sqlalchemy.types import TypeEngine
+
+from trueup.tables import Column
+
+INTEGERS = {"int2", "int4", "int8"}
+_SHORTENED = re.compile(r"(character varying|bit varying|bit)\(\d+\)((?:\[\])*)")
+# as tightly bound as COLLATE itself: what stands before it goes into brackets
+_TIGHT = 15
+
+_TYPES: Mapping[str, TypeEngine[Any]] = {
+    # as wide as can be: a bound of 10**12 must compare with an int4 instead of failing
+    **dict.fromkeys(INTEGERS, sa.BigInteger()),
+    "numeric": sa.Numeric(),
+    "float4": sa.Double(),
+    "float8": sa.Double(),
+    "bool": sa.Boolean(),
+    "date": sa.Date(),
+    "timestamp": sa.DateTime(),
+    "timestamptz": sa.DateTime(timezone=True),
+    "time": sa.Time(),
+    "uuid": sa.Uuid(as_uuid=False),
+    "bytea": sa.LargeBinary(),
+}
+
+
+class Verbatim(sa.types.UserDefinedType[Any]):
+    """A type by the text of the catalogue; its values are never decoded by the driver.
+
+    `equals` is the schema of its `=` where that is not `pg_catalog`: under an empty `search_path` it would
+    not be found, and `citext` would be compared as text, without its index. `rule` is the column's collation, spelled.
+    """
+
+    cache_ok = True
+    render_bind_cast = True
+
+    def __init__(self, ddl: str, equals: str = "", rule: str = "") -> None:
+        self.ddl = ddl
+        self.equals = equals
+        self.rule = rule
+
+    def get_col_spec(self, **_: Any) -> str:
+        """The text itself."""
+        return self.ddl
+
+    class Comparator(sa.types.UserDefinedType.Comparator[Any]):
+        """Says where `=` is to be found."""
+
+        def operate(self, op: operators.OperatorType, *other: Any, **kwargs: Any) -> sa.ColumnElement[Any]:
+            """`=` by its schema, all else as usual."""
+            equals = getattr(self.type, "equals", "")
+            if op is operators.eq and equals and other[0] is not None:
+                quoted = equals.replace('"', '""')
+                return self.expr.op(f'OPERATOR("{quoted}".=)', is_comparison=True, return_type=sa.Boolean())(other[0])
+            return super().operate(op, *other, **kwargs)
+
+    comparator_factory = Comparator
+
+
+@compiles(Verbatim)
+def _verbatim(element: Verbatim, compiler: Any, **_: Any) -> str:
+    """A per cent sign in a type's name is no parameter."""
+    return element.ddl.replace("%", "%%") if compiler.dialect.identifier_preparer._double_percents else element.ddl
+
+
+class Collated(sa.Text):
+    """Text of a column; `rule` is its collation, spelled, the database's own too."""
+
+    def __init__(self, collation: str | None = None, rule: str = "") -> None:
+        super().__init__(collation=collation)
+        self.rule = rule
+
+
+def type_of(row: Mapping[str, Any]) -> TypeEngine[Any]:
+    """The type of a column, from its row in the catalogue; a domain counts as what is beneath it."""
+    base, rule = row["base"], row["rule"] or ""
+    if row["base_schema"] == "pg_catalog":
+        if base in _TYPES:
+            return _TYPES[base]
+        if base in ("text", "varchar"):
+            return Collated(row["collation_name"], rule)
+        return Verbatim(row["base_type"], rule=rule)
+    own_equals = row["kind"] == "b" and row["category"] != "A"
+    return Verbatim(row["base_type"], row["base_schema"] if own_equals else "", rule)
+
+
+def beneath(column: Column) -> str:
+    """A column's type without what a domain refuses: the write itself will tell, for the one row."""
+    return column.base or column.ddl
+
+
+def whole(ddl: str) -> Verbatim:
+    """A type that a CAST takes: without its collation, and without a length that would cut silently."""
+    bare = ddl.rpartition(" COLLATE ")[0] if ddl.endswith('"') and " COLLATE " in ddl else ddl
+    bare = re.sub(r" COLLATE [^ ]+$", "", bare)
+    shortened = _SHORTENED.fullmatch(bare)
+    if shortened:
+        return Verbatim(shortened[1].replace("bit", "bit varying").replace("varying varying", "varying") + shortened[2])
+    return Verbatim(bare)
+
+
+def refers(child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Equality by the parent's type and collation, as PostgreSQL's own triggers ask."""
+    rule = getattr(parent.type, "rule", "")
+    if not rule:
+        return parent == child
+    if getattr(parent.type, "ddl", "").startswith("character("):  # as text its blanks would count
+        child = sa.cast(child, Verbatim("pg_catalog.bpchar"))
+    # spelled out even where it is the database's own: of two columns the one with another collation would decide
+    ruled = child.op("COLLATE", precedence=_TIGHT, return_type=child.type)(word(rule))
+    return parent == ruled

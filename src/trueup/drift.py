@@ -1,0 +1,133 @@
+"""What changed about a table since a plan or a run recorded it, and whether that does harm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from trueup.changes import Action
+from trueup.codec import canonical, digest
+from trueup.tables import Table
+
+#: Aspects of `Table.facts`, in words; others are told by their own name.
+WORDS = {
+    "uniques": "unique keys",
+    "references": "foreign keys",
+    "referenced_by": "foreign keys of other tables",
+    "indexes": "indexes",
+    "checks": "checks",
+    "triggers": "guards",
+}
+#: The labels of the types of a table's columns: a difference here is never harmless.
+ENUMS = "enums"
+_OWN = ("place", "identity")
+
+
+def schema_digest(table: Table) -> str:
+    """One digest over everything of a table that a repair depends on, which a copy of the table has too."""
+    facts = dict(table.facts or {})
+    columns = [list(entry[:-1]) for entry in facts.pop("columns", ())]
+    return digest(canonical({**{name: facts[name] for name in facts if name not in _OWN}, "columns": columns}))
+
+
+def identity_digest(table: Table) -> str:
+    """One digest over what tells a table, and each column, from another one of the same name and shape."""
+    facts = table.facts or {}
+    return digest(canonical([facts.get("place"), facts.get("identity"), [e[-1] for e in facts.get("columns", ())]]))
+
+
+def recorded(table: Table) -> dict[str, Any]:
+    """What a run keeps of a table, for its undo."""
+    return {**(table.facts or {}), "key": list(table.key)}
+
+
+def as_recorded(kept: Mapping[str, Any], table: Table) -> Table:
+    """The table with the key and the columns that a run recorded, as far as they are still there."""
+    columns = {name: table.columns[name] for name in _columns(kept) if name in table.columns}
+    return replace(table, columns=columns, key=tuple(kept["key"]))
+
+
+def forbids(table: Table, action: Action | Literal["insert"], touched: Sequence[str]) -> str:
+    """Why a table must not be written so, as it is now and as this account sees it; empty when it may be.
+
+    `touched` are the columns that an update sets.
+    """
+    if table.obstacles:
+        return f"{table.name} cannot be repaired: {'; '.join(table.obstacles)}"
+    changed = set(touched) if action == "update" else set()
+    for reference in table.referenced_by:
+        if action == "delete" and not reference.equality:
+            return f"{reference.table} refers to rows of {table.name} by a rule that is not equality ({reference.name})"
+        if changed & set(reference.parent_columns):
+            return f"{reference.table} refers to what would be changed in {table.name}"
+    # only what is indexed can be referred to
+    keyed = {name for columns in (table.key, *table.uniques, *table.indexes) for name in columns}
+    if table.unseen and (action == "delete" or changed & keyed):
+        return f"{table.name} cannot be repaired: {'; '.join(table.unseen)}"
+    return ""
+
+
+def recorded_names(kept: Mapping[str, Any]) -> list[str]:
+    """The columns that a run recorded and that hold data of their own."""
+    return [name for name, entry in _columns(kept).items() if not entry[2]]
+
+
+def refuses_undo(
+    kept: Mapping[str, Any], table: Table, action: Action, touched: Sequence[str], *, same: bool = False
+) -> str:
+    """Why what a run recorded of a table forbids giving its rows back to the table as it is now; empty when not.
+
+    With `same` a person vouches that a table that was rebuilt is still the same one.
+    """
+    facts = table.facts or {}
+    if kept.get("place") != facts.get("place"):
+        return f"{table.name} is another table now: the run wrote {_spelled(kept.get('place'))}"
+    if kept.get("identity") != facts.get("identity") and not same:
+        return (
+            f"{table.name} was rebuilt or replaced since the run, and nothing tells which; if it is still the same "
+            f"table, say so with --same-table {table.name}"
+        )
+    then, now = _columns(kept), _columns(facts)
+    key = tuple(kept["key"])
+    wanted = list(then) if action == "delete" else [*key, *touched]
+    for name in wanted:
+        if name not in now:
+            return f"{table.name}.{name} is gone since the run"
+        if name in then and _sort(then[name]) != _sort(now[name]):
+            return f"{table.name}.{name} is another column now, or of another type, than when the run wrote it"
+    if key != table.key and key not in table.uniques:
+        return f"{', '.join(key)} no longer tells the rows of {table.name} from one another"
+    if kept.get(ENUMS, []) != facts.get(ENUMS, []):
+        return f"the labels of a type of {table.name} changed since the run"
+    return forbids(table, "insert" if action == "delete" else action, touched)
+
+
+def harmless(kept: Mapping[str, Any], table: Table) -> tuple[str, ...]:
+    """What else changed since a run, in words: the engine enforces it, or it does not bear on the rows."""
+    facts = table.facts or {}
+    then, now = _columns(kept), _columns(facts)
+    found = [f"column {name} was added" for name in now if name not in then]
+    found += [f"column {name} was dropped" for name in then if name not in now]
+    found += [f"column {name} was changed" for name in then if name in now and then[name] != now[name]]
+    skip = {"columns", "key", ENUMS, *_OWN}
+    found += [
+        f"its {WORDS.get(aspect, aspect.replace('_', ' '))} changed"
+        for aspect in sorted(set(kept) | set(facts))
+        if aspect not in skip and kept.get(aspect) != facts.get(aspect)
+    ]
+    return tuple(found)
+
+
+def _columns(facts: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """By name: type, whether NULL is allowed, whether it is generated, and the rest, as `facts_of` lists them."""
+    return {str(entry[0]): list(entry[1:]) for entry in facts.get("columns", ())}
+
+
+def _sort(entry: Sequence[Any]) -> tuple[Any, ...]:
+    # type, generated, identity: what says that it is this column, and what it can hold
+    return entry[0], entry[2], entry[-1]
+
+
+def _spelled(place: Any) -> str:
+    return ".".join(str(part) for part in place if part) if place else "one that is not known"

@@ -1,0 +1,168 @@
+"""What a schema says of a table, and what tells a table from another one that took its name."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.dialects.opened import opened
+from tests.engines import Database
+from trueup.store import Dialect
+
+pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
+SHOP = (
+    "CREATE TABLE a (id INTEGER PRIMARY KEY)",
+    "CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)",
+    "CREATE TABLE twin (id INTEGER PRIMARY KEY, v TEXT)",
+    "CREATE TABLE other (x, y)",
+    "CREATE INDEX by_x ON other (x)",
+    # what a run has made before its first chunk
+    "CREATE TABLE _trueup_run (id)",
+    "CREATE TABLE _trueup_img_1 (id)",
+)
+
+
+def script(database: Database, *statements: str) -> None:
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def told(database: Database, name: str = "t") -> tuple[str, str, object]:
+    """The identity of a table, its stamp and its facts."""
+    with opened(database) as session:
+        table = session.table(name)
+        dialect: Dialect = session.dialect
+        return table.identity, dialect.schema_stamp(session.connection, [table]), table.facts
+
+
+HARMLESS = {
+    "an index elsewhere": ["CREATE UNIQUE INDEX one ON other (y)"],
+    "a new table": ["CREATE TABLE new (id INTEGER PRIMARY KEY, v TEXT)"],
+    "a view": ["CREATE VIEW v AS SELECT * FROM t"],
+    "a trigger of a view": [
+        "CREATE VIEW v AS SELECT * FROM t",
+        "CREATE TRIGGER instead INSTEAD OF UPDATE ON v BEGIN SELECT 1; END",
+    ],
+    "statistics": ["ANALYZE"],
+    "another page for each table": ["DROP TABLE other", "VACUUM"],
+    "an older table gone": ["DROP TABLE a"],
+    "another run's table": ["CREATE TABLE _trueup_img_2 (id)"],
+    "another table made again": [
+        "ALTER TABLE a RENAME TO old",
+        "CREATE TABLE a (id INTEGER PRIMARY KEY)",
+        "DROP TABLE old",
+    ],
+}
+
+
+@pytest.mark.parametrize("change", HARMLESS)
+def test_a_change_that_is_none_of_a_table_leaves_its_facts_its_stamp_and_its_identity(
+    database: Database, change: str
+) -> None:
+    script(database, *SHOP)
+    before = told(database)
+    script(database, *HARMLESS[change])
+    assert told(database) == before
+
+
+REPLACED = {
+    "dropped and made again": ["DROP TABLE t", SHOP[1]],
+    "put aside and made again": ["ALTER TABLE t RENAME TO t_old", SHOP[1]],
+    "made again as a migration does": [
+        "CREATE TABLE new (id INTEGER PRIMARY KEY, v TEXT)",
+        "INSERT INTO new SELECT * FROM t",
+        "DROP TABLE t",
+        "ALTER TABLE new RENAME TO t",
+    ],
+    "changed with a twin": [
+        "ALTER TABLE t RENAME TO x",
+        "ALTER TABLE twin RENAME TO t",
+        "ALTER TABLE x RENAME TO twin",
+    ],
+}
+
+
+@pytest.mark.parametrize("vacuum", [False, True])
+@pytest.mark.parametrize("change", REPLACED)
+def test_another_table_under_the_same_name_has_another_identity(database: Database, change: str, vacuum: bool) -> None:
+    script(database, *SHOP)
+    before = told(database)
+    script(database, *REPLACED[change], *(["VACUUM"] if vacuum else []))
+    after = told(database)
+    assert after[0] != before[0]
+    assert after[1] != before[1]
+    assert after[2] != before[2]
+
+
+CHANGES = {
+    "a column": ["ALTER TABLE t ADD COLUMN w TEXT"],
+    "a column's name": ["ALTER TABLE t RENAME COLUMN v TO w"],
+    "a column gone": ["ALTER TABLE t DROP COLUMN v"],
+    "a trigger": ["CREATE TRIGGER log AFTER UPDATE ON t BEGIN SELECT 1; END"],
+    "a trigger that spells the table otherwise": ["CREATE TRIGGER log AFTER UPDATE ON T BEGIN SELECT 1; END"],
+    "a unique index": ["CREATE UNIQUE INDEX one ON t (v)"],
+    "a child": ["CREATE TABLE c (t REFERENCES t ON DELETE CASCADE)"],
+    "a child that spells the table otherwise": ["CREATE TABLE c (t, FOREIGN KEY (T) REFERENCES T (ID))"],
+    "a trigger of the journal": ["CREATE TRIGGER spy AFTER INSERT ON _trueup_run BEGIN DELETE FROM t; END"],
+    "a guard": ["CREATE TRIGGER trueup_guard_x BEFORE INSERT ON t WHEN new.v < 0 BEGIN SELECT RAISE(ABORT, 'no'); END"],
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_stamp_changes_with_the_facts(database: Database, change: str) -> None:
+    script(database, *SHOP)
+    before = told(database)
+    script(database, *CHANGES[change])
+    after = told(database)
+    assert after[2] != before[2]
+    assert after[1] != before[1]
+
+
+def test_a_trigger_that_spells_its_table_otherwise_is_seen(database: Database) -> None:
+    script(database, *SHOP, "CREATE TRIGGER log AFTER UPDATE ON T BEGIN SELECT 1; END")
+    with opened(database) as session:
+        assert session.table("t").obstacles == ("it has the trigger 'log', whose effects would not be journaled",)
+        assert session.table("t").facts is not None
+
+
+def test_a_guard_is_told_apart_from_the_application_s_triggers(database: Database) -> None:
+    script(database, *SHOP, *CHANGES["a guard"], *CHANGES["a trigger"])
+    with opened(database) as session:
+        facts = session.table("t").facts
+    assert facts is not None
+    assert [name for name, _ in facts["triggers"]] == ["log"]
+    assert [name for name, _ in facts["guards"]] == ["trueup_guard_x"]
+
+
+def test_a_trigger_of_the_journal_s_own_tables_forbids_repairs(database: Database) -> None:
+    script(database, *SHOP, *CHANGES["a trigger of the journal"])
+    with opened(database) as session:
+        assert session.table("t").obstacles == ("the journal's table _trueup_run has the trigger 'spy'",)
+
+
+@pytest.mark.parametrize("to", ["nowhere (id)", "t (nowhere)", "pair"])
+def test_a_reference_that_leads_nowhere_is_left_to_sqlite(database: Database, to: str) -> None:
+    script(
+        database,
+        *SHOP,
+        "CREATE TABLE pair (a, b, PRIMARY KEY (a, b))",
+        f"CREATE TABLE c (id INTEGER PRIMARY KEY, p, FOREIGN KEY (p) REFERENCES {to})",
+        "INSERT INTO t VALUES (1, 'x')",
+    )
+    with opened(database, write=True) as session:
+        assert session.table("c").references == ()
+        for name in ("t", "pair"):
+            assert session.table(name).referenced_by == ()
+
+
+def test_a_table_of_the_name_of_our_scratch_is_read(database: Database) -> None:
+    script(
+        database, "CREATE TABLE trueup_stage_1 (k TEXT PRIMARY KEY, v)", "INSERT INTO trueup_stage_1 VALUES ('a', 1)"
+    )
+    with opened(database) as session:
+        table = session.table("trueup_stage_1")
+        assert (list(table.columns), table.rows) == (["k", "v"], 1)

@@ -1,0 +1,226 @@
+"""The world changes between plan, first chunk and undo: what does no harm is allowed, all else refused unwritten."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engines import Database
+from tests.proof import config_of
+from tests.rowhash import execute, row_hashes
+from trueup import pace
+from trueup.check import Check
+from trueup.checks.missing import Missing
+from trueup.checks.orphan import Orphan
+from trueup.config import Config
+from trueup.errors import Refused
+from trueup.results import RunReport
+from trueup.run import apply, make_plan, undo, verify
+
+TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR(20), note VARCHAR(20))"
+COUNTED = "CREATE TABLE totals (n INTEGER)"
+TRIGGER = {
+    "sqlite": ["CREATE TRIGGER a1 AFTER UPDATE ON t BEGIN UPDATE totals SET n = n + 1; END"],
+    "postgresql": [
+        (
+            "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " UPDATE public.totals SET n = n + 1; RETURN NEW; END $$"
+        ),
+        "CREATE TRIGGER a1 AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION f()",
+    ],
+    "mysql": ["CREATE TRIGGER a1 AFTER UPDATE ON t FOR EACH ROW UPDATE totals SET n = n + 1"],
+}
+TRIGGER["mariadb"] = TRIGGER["mysql"]
+SWAPPED = ["ALTER TABLE t RENAME TO old", TABLE, "INSERT INTO t SELECT * FROM old"]
+REPLACED = ["ALTER TABLE t DROP COLUMN name", "ALTER TABLE t ADD COLUMN name VARCHAR(20)"]
+
+
+def missing(repair: str) -> Check:
+    return Missing(table="t", column="name", name="n", fill="zz", repair=(repair,))
+
+
+@pytest.fixture
+def config(database: Database) -> Config:
+    rows = ", ".join(f"({n}, {'NULL' if n % 10 == 0 else repr('n')}, 'x{n}')" for n in range(1, 41))
+    execute(database, [TABLE, f"INSERT INTO t VALUES {rows}", COUNTED, "INSERT INTO totals VALUES (0)"])
+    return config_of(database, missing("fill"))
+
+
+def applied(config: Config, tmp_path: Path) -> RunReport:
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(config, path, because="test")
+    report = apply(config, path, confirm="yes")
+    assert report.states == {"applied": 4}
+    return report
+
+
+@pytest.mark.parametrize("change", ["trigger", "swap", "column"])
+def test_a_run_that_waits_before_its_first_chunk_holds_the_table_against_the_plan(
+    database: Database, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    changes = {"trigger": TRIGGER[database.engine], "swap": SWAPPED, "column": REPLACED}[change]
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(config, path, because="test")
+
+    def wait(_: Any) -> None:
+        if changes:
+            execute(database, changes)
+            changes.clear()
+
+    changes = list(changes)
+    monkeypatch.setattr(pace.Throttle, "wait", wait)
+    report = apply(config, path, confirm="yes")
+
+    assert (report.state, report.states) == ("stopped", {})
+    assert "changed its shape while the run was going on" in report.reason
+    assert "zz" not in repr(read(database))
+
+
+@pytest.mark.parametrize("repair", ["fill", "quarantine"])
+def test_an_undo_does_not_fire_a_trigger_that_came_after_the_run(
+    database: Database, config: Config, tmp_path: Path, repair: str
+) -> None:
+    config = config_of(database, missing(repair))
+    run = applied(config, tmp_path)
+    execute(database, TRIGGER[database.engine])
+    before = row_hashes(database)
+
+    for confirm in ("", "yes"):
+        with pytest.raises(Refused, match="trigger 'a1'"):
+            undo(config, run.run_id, confirm=confirm)
+
+    assert row_hashes(database) == before
+
+
+@pytest.mark.parametrize("changes", [SWAPPED, REPLACED], ids=["table", "column"])
+def test_an_undo_gives_nothing_to_another_table_or_column_of_the_same_name(
+    database: Database, config: Config, tmp_path: Path, changes: list[str]
+) -> None:
+    run = applied(config, tmp_path)
+    execute(database, changes)
+    before = row_hashes(database)
+
+    for confirm in ("", "yes"):
+        with pytest.raises(Refused, match=r"since the run|another column"):
+            undo(config, run.run_id, confirm=confirm)
+    with pytest.raises(Refused):
+        verify(config, run.run_id)
+
+    assert row_hashes(database) == before
+
+
+@pytest.mark.parametrize("repair", ["fill", "quarantine"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE INDEX by_note ON t (note)",
+        "ALTER TABLE t ADD COLUMN extra INTEGER",
+        "CREATE TABLE child (id INTEGER PRIMARY KEY, t_id INTEGER, FOREIGN KEY (t_id) REFERENCES t (id))",
+    ],
+)
+def test_what_does_no_harm_lets_an_undo_give_everything_back(
+    database: Database, config: Config, tmp_path: Path, repair: str, change: str
+) -> None:
+    before = read(database)
+    config = config_of(database, missing(repair))
+    run = applied(config, tmp_path)
+    execute(database, [change])
+
+    report = undo(config, run.run_id, confirm="yes")
+
+    assert report.states == {"undone": 4}
+    assert bool(report.since) == ("INDEX" not in change)
+    assert [row[:3] for row in read(database)] == before
+
+
+def test_a_column_of_the_row_that_was_dropped_leaves_it_to_a_person(
+    database: Database, config: Config, tmp_path: Path
+) -> None:
+    run = applied(config, tmp_path)
+    execute(database, ["ALTER TABLE t DROP COLUMN note"])
+
+    report = undo(config, run.run_id, confirm="yes", same_table=["t"])
+
+    assert report.states == {"undo_conflict": 4}
+    assert {one.reason for one in report.listed} == {
+        "a column that it had is gone, so it cannot be told from another row under its key"
+    }
+    assert undo(config, run.run_id, confirm="yes", edited=True, same_table=["t"]).states == {"undone": 4}
+
+
+NOT_VALID = {
+    "postgresql": ["ALTER TABLE t ADD CHECK (name IS NOT NULL) NOT VALID"],
+    "mariadb": [
+        "SET SESSION check_constraint_checks = 0",
+        "ALTER TABLE t ADD CONSTRAINT named CHECK (name IS NOT NULL)",
+    ],
+    "sqlite": [
+        "PRAGMA writable_schema = ON",
+        "UPDATE sqlite_schema SET sql = replace(sql, ', note', ' CHECK (name IS NOT NULL), note') WHERE name = 't'",
+        "PRAGMA writable_schema = RESET",
+    ],
+}
+
+
+@pytest.mark.parametrize("engine", sorted(NOT_VALID), indirect=True)
+@pytest.mark.parametrize("repair", ["fill", "quarantine"])
+def test_what_could_not_be_taken_back_is_not_applied(
+    database: Database, config: Config, tmp_path: Path, repair: str
+) -> None:
+    execute(database, NOT_VALID[database.engine])
+    before = row_hashes(database)
+    config = config_of(database, missing(repair))
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(config, path, because="test")
+
+    report = apply(config, path, confirm="yes")
+
+    assert set(report.states) == {"blocked"}
+    assert all(one.reason.startswith("it could not be taken back: ") for one in report.listed)
+    assert row_hashes(database) == before
+
+
+BROKEN_TWICE = {
+    "sqlite": ["PRAGMA foreign_keys = OFF"],
+    "mysql": ["SET SESSION foreign_key_checks = 0"],
+    "mariadb": ["SET SESSION foreign_key_checks = 0"],
+    "postgresql": ["SET session_replication_role = replica"],
+}
+
+
+def test_a_row_that_breaks_another_key_too_is_not_moved_out(database: Database, tmp_path: Path) -> None:
+    keys = "FOREIGN KEY (a) REFERENCES parents (id), FOREIGN KEY (b) REFERENCES parents (id)"
+    rows = ", ".join(f"({n}, {n}, {n})" for n in range(1, 31))
+    execute(
+        database,
+        [
+            *BROKEN_TWICE[database.engine],
+            "CREATE TABLE parents (id INTEGER PRIMARY KEY)",
+            *(f"INSERT INTO parents VALUES ({n})" for n in range(1, 31)),
+            f"CREATE TABLE children (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, {keys})",
+            f"INSERT INTO children VALUES {rows}, (98, 777, 1), (99, 777, 777)",
+        ],
+    )
+    check = Orphan(table="children", column="a", references="parents.id", name="n", repair=("quarantine",))
+    config = config_of(database, check)
+    before = row_hashes(database)
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(config, path, because="test")
+
+    report = apply(config, path, confirm="yes")
+
+    assert report.states == {"applied": 1, "blocked": 1}
+    assert [one.key for one in report.listed] == ["99"]
+    assert "it could not be taken back" in report.listed[0].reason
+    assert undo(config, report.run_id, confirm="yes").states == {"undone": 1, "blocked": 1}
+    assert row_hashes(database) == before
+
+
+def read(database: Database) -> list[tuple[Any, ...]]:
+    from tests.chaos.plain import Session
+
+    session = Session(database.engine, database.url)
+    try:
+        return sorted(tuple(row) for row in session.rows("SELECT * FROM t"))
+    finally:
+        session.close()
