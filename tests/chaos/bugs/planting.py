@@ -13,7 +13,8 @@ from tests.engines import ENGINES
 class Bug:
     """How it is planted; the scenario that has to catch it, within so many `rounds`, on each of its `engines`.
 
-    For `kills`: the verb in which it shows, and whether it takes a kill to see it.
+    For `kills`: the verb in which it shows, and whether it takes a kill to see it. For `worlds`: features or acts, one
+    of which a world must have to be played; a round is then so many worlds of that kind.
     """
 
     plant: Callable[[], None]
@@ -22,6 +23,7 @@ class Bug:
     rounds: int = 10
     verb: str = "undo"
     killed: bool = False
+    focus: tuple[str, ...] = ()
 
 
 def swap(owner: type, name: str, other: Callable[..., Any]) -> None:

@@ -32,12 +32,17 @@ def main() -> int:
 
 def go(engine: str, url: str, folder: Path, seeds: list[int], file: str) -> int:
     """Play them; say what was seen."""
+    from tests.chaos.bugs import bugs
     from tests.chaos.worlds import worker
+    from tests.chaos.worlds.generator import generate
     from tests.chaos.worlds.loop import Result
     from tests.chaos.worlds.model import read
     from tests.chaos.worlds.places import Ground
 
-    worker.prepare(os.environ.get("WORLDS_BUG", ""))
+    bug = os.environ.get("WORLDS_BUG", "")
+    worker.prepare(bug)
+    focus = os.environ.get("WORLDS_FOCUS", "").split(",") if "WORLDS_FOCUS" in os.environ else []
+    focus += bugs()[bug].focus if bug else ()
     kept = Path(os.environ["TRUEUP_WORLDS"]) if "TRUEUP_WORLDS" in os.environ else None
     ground = Ground(engine, url, folder)
     if file:
@@ -46,6 +51,7 @@ def go(engine: str, url: str, folder: Path, seeds: list[int], file: str) -> int:
         return 0
     written, bad, refused, unbuilt, rows = 0, 0, Counter[str](), 0, 0
     began = time.monotonic()
+    seeds = [seed for seed in seeds if worker.concerned(generate(engine, seed), focus)]
     for seed in seeds:
         start = time.monotonic()
         features, result, path = worker.one(engine, seed, ground, kept)

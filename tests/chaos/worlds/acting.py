@@ -108,6 +108,8 @@ def moment(scene: Scene, verbs: list[str], *, ddl: bool = False) -> str:
     if rng.random() < 0.55:
         return rng.choice(BOUNDARIES)
     verb = rng.choice(verbs)
+    if ddl and verb == "apply" and rng.random() < 0.3:
+        return f"apply/{rng.choice(['journal named', 'image table made'])}/1"  # after its looks, before its first chunk
     point = "committed" if ddl or scene.made.engine == "sqlite" else rng.choice(POINTS)
     return f"{verb}/{point}/{rng.randint(1, 3)}"
 

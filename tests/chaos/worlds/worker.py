@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.bugs import plant
+from tests.chaos.bugs import bugs, plant
 from tests.chaos.worlds.generator import generate
 from tests.chaos.worlds.loop import Play, Result, Unbuilt
 from tests.chaos.worlds.model import World
@@ -49,6 +49,12 @@ def built(world: World, ground: Ground) -> Result | None:
     return told if isinstance(told, Result) else None
 
 
+def concerned(world: World, focus: Sequence[str]) -> bool:
+    """Whether a world has one of these features or acts; any world where there are none."""
+    known = {*world.features, *(act.title for act in world.acts)}
+    return not focus or any(word in one for word in focus for one in known)
+
+
 def one(engine: str, seed: int, ground: Ground, kept: Path | None = None) -> tuple[tuple[str, ...], Told, str]:
     """A world's features and result, and where it was written down if it broke a promise."""
     world = generate(engine, seed)
@@ -64,10 +70,13 @@ def work(
 ) -> None:
     """Play the worlds of `seeds` until the time is over; tell each by ("world", seed, ...), at last ("done",)."""
     prepare(bug)
+    focus = bugs()[bug].focus if bug else ()
     ground = Ground(engine, url, Path(folder))
     began = time.monotonic()
     try:
         for seed in seeds:
+            if not concerned(generate(engine, seed), focus):
+                continue
             if time.monotonic() - began > seconds:
                 break
             pipe.send(("begin", seed))

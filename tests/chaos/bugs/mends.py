@@ -1,0 +1,185 @@
+"""Mends taken back, one by one: what `worlds` must see again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.chaos.bugs.planting import Bug, replace_in, swap
+from trueup import drift, execution, undoing, verifying
+from trueup.dialects.postgresql import Postgresql
+from trueup.dialects.sqlite import Sqlite
+from trueup.runner import Runner
+from trueup.undoing import UndoChunk
+from trueup.writer import Chunk
+
+SERVERS = ("postgresql", "mysql", "mariadb")
+PLAYS = 4
+
+
+def nothing(*_: Any, **__: Any) -> str:
+    """Whatever is asked, there is nothing against it."""
+    return ""
+
+
+def sqlite_or_abort_dropped() -> None:
+    """A conflict clause of the schema decides what our writes do to other rows."""
+    swap(Sqlite, "exact", lambda _, statement: statement)
+
+
+def parent_collation_ignored() -> None:
+    """Children are looked for by the child's own collation."""
+    swap(Sqlite, "refers", lambda _, child, parent: child == parent)
+
+
+def undo_without_preflight() -> None:
+    """Undo asks neither what the table is now nor what would fire."""
+    replace_in(execution, "refuses_undo", nothing)
+
+
+def first_chunk_is_the_measure() -> None:
+    """What changed between the first look and the first chunk is taken for what was planned."""
+    plain = execution.applying
+
+    def applying(*given: Any, **how: Any) -> Any:
+        kept = execution.changed, execution.forbids
+        vars(execution).update(changed=nothing, forbids=nothing)
+        try:
+            return plain(*given, **how)
+        finally:
+            vars(execution).update(changed=kept[0], forbids=kept[1])
+
+    replace_in(execution, "applying", applying)
+
+
+def identity_ignored() -> None:
+    """A table of the same name and shape is taken for the one that was planned."""
+    replace_in(execution, "identity_digest", lambda table: _planned(table))
+    plain = drift.refuses_undo
+
+    def refuses(kept: Any, table: Any, *rest: Any, **how: Any) -> str:
+        facts = table.facts or {}
+        now = {str(entry[0]): entry[-1] for entry in facts.get("columns", ())}
+        columns = [[*entry[:-1], now.get(str(entry[0]), entry[-1])] for entry in kept["columns"]]
+        alike = {**kept, "columns": columns, "identity": facts.get("identity"), "place": facts.get("place")}
+        return plain(alike, table, *rest, **how)
+
+    replace_in(execution, "refuses_undo", refuses)
+
+
+class _Planned(str):
+    """Equal to whatever was planned."""
+
+    def __eq__(self, _: object) -> bool:
+        return True
+
+    def __ne__(self, _: object) -> bool:
+        return False
+
+    __hash__ = str.__hash__
+
+
+def _planned(_: Any) -> str:
+    return _Planned()
+
+
+def bare_table_names() -> None:
+    """The search path of the moment says which table is meant."""
+    swap(Postgresql, "name_by", lambda *_: None)
+    identity_ignored()
+
+
+def premise_not_locked() -> None:
+    """What a finding rests on is looked at once, and may change until the commit."""
+    swap(Chunk, "hold", nothing)
+
+
+def children_not_locked() -> None:
+    """A row that will go is locked so that a child can still be inserted."""
+    plain = Postgresql.locked
+    swap(Postgresql, "locked", lambda self, statement, row, **_: plain(self, statement, row))
+    swap(Chunk, "hold", nothing)
+
+
+def rest_digest_ignored() -> None:
+    """A row is given back though its other columns say that it may be another one."""
+    plain = undoing.of_undo
+    replace_in(undoing, "of_undo", lambda action, shown, **_: plain(action, shown, edited=True))
+
+
+def references_skipped_with_keys_off() -> None:
+    """Where a key is not checked for the row that broke it, no other one is looked at either."""
+    swap(UndoChunk, "prove_parents", nothing)
+
+
+def not_valid_not_rehearsed() -> None:
+    """Apply promises to take back what the engine will refuse."""
+    swap(UndoChunk, "rehearse", nothing)
+
+
+def verdicts_differ() -> None:
+    """The dry run has an opinion of its own."""
+    replace_in(verifying, "of_operation", lambda *_: ("applied", ""))
+
+
+def unseen_children_believed() -> None:
+    """Children that the account cannot see are not there."""
+    plain = drift.forbids
+
+    def forbids(table: Any, *rest: Any) -> str:
+        from dataclasses import replace
+
+        return plain(replace(table, unseen=()), *rest)
+
+    for module in (drift, execution):
+        replace_in(module, "forbids", forbids)
+
+
+def stale_stamp() -> None:
+    """What changes between two chunks is not seen."""
+    swap(Runner, "_same_schema", nothing)
+
+
+def _obstacle_ignored(word: str) -> Callable[[], None]:
+    """Obstacles that speak of `word` are none."""
+
+    def plant() -> None:
+        from dataclasses import replace
+
+        from trueup import planning
+
+        plain = drift.forbids
+
+        def forbids(table: Any, *rest: Any) -> str:
+            kept = tuple(clause for clause in table.obstacles if word not in clause)
+            return plain(replace(table, obstacles=kept), *rest)
+
+        for module in (drift, execution, planning):
+            if "forbids" in vars(module):
+                replace_in(module, "forbids", forbids)
+
+    return plant
+
+
+SWAPPED = ("swap the table", "make the touched column anew")
+BUGS = {
+    "sqlite_or_abort_dropped": Bug(sqlite_or_abort_dropped, "worlds", ("sqlite",), PLAYS, focus=("conflict clause",)),
+    "parent_collation_ignored": Bug(parent_collation_ignored, "worlds", ("sqlite",), PLAYS, focus=("NOCASE key",)),
+    "undo_without_preflight": Bug(
+        undo_without_preflight, "worlds", ("sqlite", "postgresql"), PLAYS, focus=("trigger after", "swap the table")
+    ),
+    "first_chunk_is_the_measure": Bug(
+        first_chunk_is_the_measure, "worlds", ("sqlite", "postgresql"), PLAYS, focus=("trigger after", "swap the table")
+    ),
+    "identity_ignored": Bug(identity_ignored, "worlds", ("sqlite", "postgresql"), PLAYS, focus=SWAPPED),
+    "bare_table_names": Bug(bare_table_names, "worlds", ("postgresql",), PLAYS, focus=("another search_path",)),
+    "premise_not_locked": Bug(premise_not_locked, "worlds", ("postgresql",), PLAYS, focus=("orphan/", "duplicate/")),
+    "children_not_locked": Bug(children_not_locked, "worlds", ("postgresql",), PLAYS, focus=("insert a child",)),
+    "rest_digest_ignored": Bug(rest_digest_ignored, "worlds", rounds=PLAYS, focus=("reuse a key", "replace a row")),
+    "references_skipped_with_keys_off": Bug(
+        references_skipped_with_keys_off, "worlds", SERVERS, PLAYS, focus=("orphan/quarantine",)
+    ),
+    "not_valid_not_rehearsed": Bug(not_valid_not_rehearsed, "worlds", ("postgresql",), PLAYS, focus=("NOT VALID",)),
+    "verdicts_differ": Bug(verdicts_differ, "worlds", rounds=PLAYS, focus=("quarantine",)),
+    "stale_stamp": Bug(stale_stamp, "worlds", ("sqlite", "postgresql"), PLAYS, focus=("trigger after",)),
+}
