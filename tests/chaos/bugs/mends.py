@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.chaos.bugs.planting import Bug, replace_in, swap
-from trueup import drift, execution, undoing, verifying
+from trueup import drift, execution, undoing, verdict, verifying
 from trueup.dialects.postgresql import Postgresql
 from trueup.dialects.sqlite import Sqlite
 from trueup.runner import Runner
@@ -42,19 +42,19 @@ def first_chunk_is_the_measure() -> None:
     plain = execution.applying
 
     def applying(*given: Any, **how: Any) -> Any:
-        kept = execution.changed, execution.forbids
-        vars(execution).update(changed=nothing, forbids=nothing)
+        kept = {name: vars(execution)[name] for name in ("changed", "forbids")}
+        vars(execution).update(dict.fromkeys(kept, nothing))
         try:
             return plain(*given, **how)
         finally:
-            vars(execution).update(changed=kept[0], forbids=kept[1])
+            vars(execution).update(kept)
 
     replace_in(execution, "applying", applying)
 
 
 def identity_ignored() -> None:
     """A table of the same name and shape is taken for the one that was planned."""
-    replace_in(execution, "identity_digest", lambda table: _planned(table))
+    replace_in(execution, "identity_digest", _planned)
     plain = drift.refuses_undo
 
     def refuses(kept: Any, table: Any, *rest: Any, **how: Any) -> str:
@@ -103,7 +103,7 @@ def children_not_locked() -> None:
 
 def rest_digest_ignored() -> None:
     """A row is given back though its other columns say that it may be another one."""
-    plain = undoing.of_undo
+    plain = verdict.of_undo
     replace_in(undoing, "of_undo", lambda action, shown, **_: plain(action, shown, edited=True))
 
 
