@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.chaos.bugs.planting import Bug, replace_in, swap
+from tests.engines import ENGINES
 from trueup import drift, execution, undoing, verdict, verifying
 from trueup.dialects.postgresql import Postgresql
 from trueup.dialects.sqlite import Sqlite
@@ -161,25 +162,33 @@ def _obstacle_ignored(word: str) -> Callable[[], None]:
     return plant
 
 
+def _seen(plant: Callable[[], None], engines: tuple[str, ...], sign: str, *focus: str) -> Bug:
+    return Bug(plant, "worlds", engines, PLAYS, focus=focus, sign=sign)
+
+
 SWAPPED = ("swap the table", "make the touched column anew")
+OTHERS = "no plan names|not planned|without a delete"
+LITE, POSTGRES = ("sqlite",), ("postgresql",)
 BUGS = {
-    "sqlite_or_abort_dropped": Bug(sqlite_or_abort_dropped, "worlds", ("sqlite",), PLAYS, focus=("conflict clause",)),
-    "parent_collation_ignored": Bug(parent_collation_ignored, "worlds", ("sqlite",), PLAYS, focus=("NOCASE key",)),
-    "undo_without_preflight": Bug(
-        undo_without_preflight, "worlds", ("sqlite", "postgresql"), PLAYS, focus=("trigger after", "swap the table")
+    "sqlite_or_abort_dropped": _seen(sqlite_or_abort_dropped, LITE, OTHERS, "conflict clause"),
+    "parent_collation_ignored": _seen(parent_collation_ignored, LITE, OTHERS, "NOCASE key"),
+    "undo_without_preflight": _seen(
+        undo_without_preflight, LITE + POSTGRES, "undo (changed|wrote|left)", "trigger after", "swap the table"
     ),
-    "first_chunk_is_the_measure": Bug(
-        first_chunk_is_the_measure, "worlds", ("sqlite", "postgresql"), PLAYS, focus=("trigger after", "swap the table")
+    "first_chunk_is_the_measure": _seen(
+        first_chunk_is_the_measure, LITE + POSTGRES, "apply changed", "trigger after", "swap the table"
     ),
-    "identity_ignored": Bug(identity_ignored, "worlds", ("sqlite", "postgresql"), PLAYS, focus=SWAPPED),
-    "bare_table_names": Bug(bare_table_names, "worlds", ("postgresql",), PLAYS, focus=("another search_path",)),
-    "premise_not_locked": Bug(premise_not_locked, "worlds", ("postgresql",), PLAYS, focus=("orphan/", "duplicate/")),
-    "children_not_locked": Bug(children_not_locked, "worlds", ("postgresql",), PLAYS, focus=("insert a child",)),
-    "rest_digest_ignored": Bug(rest_digest_ignored, "worlds", rounds=PLAYS, focus=("reuse a key", "replace a row")),
-    "references_skipped_with_keys_off": Bug(
-        references_skipped_with_keys_off, "worlds", SERVERS, PLAYS, focus=("orphan/quarantine",)
+    "identity_ignored": _seen(identity_ignored, LITE + POSTGRES, "no plan names|made anew", *SWAPPED),
+    "bare_table_names": _seen(bare_table_names, POSTGRES, "no plan names", "another search_path"),
+    "premise_not_locked": _seen(premise_not_locked, POSTGRES, "not broken any more", "orphan/", "duplicate/"),
+    "children_not_locked": _seen(children_not_locked, POSTGRES, "no plan names|declared key", "insert a child"),
+    "rest_digest_ignored": _seen(
+        rest_digest_ignored, ENGINES, "another row that has the key", "reuse a key", "replace a row"
     ),
-    "not_valid_not_rehearsed": Bug(not_valid_not_rehearsed, "worlds", ("postgresql",), PLAYS, focus=("NOT VALID",)),
-    "verdicts_differ": Bug(verdicts_differ, "worlds", rounds=PLAYS, focus=("quarantine",)),
-    "stale_stamp": Bug(stale_stamp, "worlds", ("sqlite", "postgresql"), PLAYS, focus=("trigger after",)),
+    "references_skipped_with_keys_off": _seen(
+        references_skipped_with_keys_off, SERVERS, "declared key is broken", "orphan/quarantine"
+    ),
+    "not_valid_not_rehearsed": _seen(not_valid_not_rehearsed, POSTGRES, "not taken back", "NOT VALID"),
+    "verdicts_differ": _seen(verdicts_differ, ENGINES, "dry run foresaw", "quarantine"),
+    "stale_stamp": _seen(stale_stamp, LITE + POSTGRES, "changed", "trigger after"),
 }

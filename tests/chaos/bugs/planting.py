@@ -14,7 +14,8 @@ class Bug:
     """How it is planted; the scenario that has to catch it, within so many `rounds`, on each of its `engines`.
 
     For `kills`: the verb in which it shows, and whether it takes a kill to see it. For `worlds`: features or acts, one
-    of which a world must have to be played; a round is then so many worlds of that kind.
+    of which a world must have to be played (a round is then as many worlds of that kind as there is time for), and what
+    the violation must say, so that it is not another one that was seen.
     """
 
     plant: Callable[[], None]
@@ -24,6 +25,7 @@ class Bug:
     verb: str = "undo"
     killed: bool = False
     focus: tuple[str, ...] = ()
+    sign: str = ""
 
 
 def swap(owner: type, name: str, other: Callable[..., Any]) -> None:

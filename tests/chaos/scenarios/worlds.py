@@ -7,10 +7,12 @@ smaller and written down in the folder `worlds` of the arena, or of `TRUEUP_WORL
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 
 from tests.chaos.arena import Arena, Tally
+from tests.chaos.bugs import bugs
 from tests.chaos.worlds import worker
 
 SEEN = ("worlds", "worlds written", "worlds undone")
@@ -57,4 +59,6 @@ def _tell(arena: Arena, tally: Tally, number: int, result: worker.Told, path: st
     tally.seen["commits checked"] += result.seen["acts"]
     if not result.written:
         refused.update(set(result.refusals) or {"nothing to do"})
-    tally.violations += [f"{arena.engine}, world {number} ({path}): {fault}" for fault in result.faults[:5]]
+    sign = bugs()[arena.bug].sign if arena.bug else ""
+    faults = [fault for fault in result.faults if re.search(sign, fault)]
+    tally.violations += [f"{arena.engine}, world {number} ({path}): {fault}" for fault in faults[:5]]

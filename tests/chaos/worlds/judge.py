@@ -157,6 +157,8 @@ class Judge:
                 )
                 continue
             self._rows(span.verb, place, subject, gone, come, allowed, deletes)
+            if span.verb == "apply":
+                self._premises(span, place, gone, come)
 
     def _rows(
         self,
@@ -198,6 +200,28 @@ class Judge:
                 )
             self._keep(verb, address, old, new)
 
+    def _premises(self, span: Span, place: Place, gone: Sequence[Values], come: Sequence[Values]) -> None:
+        """What is written was broken when it was written: by the rows that were committed before and are after it."""
+        for subject in (one for one in self.world.subjects if one.place == place):
+            after = {key_of(subject, row): row for row in come}
+            written = [
+                row
+                for row in gone
+                if after.get(key_of(subject, row), {}).get(subject.column) != row[subject.column]
+                and self.planned.get((place, key_of(subject, row))) == [subject]
+            ]
+            if not written:
+                continue
+            if subject.options["kind"] == "duplicate":
+                tables = (rows for where, rows in span.after.items() if root(self.world, where) == place)
+                left = {row.get(subject.column) for rows in tables for row in rows}
+                wrong = [row for row in written if row[subject.column] not in left]
+            else:
+                still = {key_of(subject, row) for row in broken(self.world, subject, span.before)}
+                wrong = [row for row in written if key_of(subject, row) not in still]
+            for row in wrong:
+                self.fault(f"apply mended a row of {place} that was not broken any more: {row}")
+
     def _keep(self, verb: str, address: Address, old: Values | None, new: Values | None) -> None:
         cells: dict[str, tuple[Any, Any]] = {"": (old, new)}
         if old is not None and new is not None:
@@ -210,6 +234,8 @@ class Judge:
             if cell not in self.written:
                 self.fault(f"undo changed {address} {name}, which apply had not written")
                 continue
+            if not name and was is None and now is not None:  # columns that came later have their defaults
+                now = {one: value for one, value in now.items() if one in self.written[cell][0]}
             if now != self.written[cell][0]:
                 self.fault(f"undo left {address} {name} as {now}, before the run it was {self.written[cell][0]}")
             self.restored.add(cell)

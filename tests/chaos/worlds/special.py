@@ -47,7 +47,8 @@ def shape(made: Maker) -> None:
     if whole and plain and made.engine != "sqlite" and not made.late and made.chance(0.4, "partitions"):
         _partitions(made)
     if made.engine == "sqlite":
-        _sqlite(made, strict=whole and plain)
+        known = all(one.partition(" ")[0] in ("INTEGER", "TEXT", "BLOB") for one in main.columns.values())
+        _sqlite(made, strict=whole and plain and known)
 
 
 def _sqlite(made: Maker, *, strict: bool) -> None:

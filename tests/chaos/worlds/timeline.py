@@ -30,6 +30,9 @@ class Span:
     verb: str
     changes: Mapping[Place, Difference]
     act: Act | None = None
+    #: All rows before and after it.
+    before: Mapping[Place, Rows] = field(default_factory=dict)
+    after: Mapping[Place, Rows] = field(default_factory=dict)
 
 
 def row_of(row: Mapping[str, str | None]) -> Row:
@@ -80,7 +83,7 @@ class Timeline:
             found = difference(self.last.get(place, []), now.get(place, []))
             if found:
                 changes[place] = found
-        span = Span(author, self.verb, changes, act)
+        span = Span(author, self.verb, changes, act, self.last, now)
         if changes or act:
             self.spans.append(span)
         self.last = now
