@@ -234,9 +234,10 @@ class Judge:
             if cell not in self.written:
                 self.fault(f"undo changed {address} {name}, which apply had not written")
                 continue
+            shown = now
             if not name and was is None and now is not None:  # columns that came later have their defaults
-                now = {one: value for one, value in now.items() if one in self.written[cell][0]}
-            if now != self.written[cell][0]:
+                shown = {one: value for one, value in now.items() if one in self.written[cell][0]}
+            if shown != self.written[cell][0]:
                 self.fault(f"undo left {address} {name} as {now}, before the run it was {self.written[cell][0]}")
             self.restored.add(cell)
 
