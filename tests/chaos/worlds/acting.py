@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tests.chaos.worlds.model import Act, World
+from tests.chaos.worlds.model import Act, Subject, World
 from tests.chaos.worlds.words import text
 
 if TYPE_CHECKING:
@@ -68,15 +68,18 @@ class Scene:
         if "u" in row:
             row["u"] = self.rng.choice([self.new("u"), "NULL"])
         for subject in self.made.subjects:
-            kept = [subject.options.get("fill"), "NULL", None, row[subject.column]]
-            value = self.rng.choice(kept)
-            if value is not None and subject.column in row:
-                row[subject.column] = (
-                    value
-                    if value == "NULL" or value.startswith(("'", "x'")) or value == row[subject.column]
-                    else text(value)
-                )
+            value = self.rng.choice([self.repaired(subject), self.repaired(subject), row[subject.column]])
+            if subject.column in row:
+                plain = value == "NULL" or value.startswith(("'", "x'")) or value == row[subject.column]
+                row[subject.column] = value if plain else text(value)
         return row
+
+    @staticmethod
+    def repaired(subject: Subject) -> str:
+        """What a row holds when it is mended, mostly."""
+        repair = subject.options["repair"][0]
+        known = {"fill": subject.options.get("fill"), "replace": "paid", "respell": "paid", "clamp": "100"}
+        return known.get(repair) or "NULL"
 
 
 def key_word(literal: str) -> str:
@@ -108,8 +111,8 @@ def moment(scene: Scene, verbs: list[str], *, ddl: bool = False) -> str:
     if rng.random() < 0.55:
         return rng.choice(BOUNDARIES)
     verb = rng.choice(verbs)
-    if ddl and verb == "apply" and rng.random() < 0.3:
-        return f"apply/{rng.choice(['journal named', 'image table made'])}/1"  # after its looks, before its first chunk
+    if ddl and rng.random() < 0.5:
+        return f"{verb}/starting/1"  # after its looks, before its first chunk
     point = "committed" if ddl or scene.made.engine == "sqlite" else rng.choice(POINTS)
     return f"{verb}/{point}/{rng.randint(1, 3)}"
 
@@ -122,6 +125,8 @@ def apply_for(scene: Scene, name: str, at: str) -> Act | None:
     if made_of is None:
         return None
     title, sql, reborn = made_of
+    if reborn and rng.random() < 0.6:
+        at = rng.choice(["applied", "verified"])
     needs = tuple(f"table {'.'.join(one.place)}" for one in made.children if made.q(one.place) in " ".join(sql))
     until = rng.choice([0.05, 0.15]) if rng.random() < 0.35 and at != "ready" else 0.0
     return Act(

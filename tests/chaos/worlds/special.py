@@ -195,7 +195,7 @@ def _rights(made: Maker) -> list[str]:
         others = [*([made.parent] if made.parent else []), *made.children]
         sql += [f"GRANT SELECT ON {made.q(one.place)} TO {who}" for one in others if one.place[0] == made.home]
         names = ("meta", "run", "op", "chunk", "image", *(f"img_{number}" for number in range(1, 6)))
-        sql += [f"GRANT SELECT, INSERT, UPDATE, DELETE ON {home}._trueup_{name} TO {who}" for name in names]
+        sql += [f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON {home}._trueup_{name} TO {who}" for name in names]
     else:
         more = ", REFERENCES" if rng.random() < 0.3 else ""
         sql.append(f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX{more} ON {home}.* TO {who}")

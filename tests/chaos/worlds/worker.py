@@ -15,7 +15,8 @@ from tests.chaos.worlds.loop import Play, Result, Unbuilt
 from tests.chaos.worlds.model import World
 from tests.chaos.worlds.places import Ground
 from tests.chaos.worlds.shrink import smaller, write
-from trueup import pace
+from trueup import failpoints, pace
+from trueup.runner import Runner
 
 #: How a world went; a text where it could not be played.
 Told = Result | str
@@ -27,9 +28,22 @@ def prepare(bug: str = "") -> None:
     """Small chunks without rests; no breaker, as conflicts are the point; and a bug where one is ordered."""
     pace.RAMP, pace.LARGEST, pace.SMALLEST = (1, 2, 4), 4, 1
     pace.CONFLICTS = pace.BLOCKED = 10**9
+    moment(Runner, "apply")
+    moment(Runner, "undo")
     pace.Pace.rest = lambda self, seconds: None  # type: ignore[method-assign]  # the point of it
     if bug:
         plant(bug)
+
+
+def moment(owner: type, verb: str) -> None:
+    """Make the beginning of a run's work, after all looks at its tables, a moment for the actors."""
+    plain = getattr(owner, verb)
+
+    def watched(self: Any, *given: Any) -> Any:
+        failpoints.action("starting")
+        return plain(self, *given)
+
+    setattr(owner, verb, watched)
 
 
 def play(world: World, ground: Ground) -> Told:
