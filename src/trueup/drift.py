@@ -18,17 +18,25 @@ WORDS = {
     "indexes": "indexes",
     "checks": "checks",
     "triggers": "guards",
+    "create": "definition",
 }
+#: Aspects that repeat what others say.
+_TOLD = ("declared", "guards")
 #: The labels of the types of a table's columns: a difference here is never harmless.
 ENUMS = "enums"
-_OWN = ("place", "identity")
+#: What tells the table itself from others, or says only that something about it was altered.
+_OWN = ("place", "identity", "altered")
+#: Differences that never do harm, even between plan and apply.
+_LOOSE = ("indexes",)
 
 
 def schema_digest(table: Table) -> str:
     """One digest over everything of a table that a repair depends on, which a copy of the table has too."""
     facts = dict(table.facts or {})
     columns = [list(entry[:-1]) for entry in facts.pop("columns", ())]
-    return digest(canonical({**{name: facts[name] for name in facts if name not in _OWN}, "columns": columns}))
+    return digest(
+        canonical({**{name: facts[name] for name in facts if name not in (*_OWN, *_LOOSE)}, "columns": columns})
+    )
 
 
 def identity_digest(table: Table) -> str:
@@ -88,6 +96,13 @@ def refuses_undo(
             f"{table.name} was rebuilt or replaced since the run, and nothing tells which; if it is still the same "
             f"table, say so with --same-table {table.name}"
         )
+    # where columns have no identity, an alteration that nothing else shows may have made one anew
+    hidden = not facts.get("identity") or not harmless(kept, table)
+    if kept.get("altered") != facts.get("altered") and hidden and not same:
+        return (
+            f"{table.name} was altered since the run, and nothing tells what became of its columns; if they are still "
+            f"the same, say so with --same-table {table.name}"
+        )
     then, now = _columns(kept), _columns(facts)
     key = tuple(kept["key"])
     wanted = list(then) if action == "delete" else [*key, *touched]
@@ -98,8 +113,10 @@ def refuses_undo(
             return f"{table.name}.{name} is another column now, or of another type, than when the run wrote it"
     if key != table.key and key not in table.uniques:
         return f"{', '.join(key)} no longer tells the rows of {table.name} from one another"
-    if kept.get(ENUMS, []) != facts.get(ENUMS, []):
-        return f"the labels of a type of {table.name} changed since the run"
+    labels = {str(name): set(some) for name, some in facts.get(ENUMS, ())}
+    for name, some in kept.get(ENUMS, ()):
+        if lost := set(some) - labels.get(str(name), set()):
+            return f"type {name} of {table.name} has lost {len(lost)} of its labels since the run, or they were renamed"
     return forbids(table, "insert" if action == "delete" else action, touched)
 
 
@@ -110,7 +127,7 @@ def harmless(kept: Mapping[str, Any], table: Table) -> tuple[str, ...]:
     found = [f"column {name} was added" for name in now if name not in then]
     found += [f"column {name} was dropped" for name in then if name not in now]
     found += [f"column {name} was changed" for name in then if name in now and then[name] != now[name]]
-    skip = {"columns", "key", ENUMS, *_OWN}
+    skip = {"columns", "key", ENUMS, *_OWN, *_TOLD}
     found += [
         f"its {WORDS.get(aspect, aspect.replace('_', ' '))} changed"
         for aspect in sorted(set(kept) | set(facts))

@@ -22,7 +22,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    inspect,
     not_,
     null,
     select,
@@ -37,7 +36,7 @@ from trueup.codec import digest
 from trueup.errors import Refused, StoreError
 from trueup.guard import Guard, Step, Words
 from trueup.journal import Journal
-from trueup.journal_tables import HUGE
+from trueup.journal_tables import HUGE, OPTIONS
 from trueup.stores.sql import SqlDatabase, SqlStore
 
 #: Times a step is tried that waits for a lock, and seconds of rest between.
@@ -78,17 +77,18 @@ class Register:
             Column("objects", HUGE),
             Column("options", HUGE),
             Column("installed", BigInteger),
+            **OPTIONS,
         )
 
     def prepare(self, connection: Connection) -> None:
         """Make the tables where they are missing."""
-        Journal(self.store).prepare(connection)
-        self.table.create(connection, checkfirst=True)
-        connection.commit()
+        journal = Journal(self.store)
+        journal.prepare(connection)
+        journal.create(connection, self.table)
 
     def exists(self, connection: Connection) -> bool:
         """Whether any guard was ever installed here."""
-        return inspect(connection).has_table(self.table.name, schema=self.table.schema)
+        return Journal(self.store).has(connection, self.table)
 
     def standing(self, connection: Connection) -> list[Standing]:
         """Every guard that was installed and not taken off since, with what became of it."""

@@ -20,16 +20,16 @@ from typing import Any
 from sqlalchemy import (
     Connection,
     Select,
+    Text,
     func,
     insert,
     select,
     update,
 )
-from sqlalchemy.exc import DBAPIError
 
 from trueup import __version__
 from trueup.codec import GENESIS, canonical, link
-from trueup.errors import Fenced, Refused, UsageError
+from trueup.errors import Fenced, Refused, StoreError, UsageError
 from trueup.failpoints import failpoint
 from trueup.journal_tables import FORMAT, JournalTables
 
@@ -73,14 +73,19 @@ class Journal(JournalTables):
 
     def find(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
         """A run by its id, a unique beginning of it, or `last`. Raises `UsageError` naming what there is."""
+        if connection.in_transaction():
+            return self._find(connection, run_id)
+        return self.patiently(connection, lambda: self._find(connection, run_id))
+
+    def _find(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
         if not self.exists(connection):
             raise UsageError(f"{self.store} has no runs: nothing was ever applied to it")
-        rows = self.all_runs(connection)
-        hits = rows[:1] if run_id == "last" else [row for row in rows if row["run_id"].startswith(run_id)]
+        rows = connection.execute(select(self.run.c.run_id).order_by(self.run.c.no.desc())).scalars().all()
+        hits = rows[:1] if run_id == "last" else [one for one in rows if one.startswith(run_id)]
         if len(hits) != 1 or not run_id:
-            known = ", ".join(row["run_id"] for row in rows[:5]) or "none"
+            known = ", ".join(rows[:5]) or "none"
             raise UsageError(f"{len(hits) or 'no'} runs match {run_id!r}; the newest are {known}")
-        return hits[0]
+        return dict(connection.execute(select(self.run).where(self.run.c.run_id == hits[0])).mappings().one())
 
     def all_runs(self, connection: Connection) -> list[Mapping[str, Any]]:
         """Every run, the newest first."""
@@ -108,8 +113,13 @@ class Journal(JournalTables):
         failpoint("taken")
         return fence
 
-    def start(self, connection: Connection, values: Mapping[str, Any], tries: int = 5) -> str:
+    def start(self, connection: Connection, values: Mapping[str, Any]) -> str:
         """Enter a plan as a run, or find the run it already is: a plan is used once per database."""
+        self._fits(connection, values)
+        # one at a time, so that two plans never take one number
+        return self.alone(connection, "the list of runs", lambda: self._enter(connection, values))
+
+    def _enter(self, connection: Connection, values: Mapping[str, Any]) -> str:
         where = self.run.c.plan_digest == values["plan_digest"]
         found = connection.execute(select(self.run.c.run_id).where(where)).scalar()
         if found is None:
@@ -133,19 +143,22 @@ class Journal(JournalTables):
                 **values,
             }
             row["tip"] = self.genesis(connection, row)
-            try:
-                connection.execute(insert(self.run).values(**row))
-                failpoint("entering")
-                connection.commit()
-                failpoint("entered")
-            except DBAPIError:
-                # another operator entered this plan, or another one, a moment earlier
-                connection.rollback()
-                if not tries:
-                    raise
-                return self.start(connection, values, tries - 1)
-        connection.rollback()
+            connection.execute(insert(self.run).values(**row))
+            failpoint("entering")
+        connection.commit()
+        failpoint("entered")
         return str(found)
+
+    def _fits(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Raises `StoreError` where the server does not take a statement as large as the entry of a run."""
+        limit = self.store.dialect.largest(connection)
+        # quotes and backslashes are doubled on their way
+        size = 4096 + sum(len(text.encode()) + sum(map(text.count, "\"\\'\n")) for text in map(str, values.values()))
+        if limit is not None and size > limit:
+            raise StoreError(
+                f"{self.store}: what the journal keeps of this plan takes {size:,} bytes, and the server's "
+                f"max_allowed_packet is {limit:,}; raise it, or plan fewer tables at once"
+            )
 
     def hold(self, connection: Connection, run_id: str, fence: int) -> Mapping[str, Any]:
         """Lock the run's row for this transaction and prove it is still ours. Raises `Fenced`."""
@@ -155,7 +168,9 @@ class Journal(JournalTables):
         return row
 
     def _lock(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
-        statement = select(self.run).where(self.run.c.run_id == run_id).with_for_update()
+        self.writable(connection)
+        few = [column for column in self.run.c if not isinstance(column.type, Text) or column is self.run.c.reason]
+        statement = select(*few).where(self.run.c.run_id == run_id).with_for_update()
         return dict(connection.execute(statement).mappings().one())
 
     def _allowed(self, row: Mapping[str, Any], state: str) -> None:
@@ -180,9 +195,13 @@ class Journal(JournalTables):
 
     def mark(self, connection: Connection, run_id: str, **values: Any) -> None:
         """Set plain fields of a run (`paused`, `verified`), in a transaction of its own."""
-        self._lock(connection, run_id)
-        connection.execute(update(self.run).where(self.run.c.run_id == run_id).values(**values))
-        connection.commit()
+
+        def work() -> None:
+            self._lock(connection, run_id)
+            connection.execute(update(self.run).where(self.run.c.run_id == run_id).values(**values))
+            connection.commit()
+
+        self.patiently(connection, work)
 
     # -- operations -----------------------------------------------------------------------------------------------
     def seal(self, connection: Connection, run: Mapping[str, Any], phase: str, ops: Mapping[int, str]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -15,45 +17,38 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
-    delete,
     func,
     insert,
-    inspect,
     select,
 )
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import UserDefinedType
+from sqlalchemy.schema import CreateSchema
 
 from trueup.changes import Group
 from trueup.codec import canonical, digest
-from trueup.errors import StoreError
+from trueup.errors import Refused, Stopped, StoreError
 from trueup.failpoints import failpoint
+from trueup.journal_shape import RawType, differs, image_shape
+from trueup.store import Kept
 from trueup.stores.sql import SqlStore
 from trueup.tables import Table
 
-FORMAT = 1
+T = TypeVar("T")
+#: 2: images in types of the engine's own only, an image's number taken before its table is made, and whole shapes of
+#: tables in a run's header. Nothing reads format 1.
+FORMAT = 2
+#: Times that a step outside of chunks is tried, and seconds of rest between.
+TRIES, REST = 10, (0.05, 0.4)
+_SEEN, _WRITABLE = "trueup_journal", "trueup_journal_writable"
 #: Of every table, on the engines where there is something to choose.
-_OPTIONS: Mapping[str, Any] = {
+OPTIONS: Mapping[str, Any] = {
     f"{engine}_{option}": value
     for engine in ("mysql", "mariadb")
     for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
 }
 HUGE = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
-
-
-class RawType(UserDefinedType[Any]):
-    """A column type spelled word for word as the catalogue gives it; values never pass through Python."""
-
-    cache_ok = True
-
-    def __init__(self, ddl: str) -> None:
-        self.ddl = ddl
-
-    def get_col_spec(self, **_: Any) -> str:
-        """The type as DDL."""
-        return self.ddl
 
 
 class JournalTables:
@@ -131,69 +126,202 @@ class JournalTables:
             self._prefix + name,
             self._metadata,
             *parts,
-            **_OPTIONS,
+            **OPTIONS,
         )
 
     # -- making ---------------------------------------------------------------------------------------------------
+    @property
+    def tables(self) -> list[SqlTable]:
+        """All tables but those of images."""
+        return [self.meta, self.run, self.op, self.chunk, self.image]
+
     def exists(self, connection: Connection) -> bool:
-        """Whether this database has a journal, and it has its name: a crash can come in between."""
-        if not inspect(connection).has_table(self.run.name, schema=self._schema):
+        """Whether this database has a journal, and it has its name: a crash can come in between.
+
+        Raises `StoreError` where it is not as trueup makes it; looked at once a session.
+        """
+        if connection.info.get(_SEEN):
+            return True
+        found = self._look(connection, self.tables)
+        if not found.keys() - {""}:
             return False
-        return bool(connection.execute(select(func.count()).select_from(self.meta)).scalar())
+        if self.meta.name not in found:  # the first that is made
+            self._expect(connection, [self.meta])
+        formats = connection.execute(select(self.meta.c.format)).scalars().all()
+        if not formats:
+            return False
+        if formats != [FORMAT]:
+            raise StoreError(
+                f"{self.store}: the journal has format {formats[0]}, this version of trueup keeps {FORMAT}; "
+                "undo its runs with the version that made them, then drop its tables"
+            )
+        self._expect(connection, self.tables)
+        connection.info[_SEEN] = True
+        return True
 
-    def prepare(self, connection: Connection, tries: int = 5) -> None:
-        """Make the journal's tables where they are missing; safe to call twice, or by two at once."""
-        if self.exists(connection):
+    def prepare(self, connection: Connection) -> None:
+        """Make the journal's tables where they are missing; safe to call twice, or by many at once."""
+        ready = self.patiently(connection, lambda: self.writable(connection))
+        connection.rollback()
+        if not ready:
+            self._make_alone(connection, lambda: self.exists(connection) or self._make(connection))
+
+    def _make(self, connection: Connection) -> bool:
+        new_place = bool(self._schema) and "" not in self.store.dialect.kept(connection, [])
+        if self._schema and new_place:
+            connection.execute(CreateSchema(self._schema))
+        self._create(connection, self.tables, place=new_place)
+        failpoint("journal made")
+        place = self.store.dialect.place(connection)
+        connection.execute(insert(self.meta).values(db_uuid=secrets.token_hex(16), format=FORMAT, place=place))
+        return True
+
+    def create(self, connection: Connection, table: SqlTable) -> None:
+        """Make one more table beside the journal's where it is missing, with the same care."""
+        if self.has(connection, table):
+            return
+        self._make_alone(connection, lambda: self._create(connection, [table]))
+
+    def _create(self, connection: Connection, tables: Sequence[SqlTable], *, place: bool = False) -> None:
+        """Make those of `tables` that are missing, and see that all are ours; within `alone`."""
+        there = self._look(connection, tables)
+        missing = [table for table in tables if table.name not in there]
+        for table in missing:
+            table.create(connection)
+        if missing:
+            self.store.dialect.seclude(connection, [table.name for table in missing], place=place)
+        self._expect(connection, tables)
+
+    def alone(self, connection: Connection, what: str, work: Callable[[], T]) -> T:
+        """Do `work`, which commits, while no other session is at `what`."""
+
+        def inside() -> T:
+            with self.store.dialect.alone(connection, what):
+                return work()
+
+        return self.patiently(connection, inside)
+
+    def patiently(self, connection: Connection, work: Callable[[], T]) -> T:
+        """Do `work` in a transaction of its own, again where a lock was not to be had."""
+        for number in range(1, TRIES + 1):
             connection.rollback()
-            return None
-        try:
-            if self._schema:
-                from sqlalchemy.schema import CreateSchema
+            try:
+                return work()
+            except DBAPIError as error:
+                if connection.invalidated:
+                    raise
+                connection.rollback()
+                if number == TRIES or not self.store.dialect.retryable(error):
+                    raise
+                time.sleep(random.uniform(*REST))  # noqa: S311 - jitter, not a secret
+        raise AssertionError("the last try returns or raises")
 
-                connection.execute(CreateSchema(self._schema, if_not_exists=True))
-            self._metadata.create_all(connection)
-            failpoint("journal made")
-            place = self.store.dialect.place(connection)
-            # two at once must not both name the database: the second waits for the first one's row, which never stays
-            mine = {"k": 0, "shape": ""}
-            connection.execute(insert(self.image).values(**mine))
-            if not connection.execute(select(func.count()).select_from(self.meta)).scalar():
-                connection.execute(insert(self.meta).values(db_uuid=secrets.token_hex(16), format=FORMAT, place=place))
-            connection.execute(delete(self.image).where(self.image.c.k == mine["k"]))
+    def _make_alone(self, connection: Connection, make: Callable[[], T]) -> T:
+        def work() -> T:
+            made = make()
             failpoint("journal named")
             connection.commit()
+            return made
+
+        try:
+            return self.alone(connection, "the journal's tables", work)
         except DBAPIError as error:
-            connection.rollback()
-            passing = self.exists(connection) or self.store.dialect.retryable(error)
-            connection.rollback()
-            if passing and tries:  # another operator is at it
-                return self.prepare(connection, tries - 1)
+            if connection.invalidated or self.store.dialect.disconnected(error):
+                raise
             raise StoreError(
                 f"{self.store}: cannot make the journal's tables: {self.store.dialect.describe(error)}; "
                 "trueup writes nothing that it cannot journal"
             ) from None
 
+    # -- looking --------------------------------------------------------------------------------------------------
+    def stop_unless_whole(self, connection: Connection, image: SqlTable) -> None:
+        """Look again at the journal's tables and one of images, before an operation is blamed for an error.
+
+        Raises `Stopped` where one was altered or is gone.
+        """
+        try:
+            self._expect(connection, [*self.tables, image])
+        except StoreError as error:
+            raise Stopped(str(error)) from None
+
+    def _look(self, connection: Connection, tables: Sequence[SqlTable]) -> Mapping[str, Kept]:
+        """What is there of `tables`. Raises `StoreError` where something hangs on them that is not trueup's."""
+        found = self.store.dialect.kept(connection, [table.name for table in tables])
+        for name, kept in found.items():
+            if kept.faults:
+                what = f"table {self._called(name)!r}" if name else f"schema {self._schema!r}"
+                raise StoreError(f"{self.store}: the journal's {what} {kept.faults[0]}")
+        return found
+
+    def _expect(self, connection: Connection, tables: Sequence[SqlTable]) -> None:
+        """See that `tables` are there, with the columns and keys that trueup makes. Raises `StoreError`."""
+        found = self._look(connection, tables)
+        for table in tables:
+            problem = (
+                differs(self.store.dialect, connection, found[table.name], table) if table.name in found else "is gone"
+            )
+            if problem:
+                raise StoreError(f"{self.store}: the journal's table {self._called(table.name)!r} {problem}")
+
+    def has(self, connection: Connection, table: SqlTable) -> bool:
+        """Whether a table is there. Raises `StoreError` where it is not as trueup makes it."""
+        there = table.name in self._look(connection, [table])
+        if there:
+            self._expect(connection, [table])
+        return there
+
+    def _called(self, name: str) -> str:
+        return f"{self._schema}.{name}" if self._schema else name
+
+    def writable(self, connection: Connection) -> bool:
+        """Whether there is a journal to write to; looked at once a session.
+
+        Raises `StoreError` where it is not as trueup makes it, and `Refused` where what is written to it would leave
+        the database.
+        """
+        if not connection.info.get(_WRITABLE):
+            if why := self.store.dialect.published(connection):
+                raise Refused(f"{self.store}: {why}")
+            connection.info[_WRITABLE] = self.exists(connection)
+        return bool(connection.info[_WRITABLE])
+
+    # -- images ---------------------------------------------------------------------------------------------------
     def images(self, connection: Connection, table: Table, group: Group) -> SqlTable:
         """The image table for a group's changes, made when missing; outside any chunk, as DDL would commit it."""
-        shape = image_shape(table, group)
-        fingerprint = digest(canonical(shape))
-        found = connection.execute(select(self.image.c.k).where(self.image.c.shape == fingerprint)).scalar()
-        if found is None:
-            found = (connection.execute(select(func.max(self.image.c.k))).scalar() or 0) + 1
-            image = self.image_table(found, shape)
-            image.create(connection, checkfirst=True)
-            failpoint("image table made")
-            connection.execute(
-                insert(self.image).values(
-                    k=found, shape=fingerprint, tbl=table.name, shape_text=canonical(shape).decode()
-                )
-            )
+        shape = image_shape(self.store.dialect, table, group)
+        image = self._image_of(connection, shape)
+        if image is None or not self.has(connection, image):
+            image = self._make_alone(connection, lambda: self._enter_image(connection, shape, table.name))
         connection.commit()
-        return self.image_table(found, shape)
+        return image
+
+    def _enter_image(self, connection: Connection, shape: Mapping[str, Any], table: str) -> SqlTable:
+        """Take a number, then make its table: where DDL commits, the number is taken before the table can be seen."""
+        image = self._image_of(connection, shape)
+        if image is None:
+            number = (connection.execute(select(func.max(self.image.c.k))).scalar() or 0) + 1
+            # a table without a row is nobody's: none of ours is ever made before its row
+            while self._look(connection, [self.image_table(number, shape)]).keys() - {""}:
+                number += 1
+            fingerprint, text = digest(canonical(shape)), canonical(shape).decode()
+            connection.execute(insert(self.image).values(k=number, shape=fingerprint, tbl=table, shape_text=text))
+            failpoint("image entered")
+            image = self.image_table(number, shape)
+        self._create(connection, [image])
+        failpoint("image table made")
+        return image
 
     def known_images(self, connection: Connection, table: Table, group: Group) -> SqlTable | None:
-        """The image table for a group's changes if there is one: none when a column changed its type since."""
-        shape = image_shape(table, group)
+        """The image table for a group's changes if there is one: none when a column changed its type since.
+
+        Raises `StoreError` where it is gone or was altered.
+        """
+        image = self._image_of(connection, image_shape(self.store.dialect, table, group))
+        if image is not None:
+            self._expect(connection, [image])
+        return image
+
+    def _image_of(self, connection: Connection, shape: Mapping[str, Any]) -> SqlTable | None:
         where = self.image.c.shape == digest(canonical(shape))
         found = connection.execute(select(self.image.c.k).where(where)).scalar()
         return None if found is None else self.image_table(found, shape)
@@ -215,23 +343,7 @@ class JournalTables:
             f"{self._prefix}img_{number}",
             metadata,
             *columns,
-            **_OPTIONS,
+            **OPTIONS,
             mysql_row_format="DYNAMIC",
             mariadb_row_format="DYNAMIC",
         )
-
-
-def image_shape(table: Table, group: Group) -> dict[str, Any]:
-    """What an image table holds for a group: column names and types of the key, before and after."""
-
-    def typed(names: Sequence[str]) -> list[list[str]]:
-        return [[name, table.columns[name].ddl] for name in names]
-
-    touched = [column.name for column in table.stored()] if group.action == "delete" else list(group.columns)
-    return {
-        "table": table.name,
-        "action": group.action,
-        "k": typed(table.key),
-        "b": typed(touched),
-        "a": [] if group.action == "delete" else typed(touched),
-    }

@@ -9,10 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, String, delete, insert, inspect, select
+from sqlalchemy import Column, Connection, MetaData, String, delete, insert, select
 from sqlalchemy import Table as SqlTable
 
-from trueup.journal_tables import HUGE
+from trueup.journal_tables import HUGE, OPTIONS, JournalTables
 from trueup.stores.sql import SqlStore
 
 
@@ -23,14 +23,14 @@ def _table(store: SqlStore) -> SqlTable:
         MetaData(schema=dialect.journal_schema),
         Column("run_id", String(12), primary_key=True),
         Column("told", HUGE),
+        **OPTIONS,
     )
 
 
 def remember(store: SqlStore, connection: Connection, run_id: str, told: Mapping[str, Any]) -> None:
     """Keep what happened around a run, in place of what was kept before, in a transaction of its own."""
     table = _table(store)
-    table.create(connection, checkfirst=True)
-    connection.commit()
+    JournalTables(store).create(connection, table)
     connection.execute(delete(table).where(table.c.run_id == run_id))
     connection.execute(insert(table).values(run_id=run_id, told=json.dumps(dict(told), sort_keys=True)))
     connection.commit()
@@ -39,7 +39,7 @@ def remember(store: SqlStore, connection: Connection, run_id: str, told: Mapping
 def recall(store: SqlStore, connection: Connection, run_id: str) -> dict[str, Any]:
     """What was kept of a run; empty when nothing was."""
     table = _table(store)
-    if not inspect(connection).has_table(table.name, schema=table.schema):
+    if not JournalTables(store).has(connection, table):
         return {}
     text = connection.execute(select(table.c.told).where(table.c.run_id == run_id)).scalar()
     found: dict[str, Any] = json.loads(text) if text else {}

@@ -73,8 +73,11 @@ class Runner:
                     self._own()
                 return question()
             except DBAPIError as error:
-                if number == TRIES or not self.lost(error):
+                # a lock that was not to be had is no reason to end a run either
+                if number == TRIES or not (self.lost(error) or self.store.dialect.retryable(error)):
                     raise
+                if not self.connection.invalidated:
+                    self.connection.rollback()
                 time.sleep(backoff(number))
         raise AssertionError("the last try returns or raises")
 
@@ -350,7 +353,10 @@ class Runner:
 
         def conflict(_: int, some: Sequence[tuple[int, int]]) -> dict[int, str]:
             verdicts = {seq: ("undo_conflict", reason) for seq, _ in some}
-            self.undos[some[0][1]].close(self.connection, self.run_id, verdicts, {})
+            chunk = self.undos[some[0][1]]
+            # a fault of the journal is no row's fault
+            self.journal.stop_unless_whole(self.connection, chunk.target.image)
+            chunk.close(self.connection, self.run_id, verdicts, {})
             return {seq: state for seq, (state, _) in verdicts.items()}
 
         def refuse() -> None:

@@ -44,6 +44,19 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """A table of the journal as the catalogue shows it.
+
+    `columns` are types by name, spelled as `Dialect.catalogued` spells ours, with `NOT NULL` after them; `uniques` the
+    columns of its keys. `faults` say what does not belong to it: clauses that read after the table's name.
+    """
+
+    columns: Mapping[str, str]
+    uniques: frozenset[tuple[str, ...]] = frozenset()
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Load:
     """Why a write should wait: an empty reason means go on."""
 
@@ -219,6 +232,43 @@ class Dialect(JsonWords):
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
         """Text as a 64-bit integer; SQL NULL (never an error) where it is not the decimal spelling of one."""
 
+    # -- the journal ------------------------------------------------------------------------------
+    def image_type(self, column: Column) -> str:
+        """The type of a column's copy in the journal: none that belongs to the application, which may drop it."""
+        return column.ddl
+
+    def into_image(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """A value of `column` as its copy holds it; the copy's digest is that of the value."""
+        return value
+
+    def from_image(self, image: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """A copy as a value of `column` again, to be written to it or compared with it."""
+        return image
+
+    @abstractmethod
+    def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
+        """Those of the journal's tables `names` that are there; under `""` the schema they lie in, where there is one.
+
+        Whatever it finds, it runs nothing that somebody else may have put there.
+        """
+
+    @abstractmethod
+    def catalogued(self, ddl: str) -> str:
+        """A type of the journal's tables as the catalogue spells it."""
+
+    def published(self, connection: Connection) -> str:
+        """Why the journal's rows would leave this database by themselves (a sentence), or an empty string."""
+        return ""
+
+    def seclude(self, connection: Connection, names: Sequence[str], *, place: bool = False) -> None:
+        """Take back what defaults gave to others on tables of the journal that were just made; on their schema too,
+        where that is new (`place`)."""
+        return
+
+    def largest(self, connection: Connection) -> int | None:
+        """Bytes of the largest statement that the server takes; None where it takes any."""
+        return None
+
     # -- writing ----------------------------------------------------------------------------------
     @abstractmethod
     def writable(self, connection: Connection) -> str:
@@ -281,7 +331,11 @@ class Dialect(JsonWords):
         return and_(*(live == image for live, image in keys), where)
 
     def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
-        """Hold a lock on a name, so that one session at a time is inside; `what` is a word of ours."""
+        """Hold a lock on a name, so that one session at a time is inside; `what` is a word of ours.
+
+        Entered between transactions; what is done inside is to be committed inside. Raises `StoreError`, or the
+        engine's own error, for a lock that was not to be had in time.
+        """
         from contextlib import nullcontext
 
         return nullcontext()

@@ -74,7 +74,11 @@ class Target:
     def same_key(self) -> ColumnElement[bool]:
         """The live row and its image."""
         columns = self.row.relation.c
-        return and_(*(columns[name] == self.image.c[f"k{i}"] for i, name in enumerate(self.table.key)))
+        return and_(*(columns[name] == self.held(f"k{i}", name) for i, name in enumerate(self.table.key)))
+
+    def held(self, label: str, name: str) -> ColumnElement[Any]:
+        """What the image `label` (`k0`, `b0`, `a0` ...) holds, as a value of the column `name`."""
+        return self.row.dialect.from_image(self.image.c[label], self.table.columns[name])
 
     def in_chunk(self, *, whole: bool = True) -> ColumnElement[bool]:
         """The images of one chunk."""

@@ -142,7 +142,9 @@ class UndoChunk:
     def giving(self) -> tuple[Update, Update]:
         """The statement that sets the touched columns, and no others, to their images."""
         target, columns = self.target, self.target.row.relation.c
-        values: dict[Any, Any] = {columns[name]: target.image.c[f"b{i}"] for i, name in enumerate(target.group.columns)}
+        values: dict[Any, Any] = {
+            columns[name]: target.held(f"b{i}", name) for i, name in enumerate(target.group.columns)
+        }
         back = self.dialect.exact(update(target.table.sql).values(values | target.kept()).where(target.same_key()))
         return both(lambda whole: back.where(target.in_chunk(whole=whole)))
 
@@ -151,7 +153,7 @@ class UndoChunk:
         """The statement that inserts the rows again."""
         target, columns = self.target, self.target.row.relation.c
         into = self.dialect.exact(self.dialect.restoring(insert(target.table.sql)))
-        rows = select(*(target.image.c[f"b{i}"] for i, _ in enumerate(target.touched)))
+        rows = select(*(target.held(f"b{i}", name) for i, name in enumerate(target.touched)))
         names = [columns[name] for name in target.touched]
         return both(lambda whole: into.from_select(names, rows.where(target.in_chunk(whole=whole))))
 

@@ -95,7 +95,12 @@ class Chunk:
         """The statement of `copy`: compare by bytes, re-prove the finding, and take both images, all under lock."""
         target, row, s = self.target, self.target.row, stage.c
         new = target.repair.sets(row)  # of a delete nothing, though its images hold every column
-        after = [self.dialect.cast(new[name], row.column(name)) for name in target.group.columns if name in new]
+        into = self.dialect.into_image
+        after = [
+            into(self.dialect.cast(new[name], row.column(name)), row.column(name))
+            for name in target.group.columns
+            if name in new
+        ]
         found = (
             select(
                 bindparam(RUN, type_=String),
@@ -104,7 +109,7 @@ class Chunk:
                 s.after,
                 row.digest(target.rest) if target.rest else literal(""),
                 row.digest(target.table.key),
-                *(row.relation.c[name] for name in [*target.table.key, *target.touched]),
+                *(into(row.relation.c[name], row.column(name)) for name in [*target.table.key, *target.touched]),
                 *(after if not target.deletes else []),
             )
             .select_from(stage.join(row.relation, self.staged(s)))
@@ -231,16 +236,22 @@ class Chunk:
         """The statement of `write`: values come from the images, so nothing passes through Python."""
         target, columns = self.target, self.target.row.relation.c
         if target.deletes:
-            keys = [(columns[name], target.image.c[f"k{i}"]) for i, name in enumerate(target.table.key)]
+            keys = [(columns[name], target.held(f"k{i}", name)) for i, name in enumerate(target.table.key)]
             return delete(target.table.sql).where(self.dialect.chosen(keys, target.image, target.in_chunk()))
-        values: dict[Any, Any] = {columns[name]: target.image.c[f"a{i}"] for i, name in enumerate(target.group.columns)}
+        values: dict[Any, Any] = {
+            columns[name]: target.held(f"a{i}", name) for i, name in enumerate(target.group.columns)
+        }
         return self.dialect.exact(
             update(target.table.sql).values(values | target.kept()).where(target.same_key(), target.in_chunk())
         )
 
     def prove(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
         """Read the rows again, still locked: planned bytes, untouched columns as before, the finding gone."""
-        rows, after, rest, broken = connection.execute(self.proving, dict(span)).one()
+        rows, after, rest, broken, kept = connection.execute(self.proving, dict(span)).one()
+        if self.target.deletes:
+            kept = connection.execute(self.keeping, dict(span)).scalar_one()
+        if kept != expected:
+            raise Mismatch(f"{kept} of {expected} rows are in the journal byte for byte")
         if self.target.deletes:
             if rows:
                 raise Mismatch(f"{rows} rows are still there after they were moved to quarantine")
@@ -257,18 +268,30 @@ class Chunk:
 
     @cached_property
     def proving(self) -> Select[*tuple[Any, ...]]:
-        """The statement of `prove`: rows, rows with the planned bytes, rows with the same rest, rows still broken."""
+        """The statement of `prove`: rows, rows with the planned bytes, with the same rest, still broken, journaled."""
         target, row, image = self.target, self.target.row, self.target.image.c
         joined = target.image.join(row.relation, target.same_key())
-        parts: list[ColumnElement[Any]] = [func.count(), literal(0), literal(0), literal(0)]
+        parts: list[ColumnElement[Any]] = [func.count(), literal(0), literal(0), literal(0), literal(0)]
         if not target.deletes:
             same_rest = row.digest(target.rest) == image.rest_digest if target.rest else true()
             parts[1:] = [
                 tally(row.digest(target.touched) == image.after_digest),
                 tally(same_rest),
                 tally(target.check.holds(row)),
+                tally(self.same_image()),
             ]
         return select(*parts).select_from(joined).where(target.in_chunk())
+
+    @cached_property
+    def keeping(self) -> Select[*tuple[Any, ...]]:
+        """How many rows of a chunk the journal holds as they were, to be asked where the rows themselves are gone."""
+        return select(func.count()).select_from(self.target.image).where(self.target.in_chunk(), self.same_image())
+
+    def same_image(self) -> ColumnElement[bool]:
+        """Whether the image before, read back, is the bytes that were planned: all that an undo will have."""
+        target, row = self.target, self.target.row
+        held = [(row.column(name), target.image.c[f"b{i}"]) for i, name in enumerate(target.touched)]
+        return self.dialect.digest(held) == target.image.c.before_digest
 
     @cached_property
     def record(self) -> Insert:
@@ -285,6 +308,7 @@ class Chunk:
 
     def block(self, connection: Connection, run_id: str, chunk: int, op: Op, reason: str) -> None:
         """Enter one operation as impossible."""
+        self.journal.stop_unless_whole(connection, self.target.image)
         connection.execute(
             insert(self.journal.op).values(
                 run_id=run_id,

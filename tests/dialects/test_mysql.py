@@ -1,14 +1,17 @@
 """MySQL alone; what it shares with MariaDB is in `test_innodb.py`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection, select
 from sqlalchemy.engine import make_url
 
+from tests.dialects.accounts import DIALECTS, NO_PROCESS, NO_TRIGGER, Account, told
 from tests.engines import Database
+from tests.rowhash import execute
+from tests.servers import Server
 from trueup.dialects.mysql import Mysql
 
 pytestmark = pytest.mark.parametrize("engine", ["mysql"], indirect=True)
@@ -80,3 +83,38 @@ def test_a_locking_read_names_its_table(writer: Connection) -> None:
     table = Mysql().table(writer, "t")
     statement = Mysql().locked(select(table.sql.c.id), table.sql).compile(writer)
     assert str(statement).endswith("FOR UPDATE OF `t`")
+
+
+def test_a_right_taken_back_in_one_database_is_not_held(engine: str, own_server: Callable[..., Server]) -> None:
+    server = own_server(engine, options=["--partial-revokes=ON"])
+    server.create_database("app")
+    account = Account(Database(engine, server.url("app")))
+    account.run(
+        "CREATE TABLE t (id INT PRIMARY KEY)",
+        "CREATE USER {me} IDENTIFIED BY 'x'",
+        "GRANT SELECT, TRIGGER ON *.* TO {me}",
+        "REVOKE SELECT ON mysql.* FROM {me}",
+    )
+    assert account.obstacles() == ()
+    assert account.unseen() == ()
+    account.run("REVOKE TRIGGER ON {db}.* FROM {me}", "CREATE DATABASE other", "REVOKE SELECT ON other.* FROM {me}")
+    assert account.obstacles() == told(account, NO_TRIGGER)
+    assert account.unseen() == NO_PROCESS
+    # names are no patterns on such a server
+    account.run("GRANT TRIGGER ON `ap_`.* TO {me}")
+    assert account.obstacles() == told(account, NO_TRIGGER)
+    account.run("GRANT TRIGGER ON `app`.t TO {me}")
+    assert account.obstacles() == ()
+
+
+def test_a_key_that_the_server_made_and_hides_is_seen(engine: str, own_server: Callable[..., Server]) -> None:
+    options = ["--sql-generate-invisible-primary-key=ON", "--show-gipk-in-create-table-and-information-schema=OFF"]
+    server = own_server(engine, options=options)
+    server.create_database("app")
+    database = Database(engine, server.url("app"))
+    execute(database, ["CREATE TABLE t (v INT)", "INSERT INTO t VALUES (7)"])
+    dialect = DIALECTS[engine]()
+    with dialect.engine(make_url(database.url), write=False).connect() as connection:
+        table = dialect.table(connection, "t")
+    assert list(table.columns) == ["my_row_id", "v"]
+    assert table.key == ("my_row_id",)

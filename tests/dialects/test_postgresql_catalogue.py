@@ -181,10 +181,7 @@ def test_a_value_refers_as_the_key_itself_would_find_it(
 ) -> None:
     keyed = "'a'" if isinstance(values[0], str) else "7"
     if "public.ci" in parent.split() + child.split():
-        built = session.ask(sa.literal_column("(SELECT setting FROM pg_config WHERE name = 'CONFIGURE')"))[0]
-        if "--without-icu" in built:
-            pytest.skip("this build of PostgreSQL has no ICU, and so no collation for which two texts are one")
-        session.run("CREATE COLLATION public.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
+        with_folding_collation(session)
     session.run(
         "CREATE EXTENSION citext SCHEMA public",
         "CREATE DOMAIN public.word AS text COLLATE \"C\" CHECK (VALUE <> '')",
@@ -206,6 +203,31 @@ def test_a_value_refers_as_the_key_itself_would_find_it(
             session.connection.connection.rollback()
             session.connection.rollback()
     assert sorted(referring(session, "c", "p")) == sorted(taken) == sorted(wanted)
+
+
+@pytest.mark.parametrize("kind", ["text", "varchar(20)", "char(20)"])
+def test_text_under_any_collation_is_matched_and_folded(session: Opened, kind: str) -> None:
+    with_folding_collation(session)
+    session.run(
+        f"CREATE TABLE public.t (id int PRIMARY KEY, v {kind} COLLATE public.ci)",
+        "INSERT INTO public.t VALUES (1, 'Abc'), (2, '  '), (3, '42')",
+    )
+    table, dialect = session.table("t"), session.dialect
+    v = table.sql.c.v
+    asked = (dialect.matches(v, "^A"), dialect.fold(v, ["case", "space"]), dialect.is_blank(v), dialect.as_integer(v))
+    found = session.connection.execute(sa.select(*asked).order_by(table.sql.c.id)).all()
+    assert [tuple(row) for row in found] == [
+        (True, "abc", False, None),
+        (False, "", True, None),
+        (False, "42", False, 42),
+    ]
+
+
+def with_folding_collation(session: Opened) -> None:
+    built = session.ask(sa.literal_column("(SELECT setting FROM pg_config WHERE name = 'CONFIGURE')"))[0]
+    if "--without-icu" in built:
+        pytest.skip("this build of PostgreSQL has no ICU, and so no collation for which two texts are one")
+    session.run("CREATE COLLATION public.ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)")
 
 
 # -- what happens beside a write --------------------------------------------------------------------

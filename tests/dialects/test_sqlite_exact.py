@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.dialects.opened import Opened, opened
 from tests.engines import Database
+from tests.proof import config_of
+from trueup.checks.missing import Missing
+from trueup.run import apply, make_plan
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
@@ -239,3 +243,25 @@ def test_a_quarantine_finds_its_rows_by_key(database: Database, key: str, analys
         assert any(step.startswith("SEARCH t ") for step in steps), steps
         assert any(step.startswith("SEARCH i ") for step in steps), steps
         assert not any(step.startswith("SCAN") for step in steps), steps
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION"])
+def test_a_row_that_a_child_refers_to_in_another_spelling_stays(
+    database: Database, tmp_path: Path, action: str
+) -> None:
+    script(
+        database,
+        "CREATE TABLE p (code TEXT PRIMARY KEY COLLATE NOCASE, name TEXT)",
+        f"CREATE TABLE c (id INTEGER PRIMARY KEY, code TEXT DEFAULT 'bob' REFERENCES P (CODE) ON DELETE {action})",
+        "INSERT INTO p VALUES ('ann', NULL), ('cid', NULL), ('bob', 'b')",
+        "INSERT INTO c VALUES (1, 'ANN')",
+    )
+    config = config_of(database, Missing(table="p", column="name", repair=("quarantine",), name="m"))
+    plan = str(tmp_path / "plan.jsonl")
+    assert make_plan(config, plan).summary.count == 1
+    # and one that comes after the plan
+    script(database, "INSERT INTO c VALUES (2, 'CID')")
+    assert apply(config, plan, confirm="yes").states == {"blocked": 1}
+    with opened(database) as session:
+        assert rows(session, "p") == [("ann", None), ("bob", "b"), ("cid", None)]
+        assert rows(session, "c") == [(1, "ANN"), (2, "CID")]

@@ -166,3 +166,30 @@ def test_a_table_of_the_name_of_our_scratch_is_read(database: Database) -> None:
     with opened(database) as session:
         table = session.table("trueup_stage_1")
         assert (list(table.columns), table.rows) == (["k", "v"], 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ["ALTER TABLE w DROP COLUMN v", "ALTER TABLE w ADD COLUMN v TEXT"],
+        [
+            "ALTER TABLE w RENAME COLUMN v TO x",
+            "ALTER TABLE w RENAME COLUMN n TO v",
+            "ALTER TABLE w RENAME COLUMN x TO n",
+        ],
+        ["ALTER TABLE w DROP COLUMN v", "ALTER TABLE w ADD COLUMN v INTEGER"],
+    ],
+    ids=["again", "changed with another", "another type"],
+)
+def test_another_column_under_the_same_name_has_another_identity(database: Database, change: list[str]) -> None:
+    script(database, "CREATE TABLE w (id INTEGER PRIMARY KEY, v TEXT, n TEXT)")
+
+    def identity() -> str:
+        with opened(database) as session:
+            return session.table("w").columns["v"].identity
+
+    before = identity()
+    script(database, "ALTER TABLE w ADD COLUMN later TEXT", "ALTER TABLE w RENAME COLUMN id TO number", "VACUUM")
+    assert identity() == before
+    script(database, *change)
+    assert identity() != before

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from trueup.check import Broken, Check, Database, Premise, Refers, Repair, Row, SetCheck
 from trueup.checks._sources import condition, refuse_empty
-from trueup.errors import UsageError
+from trueup.errors import NotChecked, UsageError
 from trueup.repairs import always, quarantine
 from trueup.tables import TEXT, Column, Table
 
@@ -110,6 +110,7 @@ class Orphan(SetCheck):
 
     def holds(self, row: Row) -> ColumnElement[bool]:
         """Refers to something, and there is no such parent; or refers to nothing although it must."""
+        self._refuse_periods(row)
         parent = self._parent(row)
         found = select(1).select_from(parent.relation).where(self._match(parent, row)).correlate(row.relation)
         lost = and_(self._refers(row), not_(exists(found)))
@@ -157,6 +158,7 @@ class Orphan(SetCheck):
     def broken(self, database: Database) -> Broken:
         """The same as an anti-join, which every engine runs at least as quickly (SQLite 4 times)."""
         row = database.row(self.table)
+        self._refuse_periods(row)
         parent = self._parent(row)
         source = row.relation.outerjoin(parent.relation, self._match(parent, row))
         lost = parent[self._parent_columns(parent)[0]].is_(None)
@@ -198,7 +200,7 @@ class Orphan(SetCheck):
         """One for each declared reference, and for each that both a name and the values suggest."""
         tables = {table.name: table for table in database.tables()}
         for table in tables.values():
-            declared = [one for one in table.references if one.parent in tables]
+            declared = [one for one in table.references if one.parent in tables and one.equality]
             for one in declared:
                 plain = len(one.columns) == 1
                 yield cls(
@@ -220,6 +222,14 @@ class Orphan(SetCheck):
 
     def _parent(self, row: Row, alias: str = "referenced") -> Row:
         return row.database.row(self.reference(), alias if alias != self.table else f"{alias}_")
+
+    def _refuse_periods(self, row: Row) -> None:
+        """Raise `NotChecked` for a declared reference whose rule is not that columns are equal."""
+        for one in row.table.references:
+            if not one.equality and set(one.columns) == set(self.columns) and one.parent == self.reference():
+                raise NotChecked(
+                    f"{one.name} refers by a rule that is not equality (a period), which only the engine can ask"
+                )
 
     def _parent_columns(self, parent: Row) -> tuple[str, ...]:
         _, dot, column = self.references.rpartition(".")

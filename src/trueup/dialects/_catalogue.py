@@ -221,6 +221,7 @@ def facts_of(found: Outline, columns: Iterable[Column], **more: Any) -> dict[str
         ],
         "primary": list(found.primary),
         "uniques": [list(unique) for unique in found.uniques],
+        "indexes": [list(index) for index in found.indexes],
         "references": sorted(flat(reference) for reference in found.references),
         "referenced_by": sorted(flat(reference) for reference in found.referenced_by),
         **more,

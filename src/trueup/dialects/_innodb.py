@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,18 +16,35 @@ from sqlalchemy.types import NullType
 
 from trueup.dialects import _innodb_catalogue as catalogue
 from trueup.dialects import _innodb_session as session
-from trueup.dialects._innodb_sql import UTF8, Kind, bytes_of, cast_as, json_table, kind_of, text_of, using
+from trueup.dialects._innodb_journal import InnodbJournal
+from trueup.dialects._innodb_sql import (
+    Kind,
+    as_key,
+    bytes_of,
+    cast_as,
+    forced,
+    hexadecimal,
+    json_table,
+    kind_of,
+    number_or_time,
+    staged,
+    text_of,
+    using,
+    utf8,
+)
 from trueup.errors import NotChecked, Refused
 from trueup.regexes import portable
-from trueup.store import Dialect, Load, Stage
+from trueup.store import Load, Stage
 from trueup.tables import Column, Storage, Table
 
 #: More statements than this at work at once: the server is busy. The default of Percona's tools.
 BUSY = 25
 LONGEST_INTEGER = 18
+#: Texts and bytes of columns up to this size are told by their digits, which is quicker than a digest of each.
+SHORT = 255
 
 
-class InnoDB(Dialect):
+class InnoDB(InnodbJournal):
     """MySQL or MariaDB. Text in the journal's hands is text in utf8mb4, whatever the column's character set."""
 
     #: The oldest version that can be written, as `version()` spells it.
@@ -68,8 +85,8 @@ class InnoDB(Dialect):
         return catalogue.table(connection, self.journal_prefix, name, mariadb=self.name == "mariadb")
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
-        """By SHOW CREATE TABLE and the triggers. A foreign key that another table declares meanwhile is not in it."""
-        return catalogue.stamp(connection, [table.name for table in tables])
+        """By SHOW CREATE TABLE, the triggers, the keys that refer to it, and the table's number."""
+        return catalogue.stamp(connection, tables, mariadb=self.name == "mariadb")
 
     # -- keys -------------------------------------------------------------------------------------
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
@@ -77,7 +94,7 @@ class InnoDB(Dialect):
         return [self._token(row.c[name], kind_of(table.columns[name].ddl)) for name in table.key]
 
     def _token(self, value: ColumnElement[Any], kind: Kind) -> ColumnElement[str]:
-        if _hexadecimal(kind):
+        if hexadecimal(kind):
             return func.hex(value, type_=sa.Text)
         if kind.word in ("bit", "year") or kind.zerofill:
             return text_of(value + 0)
@@ -90,29 +107,32 @@ class InnoDB(Dialect):
             ("seq", "BIGINT", "$[0]"),
             ("before", "CHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "$[1]"),
             ("after", "CHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "$[2]"),
-            *((f"k{number}", _staged(kind), f"$[{number + 3}]") for number, kind in enumerate(kinds)),
+            *((f"k{number}", staged(kind), f"$[{number + 3}]") for number, kind in enumerate(kinds)),
         ]
         document = sa.bindparam("trueup_ops", type_=sa.Text)
         rows = [[seq, before, after, *tokens] for seq, before, after, tokens in ops]
         relation: FromClause = json_table(document, columns, "trueup_stage")
-        if any(_hexadecimal(kind) for kind in kinds):
+        if any(hexadecimal(kind) for kind in kinds):
             inner = json_table(document, columns, "trueup_item")
             parts: list[ColumnElement[Any]] = [inner.c[name] for name in ("seq", "before", "after")]
             for number, kind in enumerate(kinds):
                 part: ColumnElement[Any] = inner.c[f"k{number}"]
-                if _hexadecimal(kind):
+                if hexadecimal(kind):
                     part = func.unhex(part)
                     if kind.charset:
                         part = using(part, kind.charset).collate(kind.collation)
                 parts.append(part.label(f"k{number}"))
             relation = sa.select(*parts).subquery("trueup_stage")
-        return Stage(relation, {"trueup_ops": json.dumps(rows)})
+        text = json.dumps(rows)
+        if len(ops) > 1 and 2 * len(text) > session.packet(connection):
+            raise session.refused(connection, session.TOO_LARGE)  # of a smaller chunk it is not
+        return Stage(relation, {"trueup_ops": text})
 
     # -- canonical bytes --------------------------------------------------------------------------
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
-        """Texts and bytes as hexadecimal digits, numbers and times as their text, `N` for NULL, between bars.
+        """Texts, bytes and JSON by their own digest, numbers and times as their text, `N` for NULL, between bars.
 
-        By CONCAT, not CONCAT_WS: a value too large for `max_allowed_packet` must make the digest NULL, not be skipped.
+        By CONCAT, not CONCAT_WS: what cannot be told must make the digest NULL, not be skipped.
         """
         parts: list[ColumnElement[Any]] = []
         for column, value in columns:
@@ -123,14 +143,17 @@ class InnoDB(Dialect):
         kind = kind_of(column.ddl)
         nothing = literal("N", sa.Text)
         if column.family in ("text", "binary"):
-            return sa.case((value.is_(None), nothing), else_=func.hex(_utf8(value, kind)))
+            short = kind.word in ("char", "varchar", "binary", "varbinary") and (*kind.arguments, SHORT + 1)[0] <= SHORT
+            told = func.hex(utf8(value, kind)) if short else func.sha2(utf8(value, kind), 256)
+            return sa.case((value.is_(None), nothing), else_=told)
         if column.family == "json":
-            words = func.concat(func.hex(value), literal(" ", sa.Text), func.json_type(value))
+            # its digest, as its digits might not fit into max_allowed_packet
+            words = func.concat(func.sha2(value, 256), literal(" ", sa.Text), func.json_type(value))
             return sa.case((value.is_(None), nothing), else_=words)
         if column.family == "enum":
             # a value that the ENUM does not have reads '' too, and has the number 0
             number = sa.case((value == literal("", sa.Text), value + 0), else_=literal("", sa.Text))
-            return sa.case((value.is_(None), nothing), else_=func.concat(func.hex(_utf8(value, kind)), " ", number))
+            return sa.case((value.is_(None), nothing), else_=func.concat(func.hex(utf8(value, kind)), " ", number))
         if kind.word in ("float", "double", "real"):
             # the text of a FLOAT is short of digits, that of FLOAT(7,2) of places
             value = value * sa.literal_column("1e0")
@@ -153,7 +176,7 @@ class InnoDB(Dialect):
                 raise Refused(f"column {column.name!r} holds text in {kind.charset}, in which trueup cannot write")
             text = text_of(value)
             return func.rtrim(text, type_=sa.Text) if kind.word == "char" else text
-        return _number_or_time(value, kind)
+        return number_or_time(value, kind)
 
     def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
         """Text as it is, bytes as `0x` and hexadecimal digits, BIT as a number."""
@@ -267,19 +290,44 @@ class InnoDB(Dialect):
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
         """FOR UPDATE, by the key's index and in the order of FROM, which is to begin with the stage.
 
-        Left to itself the optimizer reads a small table whole, and so locks all of it.
+        Left to itself the optimizer reads a small table whole, and so locks all of it. With `gone` it locks, beside the
+        row, its entries in the indexes that foreign keys refer to: who refers to the row holds those and no others.
         """
         table = getattr(row, "element", row)
-        index = getattr(table, "info", {}).get(catalogue.KEY_INDEX)
+        info = getattr(table, "info", {})
+        index = info.get(catalogue.KEY_INDEX)
         if index is not None:
-            # formatted twice: by SQLAlchemy, then by the driver
-            quoted = "`" + index.replace("`", "``").replace("%", "%%%%") + "`"
-            statement = statement.prefix_with("STRAIGHT_JOIN").with_hint(row, f"FORCE INDEX ({quoted})")
-        return self._for_update(statement, row)
+            statement = statement.prefix_with("STRAIGHT_JOIN").with_hint(row, forced(index))
+        rows = [row]
+        for number, (other, columns) in enumerate(info.get(catalogue.REFERENCED, ()) if gone else ()):
+            beside = table.alias(f"trueup_beside{number}")
+            # the key too: the index need not be unique
+            names = dict.fromkeys([*columns, *info[catalogue.KEY]])
+            same = sa.and_(*(beside.c[name] == row.c[name] for name in names))
+            statement = statement.outerjoin(beside, same).with_hint(beside, forced(other))
+            # always true, but what is not looked at MariaDB leaves out
+            first = beside.c[columns[0]]
+            statement = statement.where(sa.or_(first.is_(None), first == row.c[columns[0]]))
+            rows.append(beside)
+        return self._for_update(statement, rows)
+
+    def shared(self, statement: Select[Any], row: FromClause) -> Select[Any]:
+        """A shared lock: it waits for rows being inserted, changed or deleted. It does not reach into subqueries."""
+        return self._for_update(statement, [row], read=True)
+
+    def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
+        """By the parent's collation; of ENUM and SET by the numbers of their members."""
+        return as_key(child, parent)
+
+    def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
+        """By GET_LOCK; a lock that was not to be had in ten seconds is an error that passes."""
+        return session.alone(connection, what)
 
     @abstractmethod
-    def _for_update(self, statement: Select[Any], row: FromClause, *, skip: bool = False) -> Select[Any]:
-        """`statement` with the engine's own locking clause for `row`; with `skip` without rows that are locked."""
+    def _for_update(
+        self, statement: Select[Any], rows: Sequence[FromClause], *, read: bool = False, skip: bool = False
+    ) -> Select[Any]:
+        """`statement` with the engine's own locking clause for `rows`: shared for `read`, `skip` without waiting."""
 
     def writable(self, connection: Connection) -> str:
         """Too old, read-only, a replica, a binary log of statements, or one of several primaries."""
@@ -329,7 +377,7 @@ class InnoDB(Dialect):
 
     def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
         """SKIP LOCKED."""
-        return self._for_update(statement, row, skip=True)
+        return self._for_update(statement, [row], skip=True)
 
     def retryable(self, error: BaseException) -> bool:
         """Deadlocks, lock waits and statements that ran too long."""
@@ -353,51 +401,3 @@ class InnoDB(Dialect):
         if row is None:
             return Load("the server does not tell how busy it is")
         return Load(f"{row[1]} statements at work on the server") if int(row[1]) > BUSY else Load()
-
-
-def _hexadecimal(kind: Kind) -> bool:
-    return kind.word in ("binary", "varbinary") or bool(kind.charset and not kind.lossless)
-
-
-def _staged(kind: Kind) -> str:
-    """The type of a staged key part: the column's own wherever JSON_TABLE takes it."""
-    size = kind.arguments[0] if kind.arguments else 255
-    if _hexadecimal(kind):
-        return f"VARCHAR({8 * size}) CHARACTER SET ascii COLLATE ascii_bin"
-    if kind.charset:  # CHAR, VARCHAR, and ENUM and SET, of which a member has at most 255 characters
-        return f"VARCHAR({size}) CHARACTER SET {kind.charset} COLLATE {kind.collation}"
-    if kind.word in ("tinyint", "smallint", "mediumint", "int", "integer", "bigint", "year", "bit"):
-        return "BIGINT UNSIGNED" if kind.unsigned else "BIGINT"
-    if kind.word in ("decimal", "numeric"):
-        precision, scale = (*kind.arguments, 10, 0)[:2] if len(kind.arguments) != 1 else (kind.arguments[0], 0)
-        return f"DECIMAL({precision},{scale})"
-    if kind.word in ("datetime", "timestamp", "time"):
-        return f"{kind.word.upper()}({kind.arguments[0] if kind.arguments else 0})"
-    return "DATE" if kind.word == "date" else "VARCHAR(255)"  # UUID, INET6 and their like are found by their text
-
-
-def _utf8(value: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
-    return value if kind.charset in UTF8 or not kind.lossless else using(value, "utf8mb4")
-
-
-def _number_or_time(value: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
-    places = kind.arguments[-1] if kind.arguments else 0
-    if kind.word in ("tinyint", "smallint", "mediumint", "int", "integer", "bigint"):
-        return cast_as(value, "DECIMAL(65,0)", sa.Numeric())
-    if kind.word in ("bit", "year"):
-        return cast_as(value, "UNSIGNED", sa.BigInteger())
-    if kind.word in ("decimal", "numeric"):
-        return cast_as(value, f"DECIMAL(65,{places if len(kind.arguments) == 2 else 0})", sa.Numeric())
-    if kind.word in ("float", "double", "real"):
-        rounded = func.round(value * sa.literal_column("1e0"), places) if len(kind.arguments) == 2 else value
-        return cast_as(rounded, "FLOAT" if kind.word == "float" else "DOUBLE", sa.Double())
-    if kind.word in ("datetime", "timestamp", "time"):
-        return cast_as(value, f"{'TIME' if kind.word == 'time' else 'DATETIME'}({places})")
-    if kind.word == "date":
-        return cast_as(value, "DATE")
-    if kind.word == "binary":
-        padded = cast_as(value, f"BINARY({places})")
-        return sa.case((func.length(value) < places, padded), else_=bytes_of(value))
-    if kind.word in ("varbinary", "tinyblob", "blob", "mediumblob", "longblob"):
-        return bytes_of(value)
-    return value

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from decimal import Decimal
 from importlib.util import find_spec
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from trueup.codec import digest
 from trueup.errors import StoreError, UsageError
 
 DRIVERS = {"mysqldb": "MySQLdb", "pymysql": "pymysql"}
@@ -26,12 +28,16 @@ SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,A
 _ALWAYS = {
     "time_zone": "'+00:00'",
     "sql_mode": f"'{SQL_MODE}'",
+    "autocommit": "0",
+    "completion_type": "'NO_CHAIN'",  # RELEASE would end the session with every COMMIT
     "sql_auto_is_null": "0",
     "sql_big_selects": "1",
+    "sql_quote_show_create": "1",
     "sql_safe_updates": "0",  # MariaDB refuses every UPDATE of two tables under it, even one by primary key
     "sql_select_limit": "DEFAULT",
     "foreign_key_checks": "1",
     "unique_checks": "1",
+    "group_concat_max_len": str(64 * 2**20),
 }
 _WRITING = {
     "innodb_lock_wait_timeout": "1",
@@ -50,7 +56,13 @@ _MARIADB = {
     # subquery makes of their bytes (seen on 10.11)
     "optimizer_switch": "'subquery_cache=off'",
 }
-_CONCAT_BYTES = 64 * 2**20
+#: Literals compare byte for byte, unless a column's own collation stands on the other side.
+NAMES = "SET NAMES utf8mb4 COLLATE utf8mb4_bin"
+#: Keys that the server makes by itself and may hide from its catalogue, from this version on.
+_HIDDEN_KEYS = (8, 0, 30)
+#: What else changes in our sessions, set by other words than `SET SESSION`.
+_NAMES = ("character_set_client", "character_set_results", "collation_connection")
+_FOUND = "trueup_found"
 
 
 def engine(url: URL, *, write: bool) -> Engine:
@@ -60,38 +72,90 @@ def engine(url: URL, *, write: bool) -> Engine:
         raise UsageError(f"the URL names no database: write {url.get_backend_name()}://user@host/DATABASE")
     # mysql+... serves both: SQLAlchemy asks the server which of the two it is
     target = url.set(drivername=f"mysql+{driver}").update_query_dict({"charset": "utf8mb4"})
-    options: dict[str, Any] = {"sql_mode": SQL_MODE}  # from the first moment: SQLAlchemy looks at it to quote names
+    options: dict[str, Any] = {}
     if "connect_timeout" not in url.query:
         options["connect_timeout"] = 10
     made = sa.create_engine(target, poolclass=NullPool, connect_args=options)
 
     @sa.event.listens_for(made, "do_connect")
-    def _connect(dialect: Any, _record: Any, arguments: Any, settings: Any) -> Any:
+    def _connect(dialect: Any, record: Any, arguments: Any, settings: Any) -> Any:
         try:
-            return dialect.connect(*arguments, **settings)
+            raw = dialect.connect(*arguments, **settings)
         except (RuntimeError, OSError) as error:  # PyMySQL without cryptography; a certificate that is not there
             raise StoreError(f"cannot connect: {error}") from None
+        try:
+            # from the first moment: SQLAlchemy looks at the mode to quote names
+            found = _begin(raw, write=write)
+        except BaseException:
+            raw.close()
+            raise
+        if record is not None:
+            record.info[_FOUND] = found
+        return raw
 
     @sa.event.listens_for(made, "connect")
-    def _pin(raw: Any, _record: Any) -> None:
+    def _name(raw: Any, _record: Any) -> None:
         with suppress_closing(raw.cursor()) as cursor:
-            for statement in pins(str(raw.get_server_info()), write=write):
-                cursor.execute(statement)
+            cursor.execute(NAMES)  # again: SQLAlchemy has set the character set in between, and with it the collation
+
+    @sa.event.listens_for(made, "close")
+    def _close(raw: Any, record: Any) -> None:
+        if found := record.info.pop(_FOUND, None):
+            _give_back(raw, dialect_error(made), found)
 
     return made
 
 
-def pins(server: str, *, write: bool) -> list[str]:
-    """The statements that a new session begins with."""
-    settings = _ALWAYS | (_WRITING if write else _READING) | (_MARIADB if is_mariadb(server) else _MYSQL)
-    assignments = ", ".join(f"SESSION {name} = {value}" for name, value in settings.items())
-    return [
-        # literals compare byte for byte, unless a column's own collation stands on the other side
-        f"SET NAMES utf8mb4 COLLATE utf8mb4_bin, {assignments}",
-        f"SET SESSION group_concat_max_len = {_CONCAT_BYTES}",
-        # READ COMMITTED: a second look must see what was written since the first
-        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ " + ("WRITE" if write else "ONLY"),
-    ]
+def _begin(raw: Any, *, write: bool) -> dict[str, Any]:
+    """Pin a new session, and return its settings as they were. Raises `StoreError` where a proxy hands sessions out."""
+    server = str(raw.get_server_info())
+    names = [*settings(server, write=write), *_NAMES]
+    with suppress_closing(raw.cursor()) as cursor:
+        asked = ", ".join(f"@@SESSION.{name}" for name in names)
+        cursor.execute(f"SELECT {asked}, @@SESSION.max_allowed_packet, CONNECTION_ID() + 0")
+        *values, packet, number = cursor.fetchone()
+        # the number in the server's greeting has 32 bits
+        if write and int(number) % 2**32 != int(raw.thread_id()) % 2**32:
+            raise StoreError(
+                "this is the address of a proxy that gives one session of the server to several clients in turn "
+                "(ProxySQL, RDS Proxy, MaxScale ...); to write, trueup needs the address of the server itself"
+            )
+        cursor.execute(pin(server, write=write))
+    # the drivers put rows together up to a size of their own
+    raw.cursorclass = type("Cursor", (raw.cursorclass,), {"max_stmt_length": min(1024000, int(packet) // 2)})
+    return dict(zip(names, values, strict=True))
+
+
+def _give_back(raw: Any, error: type[Exception], found: Mapping[str, Any]) -> None:
+    """Set a session back to what it was: behind a proxy another client gets it next."""
+    with suppress(error), suppress_closing(raw.cursor()) as cursor:
+        cursor.execute("ROLLBACK")
+        cursor.execute("SET " + ", ".join(f"SESSION {name} = {_literal(value)}" for name, value in found.items()))
+
+
+def _literal(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return str(value) if isinstance(value, int | float | Decimal) else "'" + str(value).replace("'", "''") + "'"
+
+
+def settings(server: str, *, write: bool) -> dict[str, str]:
+    """What is set in a session, but for its names: variables and their values as SQL."""
+    theirs = dict(_MYSQL)
+    prefix = "transaction"
+    if is_mariadb(server):
+        theirs, prefix = dict(_MARIADB), "tx"
+    elif tuple(int(part) for part in re.findall(r"\d+", server)[:3]) >= _HIDDEN_KEYS:
+        theirs["show_gipk_in_create_table_and_information_schema"] = "1"
+    # READ COMMITTED: a second look must see what was written since the first
+    kind = {f"{prefix}_isolation": "'READ-COMMITTED'", f"{prefix}_read_only": str(int(not write))}
+    return _ALWAYS | (_WRITING if write else _READING) | theirs | kind
+
+
+def pin(server: str, *, write: bool) -> str:
+    """The statement that a new session begins with."""
+    assignments = ", ".join(f"SESSION {name} = {value}" for name, value in settings(server, write=write).items())
+    return f"{NAMES}, {assignments}"
 
 
 def is_mariadb(server: str) -> bool:
@@ -133,7 +197,12 @@ def say(connection: Connection, statement: str) -> None:
 
 def raw_error(connection: Connection) -> type[Exception]:
     """The driver's error class."""
-    found = connection.dialect.loaded_dbapi.Error
+    return dialect_error(connection.engine)
+
+
+def dialect_error(engine: Engine) -> type[Exception]:
+    """The error class of an engine's driver."""
+    found = engine.dialect.loaded_dbapi.Error
     assert issubclass(found, Exception)
     return found
 
@@ -180,10 +249,45 @@ def watchdog(connection: Connection, seconds: float) -> Iterator[None]:
             say(connection, "DO 0")  # takes the kill if it came between two statements
 
 
+# -- a lock on a name -----------------------------------------------------------------------------------------------
+ALONE_SECONDS = 10
+
+
+@contextmanager
+def alone(connection: Connection, what: str) -> Iterator[None]:
+    """GET_LOCK on a digest of the database's name and `what`, as names of locks are the server's and short."""
+    database = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
+    name = digest(f"{database}\0{what}".encode())
+    if connection.exec_driver_sql(f"SELECT GET_LOCK('{name}', {ALONE_SECONDS})").scalar_one() != 1:
+        raise refused(connection, 1205)
+    try:
+        yield
+    finally:
+        say(connection, f"DO RELEASE_LOCK('{name}')")
+
+
+#: A statement beyond max_allowed_packet, as the server would say, and then be gone.
+TOO_LARGE = 1153
+_PACKET = "trueup_packet"
+
+
+def packet(connection: Connection) -> int:
+    """Bytes that a statement of this session may have."""
+    if _PACKET not in connection.info:
+        connection.info[_PACKET] = int(connection.exec_driver_sql("SELECT @@SESSION.max_allowed_packet").scalar_one())
+    found: int = connection.info[_PACKET]
+    return found
+
+
+def refused(connection: Connection, code: int) -> OperationalError:
+    """An error as the server would raise it, for what it refuses without one."""
+    return OperationalError("", {}, connection.dialect.loaded_dbapi.OperationalError(code, "refused"))
+
+
 # -- errors ---------------------------------------------------------------------------------------------------------
 #: Deadlock, lock wait, NOWAIT, statement timeouts, killed by the watchdog, changed since read, and a conflict that
 #: Galera or Group Replication found at commit.
-RETRYABLE = frozenset({1205, 1213, 3572, 1969, 3024, 1317, 1020, 3101})
+RETRYABLE = frozenset({1205, 1213, 3572, 1969, 3024, 1317, 1020, 3058, 3101})
 #: Out of disk space, memory, file handles, or writing is switched off: no row is at fault.
 EXHAUSTED = frozenset({3, 5, 28, 1021, 1026, 1030, 1037, 1038, 1041, 1114, 1135, 1290, 1792, 1836, 3170, 3675})
 #: The session or its server is gone.
@@ -204,6 +308,7 @@ _WORDS = {
     1142: "the account lacks a privilege on the table",
     1143: "the account lacks a privilege on a column",
     1146: "there is no such table",
+    1153: "a statement is larger than max_allowed_packet",
     1205: "a lock was not to be had in time",
     1213: "deadlock",
     1227: "the account lacks a privilege",
@@ -211,6 +316,7 @@ _WORDS = {
     1265: "a value was cut off",
     1290: "the server is read-only",
     1292: "a value does not fit its type",
+    1301: "a value is larger than max_allowed_packet",
     1317: "the statement ran too long and was ended",
     1364: "a column has no default",
     1366: "a value does not fit its column",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, func
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -84,6 +84,34 @@ def json_table(
     return _JsonTable(document, sa.literal_column(shape)).table_valued(*labels, name=name)
 
 
+class Members(sa.Text):
+    """ENUM and SET, read as text; a foreign key compares their numbers."""
+
+    def __init__(self, ddl: str, collation: str | None = None) -> None:
+        super().__init__(collation=collation)
+        self.ddl = ddl
+
+
+def as_key(child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether InnoDB takes `child` for `parent` in a foreign key: by the collation, or the numbers, of the parent."""
+    mine, theirs = child.type, parent.type
+    if isinstance(mine, Members) and isinstance(theirs, Members) and mine.ddl != theirs.ddl:
+        return sa.type_coerce(parent, NullType()) + 0 == sa.type_coerce(child, NullType()) + 0
+    have, want = getattr(mine, "collation", None), getattr(theirs, "collation", None)
+    if have and want and have != want:
+        # keys made without a check, or before one column was converted; to compare them as they are is an error
+        charset = want.partition("_")[0]
+        same = charset == have.partition("_")[0]
+        return parent == (child if same else using(child, charset)).collate(want)
+    return parent == child
+
+
+def forced(index: str) -> str:
+    """The hint to read a table by this index."""
+    # formatted twice: by SQLAlchemy, then by the driver
+    return "FORCE INDEX (`" + index.replace("`", "``").replace("%", "%%%%") + "`)"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A column's type taken apart: `decimal(10,2) unsigned` is ('decimal', (10, 2))."""
@@ -94,6 +122,8 @@ class Kind:
     collation: str = ""
     unsigned: bool = False
     zerofill: bool = False
+    #: The most characters that a value of an ENUM or a SET has.
+    widest: int = 255
 
     @property
     def lossless(self) -> bool:
@@ -117,4 +147,57 @@ def kind_of(ddl: str) -> Kind:
         collation=collation[1] if collation else "",
         unsigned="unsigned" in words or (word is not None and word[1].lower() == "bit"),
         zerofill="zerofill" in words,
+        # a member has at most 255 characters, but a SET may hold all of them
+        widest=max(255, len(ddl)) if word and word[1].lower() == "set" else 255,
     )
+
+
+def hexadecimal(kind: Kind) -> bool:
+    """Whether a key of this type travels as hexadecimal digits."""
+    return kind.word in ("binary", "varbinary") or bool(kind.charset and not kind.lossless)
+
+
+def staged(kind: Kind) -> str:
+    """The type of a staged key part: the column's own wherever JSON_TABLE takes it."""
+    size = kind.arguments[0] if kind.arguments else kind.widest
+    if hexadecimal(kind):
+        return f"VARCHAR({8 * size}) CHARACTER SET ascii COLLATE ascii_bin"
+    if kind.charset:  # CHAR, VARCHAR, ENUM and SET
+        return f"VARCHAR({size}) CHARACTER SET {kind.charset} COLLATE {kind.collation}"
+    if kind.word in ("tinyint", "smallint", "mediumint", "int", "integer", "bigint", "year", "bit"):
+        return "BIGINT UNSIGNED" if kind.unsigned else "BIGINT"
+    if kind.word in ("decimal", "numeric"):
+        precision, scale = (*kind.arguments, 10, 0)[:2] if len(kind.arguments) != 1 else (kind.arguments[0], 0)
+        return f"DECIMAL({precision},{scale})"
+    if kind.word in ("datetime", "timestamp", "time"):
+        return f"{kind.word.upper()}({kind.arguments[0] if kind.arguments else 0})"
+    return "DATE" if kind.word == "date" else "VARCHAR(255)"  # UUID, INET6 and their like are found by their text
+
+
+def utf8(value: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
+    """Text by its bytes in utf8mb4, where it has such."""
+    return value if kind.charset in UTF8 or not kind.lossless else using(value, "utf8mb4")
+
+
+def number_or_time(value: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
+    """A value as a column of this type stores it, if it fits."""
+    places = kind.arguments[-1] if kind.arguments else 0
+    if kind.word in ("tinyint", "smallint", "mediumint", "int", "integer", "bigint"):
+        return cast_as(value, "DECIMAL(65,0)", sa.Numeric())
+    if kind.word in ("bit", "year"):
+        return cast_as(value, "UNSIGNED", sa.BigInteger())
+    if kind.word in ("decimal", "numeric"):
+        return cast_as(value, f"DECIMAL(65,{places if len(kind.arguments) == 2 else 0})", sa.Numeric())
+    if kind.word in ("float", "double", "real"):
+        rounded = func.round(value * sa.literal_column("1e0"), places) if len(kind.arguments) == 2 else value
+        return cast_as(rounded, "FLOAT" if kind.word == "float" else "DOUBLE", sa.Double())
+    if kind.word in ("datetime", "timestamp", "time"):
+        return cast_as(value, f"{'TIME' if kind.word == 'time' else 'DATETIME'}({places})")
+    if kind.word == "date":
+        return cast_as(value, "DATE")
+    if kind.word == "binary":
+        padded = cast_as(value, f"BINARY({places})")
+        return sa.case((func.length(value) < places, padded), else_=bytes_of(value))
+    if kind.word in ("varbinary", "tinyblob", "blob", "mediumblob", "longblob"):
+        return bytes_of(value)
+    return value

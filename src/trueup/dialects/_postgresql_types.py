@@ -19,6 +19,7 @@ INTEGERS = {"int2", "int4", "int8"}
 _SHORTENED = re.compile(r"(character varying|bit varying|bit)\(\d+\)((?:\[\])*)")
 # as tightly bound as COLLATE itself: what stands before it goes into brackets
 _TIGHT = 15
+_USUAL = 'pg_catalog."default"'
 
 _TYPES: Mapping[str, TypeEngine[Any]] = {
     # as wide as can be: a bound of 10**12 must compare with an int4 instead of failing
@@ -111,6 +112,17 @@ def whole(ddl: str) -> Verbatim:
     return Verbatim(bare)
 
 
+def settled(value: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Text that every function takes: some refuse a collation of the application under which two texts are one."""
+    text = sa.cast(value, sa.Text)
+    rule = getattr(value.type, "rule", "")
+    return text if rule in ("", _USUAL, 'pg_catalog."C"') else _ruled(text, _USUAL)
+
+
+def _ruled(value: ColumnElement[Any], rule: str) -> ColumnElement[Any]:
+    return value.op("COLLATE", precedence=_TIGHT, return_type=value.type)(word(rule))
+
+
 def refers(child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
     """Equality by the parent's type and collation, as PostgreSQL's own triggers ask."""
     rule = getattr(parent.type, "rule", "")
@@ -119,5 +131,4 @@ def refers(child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnEleme
     if getattr(parent.type, "ddl", "").startswith("character("):  # as text its blanks would count
         child = sa.cast(child, Verbatim("pg_catalog.bpchar"))
     # spelled out even where it is the database's own: of two columns the one with another collation would decide
-    ruled = child.op("COLLATE", precedence=_TIGHT, return_type=child.type)(word(rule))
-    return parent == ruled
+    return parent == _ruled(child, rule)

@@ -17,7 +17,7 @@ from trueup.tables import Column, Family, Reference, Table
 
 EXACT_ROWS = 100_000
 
-_COLUMNS = sa.text('SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(:name)')
+_COLUMNS = sa.text('SELECT cid, name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(:name)')
 _TABLES = "SELECT name, wr, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
 _UNIQUES = sa.text(
     'SELECT i.name, i."unique", i.partial, x.name AS "column", x.cid'
@@ -123,7 +123,7 @@ def _identities(schema: Iterable[tuple[str, str, str, str]], journal_prefix: str
     SQLite gives its tables no number that lasts: VACUUM moves them to other pages and other rows of the schema. It
     keeps their order, though, and a new table comes last. So a table that was made again stands behind the journal's,
     and one that changed its name with a table of the same columns has another place among these. What cannot be told:
-    a table made again while there was no journal, and a column dropped and added again with the same words.
+    a table made again while there was no journal, and its last column dropped and added again with the same words.
     """
     own = 0
     twins: dict[str, int] = {}
@@ -176,6 +176,8 @@ def _column(raw: Mapping[str, Any], alias_name: str, create: str, *, rowid: bool
         typed=alias or (strict and upper != "ANY"),
         temporal="DATE" in upper or "TIME" in upper,
         boolean="BOOL" in upper,
+        # a column that is dropped and added again comes last
+        identity=f"{raw['cid']} {upper}",
     )
 
 

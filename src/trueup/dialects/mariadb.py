@@ -206,9 +206,11 @@ class Mariadb(InnoDB):
         return func.json_set(value, *pairs, type_=sa.Text)
 
     # -- writing ----------------------------------------------------------------------------------
-    def _for_update(self, statement: Select[Any], row: FromClause, *, skip: bool = False) -> Select[Any]:
+    def _for_update(
+        self, statement: Select[Any], rows: Sequence[FromClause], *, read: bool = False, skip: bool = False
+    ) -> Select[Any]:
         """Of all the tables in FROM: MariaDB has no OF. Those in subqueries stay free."""
-        return statement.with_for_update(skip_locked=skip)
+        return statement.with_for_update(read=read, skip_locked=skip)
 
     @contextmanager
     def deadline(self, connection: Connection, seconds: float) -> Iterator[None]:

@@ -173,9 +173,11 @@ class Mysql(InnoDB):
         return changed if column.storage == "json" else text_of(changed)
 
     # -- writing ----------------------------------------------------------------------------------
-    def _for_update(self, statement: Select[Any], row: FromClause, *, skip: bool = False) -> Select[Any]:
-        """OF the row's table: what it refers to stays free."""
-        return statement.with_for_update(of=row, skip_locked=skip)
+    def _for_update(
+        self, statement: Select[Any], rows: Sequence[FromClause], *, read: bool = False, skip: bool = False
+    ) -> Select[Any]:
+        """OF the rows' tables: what it refers to stays free."""
+        return statement.with_for_update(of=list(rows), read=read, skip_locked=skip)
 
     def deadline(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
         """A watchdog: max_execution_time does not stop an UPDATE."""

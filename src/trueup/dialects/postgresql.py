@@ -16,9 +16,10 @@ from sqlalchemy.engine import URL
 
 from trueup.dialects import _postgresql_catalogue as catalogue
 from trueup.dialects import _postgresql_session as session
+from trueup.dialects._postgresql_journal import PostgresqlJournal
 from trueup.dialects._postgresql_json import PostgresqlJson
 from trueup.dialects._postgresql_sql import Restoring, folded
-from trueup.dialects._postgresql_types import Verbatim, beneath, refers, whole
+from trueup.dialects._postgresql_types import Verbatim, beneath, refers, settled, whole
 from trueup.errors import NotChecked
 from trueup.regexes import portable
 from trueup.store import Load, Stage
@@ -36,7 +37,7 @@ _LEAST, _MOST = -(2**63), 2**63 - 1
 _PADDED = re.compile(r"character\((\d+)\)")
 
 
-class Postgresql(PostgresqlJson):
+class Postgresql(PostgresqlJournal, PostgresqlJson):
     """PostgreSQL 12 or later.
 
     Sessions have an empty `search_path`, so that a name can never mean another schema's table or function.
@@ -45,8 +46,6 @@ class Postgresql(PostgresqlJson):
     """
 
     name = "postgresql"
-    journal_schema = "trueup"
-    journal_prefix = ""
     usual_storage: Storage = "jsonb"
     collects_sets = True  # no parallel plan is made for a cursor
 
@@ -180,7 +179,7 @@ class Postgresql(PostgresqlJson):
         unknown = set(rules) - _RULES
         if unknown:
             raise NotChecked(f"PostgreSQL has no words for {', '.join(sorted(unknown))}")
-        text: ColumnElement[Any] = sa.cast(value, Text)
+        text = settled(value)
         if "unicode" in rules:
             text = func.normalize(text, word("NFC"), type_=Text)
         if "case" in rules:
@@ -198,11 +197,11 @@ class Postgresql(PostgresqlJson):
 
     def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
         """`~`, with its own sign for the end."""
-        return text.op("~", return_type=sa.Boolean())(sa.literal(portable(pattern, "$"), Text))
+        return settled(text).op("~", return_type=sa.Boolean())(sa.literal(portable(pattern, "$"), Text))
 
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
         """No leading zeros, no plus, no blanks."""
-        spelled = sa.cast(text, Text)
+        spelled = settled(text)
         inside = sa.cast(spelled, sa.Numeric).between(word(str(_LEAST)), word(str(_MOST)))
         number = sa.case((inside, sa.cast(spelled, BigInteger)), else_=sa.null())
         return sa.case((spelled.op("~")(_INTEGER), number), else_=sa.null())

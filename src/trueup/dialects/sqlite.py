@@ -18,11 +18,12 @@ from sqlalchemy.types import NullType
 
 from trueup.dialects import _sqlite_catalogue as catalogue
 from trueup.dialects import _sqlite_functions as functions
+from trueup.dialects import _sqlite_journal as journal
 from trueup.dialects import _sqlite_session as session
 from trueup.dialects._sqlite_json import ARGUMENTS, SqliteJson, as_argument, as_classed, once
 from trueup.errors import NotChecked, StoreError
 from trueup.regexes import portable
-from trueup.store import Changing, Stage
+from trueup.store import Changing, Kept, Stage
 from trueup.tables import Column, Storage, Table
 
 # the white space of Unicode, as Python's str.split() knows it
@@ -225,6 +226,15 @@ class Sqlite(SqliteJson):
         """What reads the same after a trip through INTEGER: no leading zeros, no plus, no blanks."""
         number = sa.cast(text, sa.Integer)
         return sa.case((sa.cast(number, sa.Text) == sa.cast(text, sa.Text), number), else_=sa.null())
+
+    # -- the journal ------------------------------------------------------------------------------
+    def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
+        """By PRAGMA."""
+        return journal.kept(connection, names)
+
+    def catalogued(self, ddl: str) -> str:
+        """Word for word."""
+        return ddl
 
     # -- writing ----------------------------------------------------------------------------------
     def writable(self, connection: Connection) -> str:

@@ -1,0 +1,120 @@
+"""Whole runs on what PostgreSQL alone has: names with any sign, domains that refuse, databases without an encoding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.dialects.opened import opened
+from tests.dialects.test_postgresql import script
+from tests.engines import Database
+from tests.proof import config_of
+from trueup.check import Check
+from trueup.checks.missing import Missing
+from trueup.checks.orphan import Orphan
+from trueup.checks.unknown_value import UnknownValue
+from trueup.errors import StoreError
+from trueup.results import RunReport
+from trueup.run import apply, make_plan, propose, scan, undo, verify
+
+pytestmark = pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
+
+
+def applied(database: Database, check: Check, tmp_path: Path) -> RunReport:
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(config_of(database, check), path, values=True)
+    return apply(config_of(database, check), path, confirm="yes", because="a test")
+
+
+def rows(database: Database, table: str) -> list[str]:
+    with psycopg.connect(database.url) as connection:
+        return [row[0] for row in connection.execute(f"SELECT t::text FROM {table} t ORDER BY 1".encode())]
+
+
+@pytest.mark.parametrize("repair", ["nullify", "quarantine"])
+@pytest.mark.parametrize("schema", ["public", 'o"dd.%s'])
+def test_names_and_labels_with_any_sign_go_through_a_whole_run(
+    database: Database, repair: str, schema: str, tmp_path: Path
+) -> None:
+    quoted = '"' + schema.replace('"', '""') + '"'
+    table = f'{quoted}."we""ird.%s %(t)s"'
+    script(
+        database,
+        f"CREATE SCHEMA IF NOT EXISTS {quoted}",
+        "CREATE TYPE public.\"ty.p\"\"e\" AS ENUM ('100%', 'a%sb', 'it''s', 'bad%(x)s')",
+        f'CREATE TABLE {table} ("i""d%" int PRIMARY KEY, "e%" public."ty.p""e", "a.b" text)',
+        f"INSERT INTO {table} VALUES (1, '100%', '%s'), (2, 'bad%(x)s', '%'), (3, 'it''s', NULL), (4, 'a%sb', '%(y)s')",
+    )
+    before = rows(database, table)
+    with opened(database) as session:
+        (name,) = session.dialect.tables(session.connection)
+    check: Check = Missing(table=name, column="a.b", name="n", repair=("quarantine",))
+    if repair == "nullify":
+        check = UnknownValue(table=name, column="a.b", allowed=("%s",), name="n", repair=("nullify",))
+    report = applied(database, check, tmp_path)
+    assert report.states == {"applied": 2 if repair == "nullify" else 1}
+    assert len(rows(database, table)) == (4 if repair == "nullify" else 3)
+    config = config_of(database, check)
+    assert verify(config, report.run_id).sound
+    assert undo(config, report.run_id, confirm="yes").states == {"undone": 2 if repair == "nullify" else 1}
+    assert rows(database, table) == before
+
+
+def test_a_domain_that_refuses_blocks_the_rows_and_does_not_end_the_plan(database: Database, tmp_path: Path) -> None:
+    script(
+        database,
+        "CREATE DOMAIN public.word AS varchar(9) CHECK (VALUE IS NOT NULL)",
+        "CREATE TABLE public.t (id int PRIMARY KEY, v public.word)",
+        "INSERT INTO public.t VALUES (1, 'good'), (2, 'odd')",
+    )
+    before = rows(database, "public.t")
+    check = UnknownValue(table="t", column="v", allowed=("good",), name="n", repair=("nullify",))
+    report = applied(database, check, tmp_path)
+    assert report.states == {"blocked": 1}
+    assert rows(database, "public.t") == before
+
+
+def test_a_database_without_an_encoding_is_read_as_utf_8_and_what_is_not_is_told(
+    database: Database, tmp_path: Path
+) -> None:
+    url = make_url(database.url)
+    name = f"{url.database}_ascii"
+    script(database, f"CREATE DATABASE {name} ENCODING SQL_ASCII TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    plain = Database(database.engine, url.set(database=name).render_as_string(hide_password=False))
+    try:
+        script(
+            plain,
+            "CREATE TABLE public.t (id int PRIMARY KEY, v text)",
+            "INSERT INTO public.t VALUES (1, 'good'), (2, convert_from('\\xc3a4', 'SQL_ASCII'))",
+        )
+        check = UnknownValue(table="t", column="v", allowed=("good",), name="n", repair=("nullify",))
+        report = applied(plain, check, tmp_path)
+        assert report.states == {"applied": 1}
+        assert undo(config_of(plain, check), report.run_id, confirm="yes").states == {"undone": 1}
+        script(plain, "INSERT INTO public.t VALUES (3, convert_from('\\xff', 'SQL_ASCII'))")
+        (result,) = scan(config_of(plain, check)).results
+        assert result.findings == 2
+        with pytest.raises(StoreError, match=r"CharacterNotInRepertoire \(22021\): the database holds text that is no"):
+            make_plan(config_of(plain, check), str(tmp_path / "again.jsonl"))
+    finally:
+        script(database, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_a_key_with_a_period_is_not_taken_for_one_of_equal_values(database: Database) -> None:
+    with psycopg.connect(database.url) as connection:
+        if connection.info.server_version < 180000:
+            pytest.skip("PERIOD came with PostgreSQL 18")
+    script(
+        database,
+        "CREATE EXTENSION btree_gist",
+        "CREATE TABLE public.emp (id int, valid daterange, PRIMARY KEY (id, valid WITHOUT OVERLAPS))",
+        "CREATE TABLE public.pos (pid int PRIMARY KEY, emp int, valid daterange,"
+        " FOREIGN KEY (emp, PERIOD valid) REFERENCES public.emp (id, PERIOD valid))",
+        "INSERT INTO public.emp VALUES (1, daterange('2020-01-01', '2030-01-01'))",
+        "INSERT INTO public.pos VALUES (1, 1, daterange('2021-01-01', '2022-01-01'))",
+    )
+    missing = Missing(table="pos", column="valid", name="n")
+    assert [check for check in propose(config_of(database, missing)) if isinstance(check, Orphan)] == []

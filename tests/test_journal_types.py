@@ -1,0 +1,158 @@
+"""The journal's copies keep no type of the application's: it can drop and change them, and undo gives all back."""
+
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.engines import Database
+from tests.proof import config_of
+from tests.rowhash import changed_rows, execute, row_hashes
+from trueup.check import Check
+from trueup.checks.missing import Missing
+from trueup.run import apply, make_plan, undo, verify
+
+POSTGRESQL = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+INNODB = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
+
+TYPES = [
+    "CREATE EXTENSION citext",
+    "CREATE EXTENSION hstore",
+    "CREATE TYPE mood AS ENUM ('so so', 'good, \"really\"', 'it''s')",
+    "CREATE DOMAIN short AS varchar(5) CHECK (value <> 'no')",
+    "CREATE DOMAIN padded AS char(6)",
+    "CREATE DOMAIN yes AS boolean NOT NULL",
+    "CREATE DOMAIN moods AS mood[]",
+    "CREATE TYPE pair AS (a int, b text, c mood)",
+    "CREATE TYPE floats AS RANGE (subtype = float8)",
+    "CREATE COLLATION blunt (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+    "CREATE TYPE \"odd. %s\" AS ENUM ('50%')",
+]
+COLUMNS = {
+    "m": ("mood", "'good, \"really\"'"),
+    "ms": ("mood[]", "ARRAY['it''s', NULL, 'so so']::mood[]"),
+    "bounds": ("mood[]", "'[0:1]={\"so so\",\"it''s\"}'"),
+    "d": ("short", "'  é '"),
+    "p": ("padded", "'ab  '"),
+    "y": ("yes", "true"),
+    "dm": ("moods", "'{}'"),
+    "c": ("pair", "ROW(1, 'a\"b,(\\', 'it''s')"),
+    "nulls": ("pair", "ROW(NULL, NULL, NULL)"),
+    "cs": ("pair[]", "ARRAY[ROW(1, '', NULL)::pair, NULL]"),
+    "f": ("floats", "'[1e-300,0.1)'"),
+    "fs": ("floats", "'empty'"),
+    "ci": ("citext", "'MiXed'"),
+    "h": ("hstore", '\'a=>NULL, "b c"=>""\''),
+    "tx": ("text COLLATE blunt", "'Straße'"),
+    "o": ('"odd. %s"', "'50%'"),
+    "plain": ("numeric(10,3)", "1.100"),
+    "n": ("mood", "NULL"),
+}
+DROPPED = [
+    "ALTER TYPE mood ADD VALUE 'more'",
+    *(f"ALTER TABLE t DROP COLUMN {name}" for name in COLUMNS),
+    "DROP EXTENSION citext",
+    "DROP EXTENSION hstore",
+    'DROP TYPE "odd. %s"',
+    "DROP TYPE pair",
+    "DROP TYPE floats",
+    "DROP DOMAIN moods",
+    "DROP DOMAIN short",
+    "DROP DOMAIN padded",
+    "DROP DOMAIN yes",
+    "DROP TYPE mood",
+]
+
+
+def there_and_back(database: Database, check: Check, repair: str, folder: Path) -> str:
+    """Plan, apply, verify, undo; what was changed is what it was. Returns the run."""
+    config = config_of(database, check)
+    before = row_hashes(database)
+    path = str(folder / f"{repair}.jsonl")
+    plan = make_plan(config, path, repairs={check.title: repair}, because="a test", accept_rate=[check.title])
+    run = apply(config, path, confirm="yes", because="a test")
+    assert run.states == {"applied": plan.summary.count}, [one.reason for one in run.listed]
+    assert run.states["applied"] > 0
+    assert changed_rows(before, row_hashes(database))
+    seen = verify(config, run.run_id)
+    assert seen.sound, seen.problems
+    back = undo(config, run.run_id, confirm="yes")
+    assert back.states == {"undone": plan.summary.count}, [one.reason for one in back.listed]
+    assert not changed_rows(before, row_hashes(database))
+    seen = verify(config, run.run_id)
+    assert (seen.sound, seen.restored) == (True, plan.summary.count), seen.problems
+    return run.run_id
+
+
+def journal_depends(database: Database) -> list[str]:
+    """Columns of the journal whose type or collation is not PostgreSQL's own."""
+    with psycopg.connect(database.url) as connection:
+        found = connection.execute(
+            "SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid"
+            " WHERE c.relnamespace = 'trueup'::regnamespace AND (a.atttypid >= 16384 OR a.attcollation >= 16384)"
+        )
+        return [row[0] for row in found]
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("key", ["int", "mood", "citext", "short", "text COLLATE blunt", "mood[]"])
+def test_types_of_the_application_go_and_come_back_exactly_and_can_then_be_dropped(
+    database: Database, tmp_path: Path, key: str
+) -> None:
+    names = ", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())
+    values = ", ".join(value for _, value in COLUMNS.values())
+    keys = {"int": ["1", "2"], "mood": ["'so so'", "'it''s'"], "mood[]": ["'{}'", "'{it''s}'"]}
+    execute(
+        database,
+        [
+            *TYPES,
+            f"CREATE TABLE t (id {key} PRIMARY KEY, name short, {names})",
+            *(
+                f"INSERT INTO t VALUES ({one}, {name}, {values})"
+                for one, name in zip(keys.get(key, ["'ä'", "'b''\"'"]), ("NULL", "'x'"), strict=True)
+            ),
+        ],
+    )
+    for repair in ("fill", "quarantine"):
+        there_and_back(database, Missing(table="t", column="name", fill="zz"), repair, tmp_path)
+    # of an enum, one that is filled
+    there_and_back(database, Missing(table="t", column="n", fill="it's"), "fill", tmp_path)
+    assert journal_depends(database) == []
+    if key == "int":
+        execute(database, ["ALTER TABLE t DROP COLUMN name", *DROPPED, "DROP COLLATION blunt"])
+
+
+@POSTGRESQL
+def test_an_undo_goes_on_after_a_type_was_renamed(database: Database, tmp_path: Path) -> None:
+    execute(
+        database,
+        [
+            "CREATE TYPE mood AS ENUM ('good', 'bad')",
+            "CREATE TABLE t (id int PRIMARY KEY, m mood)",
+            "INSERT INTO t VALUES (1, NULL), (2, 'good')",
+        ],
+    )
+    check = Missing(table="t", column="m", fill="bad")
+    config = config_of(database, check)
+    before, path = row_hashes(database), str(tmp_path / "plan.jsonl")
+    make_plan(config, path, repairs={check.title: "fill"}, because="a test", accept_rate=[check.title])
+    run = apply(config, path, confirm="yes", because="a test")
+    execute(database, ["ALTER TYPE mood RENAME TO feeling"])
+    assert undo(config, run.run_id, confirm="yes").states == {"undone": 1}
+    assert not changed_rows(before, row_hashes(database))
+
+
+@INNODB
+def test_per_cent_signs_in_the_members_of_an_enum_are_members_like_others(database: Database, tmp_path: Path) -> None:
+    execute(
+        database,
+        [
+            "CREATE TABLE t (id ENUM('1%', '2') PRIMARY KEY, name VARCHAR(9), e ENUM('50%', '100% ''sure''', '%s %%'))",
+            "ALTER TABLE t MODIFY e ENUM('50%', '100% ''sure''', '%s %%') CHARACTER SET latin1",
+            "ALTER TABLE t ADD s SET('a%', 'b''%(c)s'), ADD z INT(8) ZEROFILL, ADD f FLOAT(7,2), ADD d DATETIME(3)",
+            "INSERT INTO t VALUES ('1%', NULL, '50%', 'a%', 7, 12345.67, '2020-01-01 00:00:00.123')",
+            "INSERT INTO t VALUES ('2', 'x', '%s %%', 'a%,b''%(c)s', 7, 0.1, NULL)",
+        ],
+    )
+    for repair in ("fill", "quarantine"):
+        there_and_back(database, Missing(table="t", column="name", fill="z%"), repair, tmp_path)
