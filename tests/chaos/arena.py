@@ -123,8 +123,8 @@ class Arena:
         self.session = Session(engine, url)
         # read when trueup is imported, which the first process forked from does
         os.environ["TRUEUP_TESTING"] = "1"
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["tests.chaos.tool"])
+        self.context = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload(["tests.chaos.tool"])
         #: Seconds that a verb writes in all, and that one needs to its first chunk; learnt on the way.
         self.lasted = {"apply": 1.0, "undo": 1.0}
         self.starting = 0.4
@@ -145,8 +145,8 @@ class Arena:
         """The tool at work in a process of its own; killed at the end if it has not ended. `how`: see `Order`."""
         how = {"bug": self.bug, **how}
         order = tool.Order(verb, str(config or self.config), str(plan or self.plan), **how)
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=tool.work, args=(order, theirs))
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=tool.work, args=(order, theirs))
         process.start()
         theirs.close()
         try:

@@ -45,7 +45,8 @@ class Session:
             path = self._url.removeprefix("sqlite:///")
             return sqlite3.connect(path, timeout=20, isolation_level=None, check_same_thread=False)
         if self.engine == "postgresql":
-            connection = psycopg.connect(self._url, autocommit=True)
+            # tables change their shape under the same queries
+            connection = psycopg.connect(self._url, autocommit=True, prepare_threshold=None)
             self._enter(connection.info.backend_pid)
             return connection
         url = urlsplit(self._url)

@@ -13,7 +13,9 @@ from tests.engines import ENGINES
 class Bug:
     """How it is planted; the scenario that has to catch it, within so many `rounds`, on each of its `engines`.
 
-    For `kills`: the verb in which it shows, and whether it takes a kill to see it.
+    For `kills`: the verb in which it shows, and whether it takes a kill to see it. For `worlds`: features or acts, one
+    of which a world must have to be played (a round is then as many worlds of that kind as there is time for), and what
+    the violation must say, so that it is not another one that was seen.
     """
 
     plant: Callable[[], None]
@@ -22,6 +24,8 @@ class Bug:
     rounds: int = 10
     verb: str = "undo"
     killed: bool = False
+    focus: tuple[str, ...] = ()
+    sign: str = ""
 
 
 def swap(owner: type, name: str, other: Callable[..., Any]) -> None:

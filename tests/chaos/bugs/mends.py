@@ -1,0 +1,194 @@
+"""Mends taken back, one by one: what `worlds` must see again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tests.chaos.bugs.planting import Bug, replace_in, swap
+from tests.engines import ENGINES
+from trueup import drift, execution, undoing, verdict, verifying
+from trueup.dialects.postgresql import Postgresql
+from trueup.dialects.sqlite import Sqlite
+from trueup.runner import Runner
+from trueup.undoing import UndoChunk
+from trueup.writer import Chunk
+
+SERVERS = ("postgresql", "mysql", "mariadb")
+PLAYS = 4
+
+
+def nothing(*_: Any, **__: Any) -> str:
+    """Whatever is asked, there is nothing against it."""
+    return ""
+
+
+def sqlite_or_abort_dropped() -> None:
+    """A conflict clause of the schema decides what our writes do to other rows."""
+    swap(Sqlite, "exact", lambda _, statement: statement)
+
+
+def parent_collation_ignored() -> None:
+    """Children are looked for by the child's own collation."""
+    swap(Sqlite, "refers", lambda _, child, parent: child == parent)
+
+
+def undo_without_preflight() -> None:
+    """Undo asks neither what the table is now nor what would fire."""
+    replace_in(execution, "refuses_undo", nothing)
+
+
+def first_chunk_is_the_measure() -> None:
+    """What changed between the first look and the first chunk is taken for what was planned."""
+    plain = execution.applying
+
+    def applying(*given: Any, **how: Any) -> Any:
+        kept = {name: vars(execution)[name] for name in ("changed", "forbids")}
+        vars(execution).update(dict.fromkeys(kept, nothing))
+        try:
+            return plain(*given, **how)
+        finally:
+            vars(execution).update(kept)
+
+    replace_in(execution, "applying", applying)
+
+
+def identity_ignored() -> None:
+    """A table of the same name and shape is taken for the one that was planned."""
+    replace_in(execution, "identity_digest", _planned)
+    plain = drift.refuses_undo
+
+    def refuses(kept: Any, table: Any, *rest: Any, **how: Any) -> str:
+        facts = table.facts or {}
+        now = {str(entry[0]): entry[-1] for entry in facts.get("columns", ())}
+        columns = [[*entry[:-1], now.get(str(entry[0]), entry[-1])] for entry in kept["columns"]]
+        alike = {**kept, "columns": columns, "identity": facts.get("identity"), "place": facts.get("place")}
+        return plain(alike, table, *rest, **how)
+
+    replace_in(execution, "refuses_undo", refuses)
+
+
+class _Planned(str):
+    """Equal to whatever was planned."""
+
+    def __eq__(self, _: object) -> bool:
+        return True
+
+    def __ne__(self, _: object) -> bool:
+        return False
+
+    __hash__ = str.__hash__
+
+
+def _planned(_: Any) -> str:
+    return _Planned()
+
+
+def bare_table_names() -> None:
+    """The search path of the moment says which table is meant."""
+    swap(Postgresql, "name_by", lambda *_: None)
+    identity_ignored()
+
+
+def premise_not_locked() -> None:
+    """What a finding rests on is looked at once, and may change until the commit."""
+    swap(Chunk, "hold", nothing)
+
+
+def children_not_locked() -> None:
+    """A row that will go is locked so that a child can still be inserted."""
+    plain = Postgresql.locked
+    swap(Postgresql, "locked", lambda self, statement, row, **_: plain(self, statement, row))
+    swap(Chunk, "hold", nothing)
+
+
+def rest_digest_ignored() -> None:
+    """A row is given back though its other columns say that it may be another one."""
+    plain = verdict.of_undo
+    replace_in(undoing, "of_undo", lambda action, shown, **_: plain(action, shown, edited=True))
+
+
+def references_skipped_with_keys_off() -> None:
+    """Where a key is not checked for the row that broke it, no other one is looked at either."""
+    swap(UndoChunk, "prove_parents", nothing)
+
+
+def not_valid_not_rehearsed() -> None:
+    """Apply promises to take back what the engine will refuse."""
+    swap(UndoChunk, "rehearse", nothing)
+
+
+def verdicts_differ() -> None:
+    """The dry run has an opinion of its own."""
+    replace_in(verifying, "of_operation", lambda *_: ("applied", ""))
+
+
+def unseen_children_believed() -> None:
+    """Children that the account cannot see are not there."""
+    plain = drift.forbids
+
+    def forbids(table: Any, *rest: Any) -> str:
+        from dataclasses import replace
+
+        return plain(replace(table, unseen=()), *rest)
+
+    for module in (drift, execution):
+        replace_in(module, "forbids", forbids)
+
+
+def stale_stamp() -> None:
+    """What changes between two chunks is not seen."""
+    swap(Runner, "_same_schema", nothing)
+
+
+def _obstacle_ignored(word: str) -> Callable[[], None]:
+    """Obstacles that speak of `word` are none."""
+
+    def plant() -> None:
+        from dataclasses import replace
+
+        from trueup import planning
+
+        plain = drift.forbids
+
+        def forbids(table: Any, *rest: Any) -> str:
+            kept = tuple(clause for clause in table.obstacles if word not in clause)
+            return plain(replace(table, obstacles=kept), *rest)
+
+        for module in (drift, execution, planning):
+            if "forbids" in vars(module):
+                replace_in(module, "forbids", forbids)
+
+    return plant
+
+
+def _seen(plant: Callable[[], None], engines: tuple[str, ...], sign: str, *focus: str) -> Bug:
+    return Bug(plant, "worlds", engines, PLAYS, focus=focus, sign=sign)
+
+
+SWAPPED = ("swap the table", "make the touched column anew")
+OTHERS = "no plan names|not planned|without a delete"
+LITE, POSTGRES = ("sqlite",), ("postgresql",)
+BUGS = {
+    "sqlite_or_abort_dropped": _seen(sqlite_or_abort_dropped, LITE, OTHERS, "conflict clause"),
+    "parent_collation_ignored": _seen(parent_collation_ignored, LITE, OTHERS, "NOCASE key"),
+    "undo_without_preflight": _seen(
+        undo_without_preflight, LITE + POSTGRES, "undo (changed|wrote|left)", "trigger after", "swap the table"
+    ),
+    "first_chunk_is_the_measure": _seen(
+        first_chunk_is_the_measure, LITE + POSTGRES, "apply changed", "trigger after", "swap the table"
+    ),
+    "identity_ignored": _seen(identity_ignored, LITE + POSTGRES, "no plan names|made anew", *SWAPPED),
+    "bare_table_names": _seen(bare_table_names, POSTGRES, "no plan names", "another search_path"),
+    "premise_not_locked": _seen(premise_not_locked, POSTGRES, "not broken any more", "orphan/", "duplicate/"),
+    "children_not_locked": _seen(children_not_locked, POSTGRES, "no plan names|declared key", "insert a child"),
+    "rest_digest_ignored": _seen(
+        rest_digest_ignored, ENGINES, "another row that has the key", "reuse a key", "replace a row"
+    ),
+    "references_skipped_with_keys_off": _seen(
+        references_skipped_with_keys_off, SERVERS, "declared key is broken", "orphan/quarantine"
+    ),
+    "not_valid_not_rehearsed": _seen(not_valid_not_rehearsed, POSTGRES, "not taken back", "NOT VALID"),
+    "verdicts_differ": _seen(verdicts_differ, ENGINES, "dry run foresaw", "quarantine"),
+    "stale_stamp": _seen(stale_stamp, LITE + POSTGRES, "changed", "trigger after"),
+}
