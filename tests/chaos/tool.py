@@ -193,7 +193,8 @@ def _apply(order: Order, told: Told) -> tuple[str, str]:
 
 
 def _undo(order: Order, told: Told) -> tuple[str, str]:
-    report = run.undo(load_config(order.config), "last", confirm="yes", progress=told)
+    # the application here counts in the rows that are mended, and gives no key to another row
+    report = run.undo(load_config(order.config), "last", confirm="yes", edited=True, progress=told)
     return report.state, report.reason
 
 
