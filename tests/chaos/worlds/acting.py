@@ -95,6 +95,8 @@ def acts(made: Maker, world: World) -> Iterator[Act]:
     if rng.random() < 0.2:
         return  # a quiet world: here nothing at all may be refused later
     verbs = ["apply", "undo"]
+    if rng.random() < 0.45 and (one := aimed(scene)):
+        yield one
     for number in range(rng.randint(1, 5)):
         name = f"act {number}"
         if rng.random() < 0.3:
@@ -139,6 +141,38 @@ def apply_for(scene: Scene, name: str, at: str) -> Act | None:
         needs=needs,
         reborn=((made.main.place, scene.told(place)),) if reborn else (),
     )
+
+
+def aimed(scene: Scene) -> Act | None:
+    """What a repair of this world rests on changes at a moment when it hurts."""
+    made, rng = scene.made, scene.rng
+    middle = "committed" if made.engine == "sqlite" else rng.choice(["begun", "copied", "written", "proved"])
+    during = f"apply/{middle}/{rng.randint(1, 2)}"
+    found: list[Act] = []
+    for subject in made.subjects:
+        kind, repair = subject.options["kind"], subject.options["repair"][0]
+        if kind == "orphan" and made.parent:
+            table, literals = made.q(made.parent.place), made.parent.kind.literals
+            late = [f"INSERT INTO {table} (id, label) VALUES ({literals(one)[0]}, 'late')" for one in (40, 41, 42)]
+            found.append(Act("aimed", during, "the missing parents come", tuple(late)))
+        if kind == "duplicate":
+            kept = f"DELETE FROM {scene.table} WHERE v = 'twice' AND NOT ({made.n('x')} > 15)"
+            found.append(Act("aimed", during, "half of the twins go", (kept,)))
+        if repair == "quarantine" and (child := _insert_child(scene, scene.row(broken=1))):
+            needs = tuple(f"table {'.'.join(one.place)}" for one in made.children)
+            found.append(Act("aimed", during, "a child comes late", tuple(child[1]), until=0.1, needs=needs))
+        if made.tenant:
+            gone = f"DELETE FROM {made.q(made.tenant.place)} WHERE id = 99"
+            needs = (f"table {'.'.join(made.tenant.place)}",)
+            for at, until in (("applied", 0.0), ("verified", 0.2)):
+                found.append(Act("aimed", at, "the second parent goes", (gone,), until=until, needs=needs))
+    if "twin" in made.features and made.engine == "postgresql":
+        path = ("ALTER DATABASE chaos SET search_path = tenant_b, public",)
+        found += [
+            Act("aimed", at, "another search_path", path, "migrator", ddl=True)
+            for at in ("planned", "applied", "verified")
+        ]
+    return rng.choice(found) if found else None
 
 
 Made = tuple[str, list[str], bool] | None

@@ -45,9 +45,13 @@ class Maker:
     more: dict[str, Any] = field(default_factory=dict)
     #: A foreign key of the main table that is added when the rows are there.
     late: str = ""
+    #: Whether rows break a declared key from the start.
+    dangling: bool = False
     home: str = ""
     main: Tab = None  # type: ignore[assignment]  # set by `generate`
     parent: Tab | None = None
+    #: A second table that the main one refers to, by a key that is sound; its last row is for broken rows only.
+    tenant: Tab | None = None
     children: list[Tab] = field(default_factory=list)
     #: What tables had to be preceded by, said once.
     said: set[str] = field(default_factory=set)
@@ -109,16 +113,15 @@ def generate(engine: str, seed: int) -> World:
     _main(made)
     _parent(made)
     _subjects(made)
+    _tenant(made)
     shape(made)
-    if made.parent:
-        made.table(made.parent)
+    for above in (made.parent, made.tenant):
+        if above:
+            made.table(above)
     _unchecked(made, lambda: made.table(made.main, spare=False))
     if made.late and made.parent:
-        valid = (
-            ""
-            if "orphan" not in [one.options["kind"] for one in made.subjects] and rng.random() < 0.5
-            else " NOT VALID"
-        )
+        sound = not made.dangling and "orphan" not in [one.options["kind"] for one in made.subjects]
+        valid = "" if sound and rng.random() < 0.5 else " NOT VALID"
         sql = f"ALTER TABLE {made.q(made.main.place)} ADD CONSTRAINT wt_fk {made.late}{valid}"
         made.features += ["NOT VALID"] if valid else []
         made.pieces.append(Piece("late key", (sql,), (f"table {'.'.join(made.parent.place)}",)))
@@ -221,6 +224,26 @@ def _parent(made: Maker) -> None:
         else:
             made.main.clauses.append(told)
         made.keys.append(Key(made.main.place, ("p",), tab.place, ("id",), kind.folded))
+        if made.chance(0.25, "loaded dangling"):
+            made.dangling = True
+            for row in rng.sample(made.main.rows, 4):
+                row["p"] = kind.literals(40)[0]
+
+
+def _tenant(made: Maker) -> None:
+    if not made.chance(0.35, "second parent"):
+        return
+    rng, kind = made.rng, keys(made.engine)[0]
+    tab = Tab((made.home, "wt_tenants"), {**dict(kind.columns), "label": made.types.short}, ("id",), kind)
+    tab.rows = [{"id": str(number), "label": text(f"tenant {number}")} for number in (1, 2, 99)]
+    made.main.columns["q"] = f"{kind.columns[0][1]} NOT NULL"
+    for number, row in enumerate(made.main.rows):
+        row["q"] = "99" if number in made.main.broken and rng.random() < 0.7 else rng.choice(["1", "2"])
+    made.main.clauses.append(
+        f"FOREIGN KEY (q) REFERENCES {made.q(tab.place)} (id){rng.choice(['', ' ON DELETE CASCADE'])}"
+    )
+    made.keys.append(Key(made.main.place, ("q",), tab.place, ("id",)))
+    made.tenant = tab
 
 
 # -- what is broken ---------------------------------------------------------------------------------------------------
