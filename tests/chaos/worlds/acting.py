@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tests.chaos.worlds.model import Act, Subject, World
-from tests.chaos.worlds.words import text
+from tests.chaos.worlds.model import Act, World
+from tests.chaos.worlds.words import repaired, text
 
 if TYPE_CHECKING:
     from tests.chaos.worlds.generator import Maker
@@ -68,18 +68,11 @@ class Scene:
         if "u" in row:
             row["u"] = self.rng.choice([self.new("u"), "NULL"])
         for subject in self.made.subjects:
-            value = self.rng.choice([self.repaired(subject), self.repaired(subject), row[subject.column]])
+            value = self.rng.choice([repaired(subject), repaired(subject), row[subject.column]])
             if subject.column in row:
                 plain = value == "NULL" or value.startswith(("'", "x'")) or value == row[subject.column]
                 row[subject.column] = value if plain else text(value)
         return row
-
-    @staticmethod
-    def repaired(subject: Subject) -> str:
-        """What a row holds when it is mended, mostly."""
-        repair = subject.options["repair"][0]
-        known = {"fill": subject.options.get("fill"), "replace": "paid", "respell": "paid", "clamp": "100"}
-        return known.get(repair) or "NULL"
 
 
 def key_word(literal: str) -> str:
@@ -92,7 +85,7 @@ def key_word(literal: str) -> str:
 def acts(made: Maker, world: World) -> Iterator[Act]:
     """A handful of acts, each at its moment."""
     rng, scene = made.rng, Scene(made)
-    if rng.random() < 0.2:
+    if rng.random() < 0.25:
         return  # a quiet world: here nothing at all may be refused later
     verbs = ["apply", "undo"]
     if rng.random() < 0.45 and (one := aimed(scene)):
@@ -161,7 +154,7 @@ def aimed(scene: Scene) -> Act | None:
         if repair == "quarantine" and (child := _insert_child(scene, scene.row(broken=1))):
             needs = tuple(f"table {'.'.join(one.place)}" for one in made.children)
             found.append(Act("aimed", during, "a child comes late", tuple(child[1]), until=0.1, needs=needs))
-        if made.tenant:
+        if made.tenant and repair == "quarantine":
             gone = f"DELETE FROM {made.q(made.tenant.place)} WHERE id = 99"
             needs = (f"table {'.'.join(made.tenant.place)}",)
             for at, until in (("applied", 0.0), ("verified", 0.2)):

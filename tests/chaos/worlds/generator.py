@@ -10,7 +10,7 @@ from typing import Any
 from tests.chaos.worlds.acting import acts
 from tests.chaos.worlds.model import Key, Piece, Place, Subject, World
 from tests.chaos.worlds.special import shape, special
-from tests.chaos.worlds.words import INNODB, TYPES, KeyKind, Types, action, keys, text
+from tests.chaos.worlds.words import INNODB, TYPES, KeyKind, Types, action, keys, repaired, text
 
 KINDS = ("missing", "missing", "orphan", "orphan", "duplicate", "out-of-range", "unknown-value", "wrong-json-type")
 WEIRD = ("wt_items", "wt_items", "wt_items", "wt Mixed", "wt_50%", "wt_ümlaut", "-wt_dash")
@@ -406,5 +406,17 @@ def _twins(made: Maker) -> None:
         made.pieces.append(Piece("schema tenant_b", ("CREATE SCHEMA tenant_b",), (), False))
     main = made.main
     twin = Tab((home, main.place[1]), dict(main.columns), main.key, main.kind, primary=main.primary)
-    twin.rows = [{**row, "note": text("twin's own"), "v": "'open'"} for row in main.rows]
+    twin.rows = [dict(row) for row in main.rows]
+    kind = made.rng.choice(["other", "same", "mended"])
+    for row in twin.rows:
+        if kind == "other":
+            row |= {"note": text("twin's own"), "v": "'open'"}
+        for subject in made.subjects if kind == "mended" else ():
+            value = repaired(subject)
+            if (
+                row[subject.column] == "NULL"
+                or value in ("NULL", "100")
+                or row[subject.column] in ("'payed'", "'Paid '")
+            ):
+                row[subject.column] = value if value in ("NULL", "100") else text(value)
     made.table(twin)
