@@ -406,6 +406,8 @@ def _twins(made: Maker) -> None:
         made.pieces.append(Piece("schema tenant_b", ("CREATE SCHEMA tenant_b",), (), False))
     main = made.main
     twin = Tab((home, main.place[1]), dict(main.columns), main.key, main.kind, primary=main.primary)
+    if "boss" not in main.columns and not made.more.get("parts"):
+        twin.clauses, twin.after = list(main.clauses), main.kind.options
     twin.rows = [dict(row) for row in main.rows]
     kind = made.rng.choice(["other", "same", "mended"])
     for row in twin.rows:
@@ -419,4 +421,8 @@ def _twins(made: Maker) -> None:
                 or row[subject.column] in ("'payed'", "'Paid '")
             ):
                 row[subject.column] = value if value in ("NULL", "100") else text(value)
-    made.table(twin)
+    needs = tuple(f"table {'.'.join(one.place)}" for one in (made.parent, made.tenant) if one and twin.clauses)
+    _unchecked(made, lambda: made.table(twin, needs=needs))
+    if made.late and "boss" not in main.columns and made.parent:
+        sql = f"ALTER TABLE {made.q(twin.place)} ADD CONSTRAINT wt_fk {made.late} NOT VALID"
+        made.pieces.append(Piece("twin's late key", (sql,), (f"table {'.'.join(twin.place)}", "late key")))
