@@ -47,6 +47,8 @@ class Maker:
     late: str = ""
     #: Whether rows break a declared key from the start.
     dangling: bool = False
+    #: Whether two tenants have one table each, of the same shape, and nothing else.
+    tenants: bool = False
     home: str = ""
     main: Tab = None  # type: ignore[assignment]  # set by `generate`
     parent: Tab | None = None
@@ -110,11 +112,14 @@ def generate(engine: str, seed: int) -> World:
     made = Maker(engine, rng, home=home)
     if engine == "postgresql" and made.chance(0.3, "search_path"):
         made.home = "tenant_a"
+    made.tenants = made.home == "tenant_a" and made.chance(0.4, "tenants")
     _main(made)
-    _parent(made)
+    if not made.tenants:
+        _parent(made)
     _subjects(made)
-    _tenant(made)
-    shape(made)
+    if not made.tenants:
+        _tenant(made)
+        shape(made)
     for above in (made.parent, made.tenant):
         if above:
             made.table(above)
@@ -125,7 +130,8 @@ def generate(engine: str, seed: int) -> World:
         sql = f"ALTER TABLE {made.q(made.main.place)} ADD CONSTRAINT wt_fk {made.late}{valid}"
         made.features += ["NOT VALID"] if valid else []
         made.pieces.append(Piece("late key", (sql,), (f"table {'.'.join(made.parent.place)}",)))
-    _children(made)
+    if not made.tenants:
+        _children(made)
     _twins(made)
     special(made)
     made.pieces.append(
@@ -397,7 +403,7 @@ def _children(made: Maker) -> None:
 
 def _twins(made: Maker) -> None:
     """Tables of the same name elsewhere, that nobody may touch."""
-    if made.engine == "sqlite" or not made.chance(0.4, "twin"):
+    if made.engine == "sqlite" or not made.chance(1 if made.tenants else 0.4, "twin"):
         return
     home = "tenant_b" if made.engine == "postgresql" else "twin"
     if made.engine in INNODB:
@@ -409,7 +415,7 @@ def _twins(made: Maker) -> None:
     if "boss" not in main.columns and not made.more.get("parts"):
         twin.clauses, twin.after = list(main.clauses), main.kind.options
     twin.rows = [dict(row) for row in main.rows]
-    kind = made.rng.choice(["other", "same", "mended"])
+    kind = made.rng.choice(["same", "mended"] if made.tenants else ["other", "same", "mended"])
     for row in twin.rows:
         if kind == "other":
             row |= {"note": text("twin's own"), "v": "'open'"}
