@@ -85,6 +85,9 @@ def key_word(literal: str) -> str:
 def acts(made: Maker, world: World) -> Iterator[Act]:
     """A handful of acts, each at its moment."""
     rng, scene = made.rng, Scene(made)
+    if made.tenants:
+        yield _other_tenant(scene)
+        return
     if rng.random() < 0.25:
         return  # a quiet world: here nothing at all may be refused later
     verbs = ["apply", "undo"]
@@ -136,6 +139,12 @@ def apply_for(scene: Scene, name: str, at: str) -> Act | None:
     )
 
 
+def _other_tenant(scene: Scene) -> Act:
+    who = scene.rng.choice(["DATABASE chaos", "ROLE postgres"])
+    path = f"ALTER {who} SET search_path = tenant_b, public"
+    return Act("aimed", scene.rng.choice(["planned", "applied"]), "another search_path", (path,), "migrator", ddl=True)
+
+
 def aimed(scene: Scene) -> Act | None:
     """What a repair of this world rests on changes at a moment when it hurts."""
     made, rng = scene.made, scene.rng
@@ -159,12 +168,6 @@ def aimed(scene: Scene) -> Act | None:
             needs = (f"table {'.'.join(made.tenant.place)}",)
             for at, until in (("applied", 0.0), ("verified", 0.2)):
                 found.append(Act("aimed", at, "the second parent goes", (gone,), until=until, needs=needs))
-    if "twin" in made.features and made.engine == "postgresql":
-        path = ("ALTER DATABASE chaos SET search_path = tenant_b, public",)
-        found += [
-            Act("aimed", at, "another search_path", path, "migrator", ddl=True)
-            for at in ("planned", "applied", "verified")
-        ]
     return rng.choice(found) if found else None
 
 

@@ -222,7 +222,7 @@ class Judge:
                 left = {row.get(subject.column) for rows in tables for row in rows}
                 wrong = [row for row in written if row[subject.column] not in left]
             else:
-                # a parent that came after trueup had looked came after the run: a row that is not there cannot be locked
+                # a parent that came after the look came after the run: what is not there cannot be locked
                 still = {key_of(subject, row) for row in broken(self.world, subject, self._without_late(span.before))}
                 wrong = [row for row in written if key_of(subject, row) not in still]
             for row in wrong:
