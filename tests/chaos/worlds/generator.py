@@ -243,8 +243,11 @@ def _tenant(made: Maker) -> None:
     tab = Tab((made.home, "wt_tenants"), {**dict(kind.columns), "label": made.types.short}, ("id",), kind)
     tab.rows = [{"id": str(number), "label": text(f"tenant {number}")} for number in (1, 2, 99)]
     made.main.columns["q"] = f"{kind.columns[0][1]} NOT NULL"
+    orphan = any(one.options["kind"] == "orphan" for one in made.subjects)
+    lost = {made.parent.kind.literals(one)[0] for one in (40, 41, 42)} if made.parent and orphan else set()
     for number, row in enumerate(made.main.rows):
-        row["q"] = "99" if number in made.main.broken and rng.random() < 0.7 else rng.choice(["1", "2"])
+        mine = row.get("p") in lost if lost else number in made.main.broken
+        row["q"] = "99" if mine and rng.random() < 0.7 else rng.choice(["1", "2"])
     made.main.clauses.append(
         f"FOREIGN KEY (q) REFERENCES {made.q(tab.place)} (id){rng.choice(['', ' ON DELETE CASCADE'])}"
     )
