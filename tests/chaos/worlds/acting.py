@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from tests.chaos.worlds.model import Act, Subject, World
-from tests.chaos.worlds.words import text
+from tests.chaos.worlds.model import Act, World
+from tests.chaos.worlds.words import repaired, text
 
 if TYPE_CHECKING:
     from tests.chaos.worlds.generator import Maker
@@ -68,18 +68,11 @@ class Scene:
         if "u" in row:
             row["u"] = self.rng.choice([self.new("u"), "NULL"])
         for subject in self.made.subjects:
-            value = self.rng.choice([self.repaired(subject), self.repaired(subject), row[subject.column]])
+            value = self.rng.choice([repaired(subject), repaired(subject), row[subject.column]])
             if subject.column in row:
                 plain = value == "NULL" or value.startswith(("'", "x'")) or value == row[subject.column]
                 row[subject.column] = value if plain else text(value)
         return row
-
-    @staticmethod
-    def repaired(subject: Subject) -> str:
-        """What a row holds when it is mended, mostly."""
-        repair = subject.options["repair"][0]
-        known = {"fill": subject.options.get("fill"), "replace": "paid", "respell": "paid", "clamp": "100"}
-        return known.get(repair) or "NULL"
 
 
 def key_word(literal: str) -> str:
@@ -92,9 +85,14 @@ def key_word(literal: str) -> str:
 def acts(made: Maker, world: World) -> Iterator[Act]:
     """A handful of acts, each at its moment."""
     rng, scene = made.rng, Scene(made)
-    if rng.random() < 0.2:
+    if made.tenants:
+        yield _other_tenant(scene)
+        return
+    if rng.random() < 0.25:
         return  # a quiet world: here nothing at all may be refused later
     verbs = ["apply", "undo"]
+    if rng.random() < 0.45 and (one := aimed(scene)):
+        yield one
     for number in range(rng.randint(1, 5)):
         name = f"act {number}"
         if rng.random() < 0.3:
@@ -139,6 +137,39 @@ def apply_for(scene: Scene, name: str, at: str) -> Act | None:
         needs=needs,
         reborn=((made.main.place, scene.told(place)),) if reborn else (),
     )
+
+
+def _other_tenant(scene: Scene) -> Act:
+    who = scene.rng.choice(["DATABASE chaos", "ROLE postgres"])
+    path = f"ALTER {who} SET search_path = tenant_b, public"
+    return Act("aimed", scene.rng.choice(["planned", "applied"]), "another search_path", (path,), "migrator", ddl=True)
+
+
+def aimed(scene: Scene) -> Act | None:
+    """What a repair of this world rests on changes at a moment when it hurts."""
+    made, rng = scene.made, scene.rng
+    middle = "committed" if made.engine == "sqlite" else rng.choice(["begun", "copied", "written", "proved"])
+    during = f"apply/{middle}/{rng.randint(1, 2)}"
+    found: list[Act] = []
+    for subject in made.subjects:
+        kind, repair = subject.options["kind"], subject.options["repair"][0]
+        if kind == "orphan" and made.parent:
+            table, literals = made.q(made.parent.place), made.parent.kind.literals
+            late = [f"INSERT INTO {table} (id, label) VALUES ({literals(one)[0]}, 'late')" for one in (40, 41, 42)]
+            found.append(Act("aimed", during, "the missing parents come", tuple(late)))
+        if kind == "duplicate":
+            kept = f"DELETE FROM {scene.table} WHERE v = 'twice' AND NOT ({made.n('x')} > 15)"
+            found.append(Act("aimed", during, "half of the twins go", (kept,)))
+        if repair == "quarantine" and (child := _insert_child(scene, scene.row(broken=1))):
+            needs = tuple(f"table {'.'.join(one.place)}" for one in made.children)
+            found.append(Act("aimed", during, "a child comes late", tuple(child[1]), until=0.1, needs=needs))
+        if made.tenant and repair == "quarantine":
+            gone = f"DELETE FROM {made.q(made.tenant.place)} WHERE id = 99"
+            needs = (f"table {'.'.join(made.tenant.place)}",)
+            for at, until in (("applied", 0.0), ("verified", 0.2)):
+                found.append(Act("aimed", at, "the second parent goes", (gone,), until=until, needs=needs))
+    gone = [act for act in found if "second parent" in act.title]
+    return rng.choice(gone if gone and rng.random() < 0.5 else found) if found else None
 
 
 Made = tuple[str, list[str], bool] | None

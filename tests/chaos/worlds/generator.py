@@ -10,7 +10,7 @@ from typing import Any
 from tests.chaos.worlds.acting import acts
 from tests.chaos.worlds.model import Key, Piece, Place, Subject, World
 from tests.chaos.worlds.special import shape, special
-from tests.chaos.worlds.words import INNODB, TYPES, KeyKind, Types, action, keys, text
+from tests.chaos.worlds.words import INNODB, TYPES, KeyKind, Types, action, keys, repaired, text
 
 KINDS = ("missing", "missing", "orphan", "orphan", "duplicate", "out-of-range", "unknown-value", "wrong-json-type")
 WEIRD = ("wt_items", "wt_items", "wt_items", "wt Mixed", "wt_50%", "wt_ümlaut", "-wt_dash")
@@ -45,9 +45,15 @@ class Maker:
     more: dict[str, Any] = field(default_factory=dict)
     #: A foreign key of the main table that is added when the rows are there.
     late: str = ""
+    #: Whether rows break a declared key from the start.
+    dangling: bool = False
+    #: Whether two tenants have one table each, of the same shape, and nothing else.
+    tenants: bool = False
     home: str = ""
     main: Tab = None  # type: ignore[assignment]  # set by `generate`
     parent: Tab | None = None
+    #: A second table that the main one refers to, by a key that is sound; its last row is for broken rows only.
+    tenant: Tab | None = None
     children: list[Tab] = field(default_factory=list)
     #: What tables had to be preceded by, said once.
     said: set[str] = field(default_factory=set)
@@ -106,23 +112,26 @@ def generate(engine: str, seed: int) -> World:
     made = Maker(engine, rng, home=home)
     if engine == "postgresql" and made.chance(0.3, "search_path"):
         made.home = "tenant_a"
+    made.tenants = made.home == "tenant_a" and made.chance(0.4, "tenants")
     _main(made)
-    _parent(made)
+    if not made.tenants:
+        _parent(made)
     _subjects(made)
-    shape(made)
-    if made.parent:
-        made.table(made.parent)
+    if not made.tenants:
+        _tenant(made)
+        shape(made)
+    for above in (made.parent, made.tenant):
+        if above:
+            made.table(above)
     _unchecked(made, lambda: made.table(made.main, spare=False))
     if made.late and made.parent:
-        valid = (
-            ""
-            if "orphan" not in [one.options["kind"] for one in made.subjects] and rng.random() < 0.5
-            else " NOT VALID"
-        )
+        sound = not made.dangling and "orphan" not in [one.options["kind"] for one in made.subjects]
+        valid = "" if sound and rng.random() < 0.5 else " NOT VALID"
         sql = f"ALTER TABLE {made.q(made.main.place)} ADD CONSTRAINT wt_fk {made.late}{valid}"
         made.features += ["NOT VALID"] if valid else []
         made.pieces.append(Piece("late key", (sql,), (f"table {'.'.join(made.parent.place)}",)))
-    _children(made)
+    if not made.tenants:
+        _children(made)
     _twins(made)
     special(made)
     made.pieces.append(
@@ -221,6 +230,29 @@ def _parent(made: Maker) -> None:
         else:
             made.main.clauses.append(told)
         made.keys.append(Key(made.main.place, ("p",), tab.place, ("id",), kind.folded))
+        if made.chance(0.25, "loaded dangling"):
+            made.dangling = True
+            for row in rng.sample(made.main.rows, 4):
+                row["p"] = kind.literals(40)[0]
+
+
+def _tenant(made: Maker) -> None:
+    if not made.chance(0.35, "second parent"):
+        return
+    rng, kind = made.rng, keys(made.engine)[0]
+    tab = Tab((made.home, "wt_tenants"), {**dict(kind.columns), "label": made.types.short}, ("id",), kind)
+    tab.rows = [{"id": str(number), "label": text(f"tenant {number}")} for number in (1, 2, 99)]
+    made.main.columns["q"] = f"{kind.columns[0][1]} NOT NULL"
+    orphan = any(one.options["kind"] == "orphan" for one in made.subjects)
+    lost = {made.parent.kind.literals(one)[0] for one in (40, 41, 42)} if made.parent and orphan else set()
+    for number, row in enumerate(made.main.rows):
+        mine = row.get("p") in lost if lost else number in made.main.broken
+        row["q"] = "99" if mine and rng.random() < 0.7 else rng.choice(["1", "2"])
+    made.main.clauses.append(
+        f"FOREIGN KEY (q) REFERENCES {made.q(tab.place)} (id){rng.choice(['', ' ON DELETE CASCADE'])}"
+    )
+    made.keys.append(Key(made.main.place, ("q",), tab.place, ("id",)))
+    made.tenant = tab
 
 
 # -- what is broken ---------------------------------------------------------------------------------------------------
@@ -374,7 +406,7 @@ def _children(made: Maker) -> None:
 
 def _twins(made: Maker) -> None:
     """Tables of the same name elsewhere, that nobody may touch."""
-    if made.engine == "sqlite" or not made.chance(0.4, "twin"):
+    if made.engine == "sqlite" or not made.chance(1 if made.tenants else 0.4, "twin"):
         return
     home = "tenant_b" if made.engine == "postgresql" else "twin"
     if made.engine in INNODB:
@@ -383,5 +415,23 @@ def _twins(made: Maker) -> None:
         made.pieces.append(Piece("schema tenant_b", ("CREATE SCHEMA tenant_b",), (), False))
     main = made.main
     twin = Tab((home, main.place[1]), dict(main.columns), main.key, main.kind, primary=main.primary)
-    twin.rows = [{**row, "note": text("twin's own"), "v": "'open'"} for row in main.rows]
-    made.table(twin)
+    if "boss" not in main.columns and not made.more.get("parts"):
+        twin.clauses, twin.after = list(main.clauses), main.kind.options
+    twin.rows = [dict(row) for row in main.rows]
+    kind = made.rng.choice(["same", "mended"] if made.tenants else ["other", "same", "mended"])
+    for row in twin.rows:
+        if kind == "other":
+            row |= {"note": text("twin's own"), "v": "'open'"}
+        for subject in made.subjects if kind == "mended" else ():
+            value = repaired(subject)
+            if (
+                row[subject.column] == "NULL"
+                or value in ("NULL", "100")
+                or row[subject.column] in ("'payed'", "'Paid '")
+            ):
+                row[subject.column] = value if value in ("NULL", "100") else text(value)
+    needs = tuple(f"table {'.'.join(one.place)}" for one in (made.parent, made.tenant) if one and twin.clauses)
+    _unchecked(made, lambda: made.table(twin, needs=needs))
+    if made.late and "boss" not in main.columns and made.parent:
+        sql = f"ALTER TABLE {made.q(twin.place)} ADD CONSTRAINT wt_fk {made.late} NOT VALID"
+        made.pieces.append(Piece("twin's late key", (sql,), (f"table {'.'.join(twin.place)}", "late key")))

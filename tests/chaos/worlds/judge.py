@@ -12,9 +12,11 @@ from typing import Any
 
 from tests.chaos.worlds.dump import Rows, plain
 from tests.chaos.worlds.model import Act, Place, Subject, World
-from tests.chaos.worlds.timeline import Span, Timeline
+from tests.chaos.worlds.timeline import Row, Span, Timeline, row_of
 
 Values = Mapping[str, str | None]
+#: Points of a chunk after its look at the rows.
+LATE = ("copied", "premises held", "written", "proved", "recorded", "rehearsed", "closing", "committing")
 #: A row that a plan may change: its table and the words of its key.
 Address = tuple[Place, tuple[str | None, ...]]
 #: A cell of one; no column stands for the whole row.
@@ -92,6 +94,7 @@ class Judge:
         self.reborn: set[tuple[Place, str]] = set()
         self.replaced: set[tuple[Place, str]] = set()
         self.start_orphans: set[str] = set()
+        self.late: set[tuple[Place, Row]] = set()
 
     def fault(self, text: str) -> None:
         """A promise that did not hold."""
@@ -129,6 +132,8 @@ class Judge:
             if written and self.timeline.names.get(place, place) == place:
                 self.reborn.add((place, key))
         self.replaced |= set(act.replaced)
+        if act.at.partition("/")[2].partition("/")[0] in LATE:
+            self.late |= {(place, row_of(row)) for place, change in span.changes.items() for row in change.come}
 
     def _worked(self, span: Span, groups: Sequence[Any]) -> None:
         """A span of trueup: every row that went or came is planned."""
@@ -217,10 +222,15 @@ class Judge:
                 left = {row.get(subject.column) for rows in tables for row in rows}
                 wrong = [row for row in written if row[subject.column] not in left]
             else:
-                still = {key_of(subject, row) for row in broken(self.world, subject, span.before)}
+                # a parent that came after the look came after the run: what is not there cannot be locked
+                still = {key_of(subject, row) for row in broken(self.world, subject, self._without_late(span.before))}
                 wrong = [row for row in written if key_of(subject, row) not in still]
             for row in wrong:
                 self.fault(f"apply mended a row of {place} that was not broken any more: {row}")
+
+    def _without_late(self, tables: Mapping[Place, Rows]) -> Mapping[Place, Rows]:
+        """Rows without those that an act brought after a chunk had looked at them."""
+        return {place: [row for row in rows if (place, row_of(row)) not in self.late] for place, rows in tables.items()}
 
     def _keep(self, verb: str, address: Address, old: Values | None, new: Values | None) -> None:
         cells: dict[str, tuple[Any, Any]] = {"": (old, new)}

@@ -59,7 +59,8 @@ class Play:
         self.config: Any = None
         self.plans: list[tuple[Path, Any, Sequence[Subject]]] = []
         self.runs: list[str] = []
-        self.quiet = True
+        #: Whether no actor was at work during apply, and how many acts there were by its end.
+        self.untouched, self.since = False, 0
 
     def run(self) -> Result:
         """All of it. Raises `Unbuilt`."""
@@ -104,6 +105,8 @@ class Play:
                 "dry run", foreseen[0], reports[0], ("applied", "missing", "conflict", "blocked", "premise_gone")
             )
         self.applied(reports)
+        self.untouched = self.quiet_since(acted)
+        self.since = len(self.actors.done)
         if published and self.ground.publications() and self.ground.leaks_out():
             self.judge.fault(f"a publication publishes the journal: {self.ground.leaks_out()[:3]}")
         self.boundary("applied")
@@ -362,7 +365,8 @@ class Play:
                 self.judge.fault(f"undo says it gave {report.states.get('undone', 0)} rows back, it gave {restored}")
             if self.quiet_since(acted) and len(self.runs) == 1 and not self.world.killed:
                 self.compare("undo's dry run", foreseen, report, ("undone", "undo_conflict"))
-            alone = not self.actors.done and not self.world.killed and len(self.runs) == 1
+            nobody = self.untouched and len(self.actors.done) == self.since
+            alone = nobody and not self.world.killed and len(self.runs) == 1
             if alone and (report.states.get("undo_conflict", 0) or report.state != "undone"):
                 self.judge.fault(f"a run that nobody touched is not taken back: {dict(report.states)} {report.reason}")
 

@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from tests.chaos.worlds.model import Subject
+
 INNODB = ("mysql", "mariadb")
 
 
@@ -144,6 +146,12 @@ TYPES = {
     "mariadb": Types("TEXT", "VARCHAR(60)", "INT", "JSON", "`"),
 }
 ACTIONS = ("CASCADE", "SET NULL", "SET DEFAULT", "RESTRICT", "NO ACTION")
+
+
+def repaired(subject: Subject) -> str:
+    """What a row holds when it is mended, mostly."""
+    known = {"fill": subject.options.get("fill"), "replace": "paid", "respell": "paid", "clamp": "100"}
+    return known.get(subject.options["repair"][0]) or "NULL"
 
 
 def action(engine: str, rng: random.Random) -> str:
