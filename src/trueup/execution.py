@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
+from trueup import rights
 from trueup.changes import Group, Plan, PlanSummary
 from trueup.check import Check, Repair, Row
 from trueup.config import Config, build_check
@@ -31,7 +32,7 @@ from trueup.journal import LEFT_ALONE, Journal
 from trueup.pace import TRIES, backoff
 from trueup.planfile import PlanFile
 from trueup.planning import identity
-from trueup.remarks import recall
+from trueup.remarks import recall, table_of
 from trueup.results import OpRecord, Progress, RunReport
 from trueup.runner import Runner
 from trueup.stores.sql import SqlDatabase, SqlStore
@@ -50,7 +51,7 @@ def applying(journal: Journal, database: SqlDatabase, plan: Plan, *, copy: bool 
     bound = {}
     for number, group in enumerate(plan.groups):
         row, check, repair = _parts(database, group, plan.checks)
-        if why := changed(row.table, plan, copy=copy) or forbids(row.table, group.action, group.columns):
+        if why := forbids(row.table, group.action, group.columns) or changed(row.table, plan, copy=copy):
             raise Stopped(why)
         bound[number] = Target(
             number, group, row.table, row, check, repair, journal.images(database.connection, row.table, group)
@@ -122,7 +123,8 @@ def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
         store.dialect.name_by(connection, plan.naming)
         for group in plan.groups:
             table = database.table(group.table)
-            if why := changed(table, plan) or forbids(table, group.action, group.columns):
+            # what an account may not see looks as if it had changed
+            if why := forbids(table, group.action, group.columns) or changed(table, plan):
                 raise PlanError(why)
         if why := store.dialect.writable(connection):
             raise StoreError(f"{store} cannot be written: {why}")
@@ -130,10 +132,12 @@ def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
 
 def changed(table: Table, plan: Plan, *, copy: bool = False) -> str:
     """Why a table is not the one that a plan was made for, or an empty string; of a copy only the shape counts."""
+    # another account may see less than the one that planned
+    unless = f", unless it only looks so to this account: {'; '.join(table.unseen)}" if table.unseen else ""
     if not copy and identity_digest(table) != plan.tables.get(table.name):
-        return f"table {table.name} is another one than when the plan was made; make the plan again"
+        return f"table {table.name} is another one than when the plan was made; make the plan again{unless}"
     if schema_digest(table) != plan.schema.get(table.name):
-        return f"table {table.name} changed its shape since the plan was made; make the plan again"
+        return f"table {table.name} changed its shape since the plan was made; make the plan again{unless}"
     return ""
 
 
@@ -157,8 +161,7 @@ def carry_out(
         store.dialect.name_by(connection, header.naming)
         database = SqlDatabase(store, connection)
         tables = {group.table: recorded(database.table(group.table)) for group in header.groups}
-        connection.rollback()
-        journal.prepare(connection)
+        ready(journal, database, header)
         run_id = journal.start(
             connection,
             {
@@ -183,6 +186,22 @@ def carry_out(
     return finish(runner, lambda: runner.apply(plan), "applied")
 
 
+def ready(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
+    """See that the account has every right that the run takes, and make what is missing of the journal."""
+    store, connection = database.store, database.connection
+    parts = [(group, *_parts(database, group, plan.checks)) for group in plan.groups]
+    needs = [*rights.of_tables(database, parts), *rights.of_journal(journal), *rights.of_remark(table_of(store))]
+    rights.refuse_without(store, connection, needs)
+    # only now: a table that the account has no right on may look as if it were gone
+    if not journal.exists(connection):
+        rights.refuse_without(store, connection, rights.to_make(journal))
+    connection.rollback()
+    journal.prepare(connection)
+    images = [journal.images(connection, row.table, group) for group, row, _, _ in parts]
+    rights.refuse_without(store, connection, rights.of_images(images, begins=True))
+    connection.rollback()
+
+
 def take_back(
     store: SqlStore,
     row: Mapping[str, Any],
@@ -196,6 +215,12 @@ def take_back(
     journal = Journal(store)
     progress.task("undoing", undoable)
     bind = named(header_of(row)["naming"], lambda database: undoing(journal, database, row, edited=edited, same=same))
+    with store.connect(write=True) as connection:
+        database = SqlDatabase(store, connection)
+        bound = bind(database).values()
+        needs = rights.of_tables(database, [(one.group, one.row, one.check, one.repair) for one in bound], back=True)
+        needs += [*rights.of_journal(journal), *rights.of_images([one.image for one in bound], begins=False)]
+        rights.refuse_without(store, connection, needs)
     runner = Runner(store, row["run_id"], bind, progress)
     return finish(runner, runner.undo, "undone")
 

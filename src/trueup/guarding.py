@@ -221,10 +221,11 @@ def missing_guards(store: SqlStore, connection: Connection) -> Iterator[str]:
     """A sentence for each guard of a store that does not stand as it was installed."""
     try:
         standing = Register(store).standing(connection)
-    except DBAPIError as error:
+    except (DBAPIError, StoreError) as error:
         # a role that may only read the application's tables can scan all the same
         connection.rollback()
-        yield f"whether guards stand cannot be told: {store.dialect.describe(error)}"
+        why = store.dialect.describe(error) if isinstance(error, DBAPIError) else error
+        yield f"whether guards stand cannot be told: {why}"
         return
     for one in standing:
         if one.problem:

@@ -23,6 +23,7 @@ from trueup.check import Check
 from trueup.claims import Claims, same_place
 from trueup.config import Config, check_options
 from trueup.drift import forbids, identity_digest, schema_digest
+from trueup.errors import StoreError
 from trueup.findings import Key
 from trueup.journal import Journal
 from trueup.looking import Look, Seen
@@ -301,8 +302,8 @@ def identity(store: SqlStore, database: SqlDatabase) -> Mapping[str, str]:
     dialect = store.dialect
     found: dict[str, Any] = {"engine": dialect.name, "place": dialect.place(connection), **dialect.identity(connection)}
     journal = Journal(store)
-    with contextlib.suppress(DBAPIError):
-        # a role that may not read the journal still has the engine's identity
+    with contextlib.suppress(DBAPIError, StoreError):
+        # a role that may not read the journal, or does not trust it, still has the engine's identity
         if journal.exists(connection):
             found["db_uuid"] = journal.db_uuid(connection)
     connection.rollback()

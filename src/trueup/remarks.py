@@ -9,14 +9,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, Connection, MetaData, String, delete, insert, select
+from sqlalchemy import Column, Connection, MetaData, String, insert, select, update
 from sqlalchemy import Table as SqlTable
 
 from trueup.journal_tables import HUGE, OPTIONS, JournalTables
 from trueup.stores.sql import SqlStore
 
 
-def _table(store: SqlStore) -> SqlTable:
+def table_of(store: SqlStore) -> SqlTable:
+    """The table, as it is made."""
     dialect = store.dialect
     return SqlTable(
         f"{dialect.journal_prefix}remark",
@@ -29,16 +30,18 @@ def _table(store: SqlStore) -> SqlTable:
 
 def remember(store: SqlStore, connection: Connection, run_id: str, told: Mapping[str, Any]) -> None:
     """Keep what happened around a run, in place of what was kept before, in a transaction of its own."""
-    table = _table(store)
+    table = table_of(store)
     JournalTables(store).create(connection, table)
-    connection.execute(delete(table).where(table.c.run_id == run_id))
-    connection.execute(insert(table).values(run_id=run_id, told=json.dumps(dict(told), sort_keys=True)))
+    text = json.dumps(dict(told), sort_keys=True)
+    # not by DELETE, a right that the journal takes nowhere
+    if not connection.execute(update(table).where(table.c.run_id == run_id).values(told=text)).rowcount:
+        connection.execute(insert(table).values(run_id=run_id, told=text))
     connection.commit()
 
 
 def recall(store: SqlStore, connection: Connection, run_id: str) -> dict[str, Any]:
     """What was kept of a run; empty when nothing was."""
-    table = _table(store)
+    table = table_of(store)
     if not JournalTables(store).has(connection, table):
         return {}
     text = connection.execute(select(table.c.told).where(table.c.run_id == run_id)).scalar()

@@ -40,6 +40,7 @@ from trueup.results import (
     Statement,
     Verification,
 )
+from trueup.rights import of_verdict, refuse_without, to_look
 from trueup.scanning import Scanner
 from trueup.signing import vouched
 from trueup.store import Dialect
@@ -262,7 +263,12 @@ def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progr
         with store.connect() as connection:
             row = journal.find(connection, run_id)
             store.dialect.name_by(connection, header_of(row)["naming"])
-            bound = undoing(journal, SqlDatabase(store, connection), row)
+            database = SqlDatabase(store, connection)
+            bound = undoing(journal, database, row)
+            with store.connect(write=True) as other:
+                # what it sees is entered in the run, so that what it may not see must not pass for damage
+                parts = [(one.group, one.row, one.check, one.repair) for one in bound.values()]
+                refuse_without(store, other, [*to_look(database, parts), *of_verdict(journal)])
             progress.task("verifying", sum(journal.counts(connection, row["run_id"]).values()))
             seen = compare(journal, connection, row["run_id"], bound, progress)
         checks = {target.check.title: target.check for target in bound.values()}

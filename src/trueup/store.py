@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL
 
 from trueup.jsonwords import JsonWords
-from trueup.tables import Column, Storage, Table
+from trueup.tables import Column, Need, Storage, Table
 
 Changing = TypeVar("Changing", Insert, Update)
 
@@ -273,6 +273,13 @@ class Dialect(JsonWords):
     @abstractmethod
     def writable(self, connection: Connection) -> str:
         """Why this database cannot be written at all (a replica, read-only ...), or an empty string."""
+
+    def lacks(self, connection: Connection, needs: Sequence[Need]) -> list[str]:
+        """Those of `needs` that this account has no right to: the right, the table and the statement that gives it.
+
+        Asked before anything is written, of the server itself where it can be.
+        """
+        return []
 
     @abstractmethod
     def begin(self, connection: Connection) -> None:

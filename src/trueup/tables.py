@@ -16,6 +16,9 @@ Storage = Literal["json", "jsonb", "text"]
 Family = Literal["text", "binary", "float", "json", "enum", "bit", "plain"]
 
 
+Right = Literal["SELECT", "INSERT", "UPDATE", "DELETE", "LOCK", "SHARE", "CREATE", "TRIGGER", "UNCHECKED"]
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column: `ddl` is its type word for word, so that a typed copy can be made of it."""
@@ -95,3 +98,16 @@ class Table:
     def stored(self) -> list[Column]:
         """The columns that hold data of their own: all but the generated ones."""
         return [column for column in self.columns.values() if not column.generated]
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A right that a run cannot do without: on a table, on `columns` of it where they are named.
+
+    `LOCK` and `SHARE` are to hold rows, alone or with others; `CREATE` to make the table; `TRIGGER` to see whether it
+    has any; `UNCHECKED` to give rows back whose foreign keys were broken before.
+    """
+
+    right: Right
+    table: SqlTable
+    columns: tuple[str, ...] = ()

@@ -66,10 +66,7 @@ class Target:
     @property
     def broken_reference(self) -> Reference | None:
         """The declared key that the rows broke before the run, so that giving them back breaks it again."""
-        for reference in self.table.references:
-            if set(reference.columns) == set(self.check.columns) and reference.parent == self.check.reference():
-                return reference
-        return None
+        return broken_reference(self.table, self.check)
 
     def same_key(self) -> ColumnElement[bool]:
         """The live row and its image."""
@@ -87,11 +84,20 @@ class Target:
     def kept(self) -> dict[Any, Any]:
         """Columns that the engine would renew by itself on any update, set to what they are."""
         columns = self.row.relation.c
-        return {
-            columns[column.name]: columns[column.name]
-            for column in self.row.table.stored()
-            if column.auto_update and column.name not in self.group.columns
-        }
+        return {columns[name]: columns[name] for name in renewed(self.row.table, self.group)}
+
+
+def broken_reference(table: Table, check: Check) -> Reference | None:
+    """The declared key of a table that the broken rows of a check break."""
+    for reference in table.references:
+        if set(reference.columns) == set(check.columns) and reference.parent == check.reference():
+            return reference
+    return None
+
+
+def renewed(table: Table, group: Group) -> list[str]:
+    """The columns that the engine sets anew on any update, without those that the group itself changes."""
+    return [column.name for column in table.stored() if column.auto_update and column.name not in group.columns]
 
 
 def in_chunk(table: SqlTable, *, whole: bool = True) -> ColumnElement[bool]:

@@ -17,6 +17,7 @@ from sqlalchemy.types import NullType
 from trueup.dialects import _innodb_catalogue as catalogue
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb_journal import InnodbJournal
+from trueup.dialects._innodb_needs import Asking
 from trueup.dialects._innodb_sql import (
     Kind,
     as_key,
@@ -44,7 +45,7 @@ LONGEST_INTEGER = 18
 SHORT = 255
 
 
-class InnoDB(InnodbJournal):
+class InnoDB(Asking, InnodbJournal):
     """MySQL or MariaDB. Text in the journal's hands is text in utf8mb4, whatever the column's character set."""
 
     #: The oldest version that can be written, as `version()` spells it.

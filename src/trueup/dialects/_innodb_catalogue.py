@@ -17,6 +17,7 @@ from trueup.dialects._innodb_keys import identity, inward_stamp, keys_of, links_
 from trueup.dialects._innodb_rights import grant, rights
 from trueup.dialects._innodb_sql import Members, kind_of
 from trueup.dialects._innodb_triggers import triggers_of
+from trueup.errors import UsageError
 from trueup.tables import Column, Family, Storage, Table
 
 #: Up to this many rows a table is counted; above, the engine's estimate will do.
@@ -64,6 +65,11 @@ def _place(connection: Connection, prefix: str, name: str) -> tuple[str, shared.
             )
             if table in found:
                 return name, (schema, table)
+        here = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
+        if not rights(connection).on("SELECT", here, name):
+            raise UsageError(
+                f"there is no table {name!r}, or the account may not see it ({grant('SELECT', here, name)})"
+            )
     name = shared.resolve(places, name)
     return name, places[name]
 

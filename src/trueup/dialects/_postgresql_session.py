@@ -86,8 +86,8 @@ _DRIVERS = ("psycopg", "psycopg2")
 _COLLATIONS = ("und-x-icu", "pg_c_utf8", "C.utf8", "C.UTF-8")
 
 _PASSING = {"40P01", "40001", "55P03", "57014"}
-# resources, system and internal errors, read-only transactions
-_EXHAUSTED = ("53", "58", "XX", "25006")
+# resources, system and internal errors, read-only transactions, rights that the role lacks
+_EXHAUSTED = ("53", "58", "XX", "25006", "42501")
 _GONE = ("08", "57P")
 _IDLE = {"25P03", "25P04", "57P05"}
 # classes whose messages name objects and settings, and never the value of a row
@@ -360,6 +360,15 @@ def disconnected(error: BaseException) -> bool:
     return type(_original(error)).__name__ in ("OperationalError", "InterfaceError")
 
 
+def _lacking(error: BaseException, sentence: str) -> str:
+    """The right whose lack the server tells, where the statement leaves no doubt."""
+    statement = str(getattr(error, "statement", None) or "").lstrip()
+    if sentence.startswith("permission denied for schema "):
+        return "CREATE" if statement.startswith("CREATE") else "USAGE"
+    reads = statement.startswith("SELECT") and " FOR " not in statement
+    return "SELECT" if reads and sentence.startswith("permission denied for table ") else ""
+
+
 def describe(error: BaseException) -> str:
     """One line without the value of any row."""
     original = _original(error)
@@ -367,7 +376,9 @@ def describe(error: BaseException) -> str:
     lines = str(original).strip().splitlines()
     first = lines[0] if lines else type(original).__name__
     if not state:
-        return first
+        return f"{first}: the role needs CONNECT" if "permission denied for database" in first else first
+    if state == "42501" and (right := _lacking(error, first)):
+        return f"{first}: the role needs {right} on it ({state})"
     if (state == "42883" and "trueup_is_json" in first) or (state == "3F000" and '"pg_temp"' in first):
         return "JSON in text cannot be tested: the role needs the TEMP privilege, or the server PostgreSQL 16"
     if state == "42501" and "row-level security" in first:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL
 
 from trueup.dialects import _postgresql_catalogue as catalogue
+from trueup.dialects import _postgresql_rights as rights
 from trueup.dialects import _postgresql_session as session
 from trueup.dialects._postgresql_journal import PostgresqlJournal
 from trueup.dialects._postgresql_json import PostgresqlJson
@@ -23,7 +24,7 @@ from trueup.dialects._postgresql_types import Verbatim, beneath, refers, settled
 from trueup.errors import NotChecked
 from trueup.regexes import portable
 from trueup.store import Load, Stage
-from trueup.tables import Column, Storage, Table
+from trueup.tables import Column, Need, Storage, Table
 
 _RULES = {"case", "space", "unicode"}
 # the white space of Unicode, as Python's str.split() knows it
@@ -210,6 +211,10 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
     def writable(self, connection: Connection) -> str:
         """A replica, or a role or database that is set to read-only."""
         return session.read_only(connection)
+
+    def lacks(self, connection: Connection, needs: Sequence[Need]) -> list[str]:
+        """By the server's own `has_..._privilege`."""
+        return rights.lacks(connection, needs)
 
     def begin(self, connection: Connection) -> None:
         """Limits, and once more all that digests depend on: a pooler may have given us another session."""

@@ -185,6 +185,10 @@ class SqlDatabase:
         """Read the catalogue afresh from now on."""
         self._tables.clear()
 
+    def met(self) -> list[Table]:
+        """The tables that were asked for so far."""
+        return list(self._tables.values())
+
     def row(self, table: str, alias: str = "") -> Row:
         """A row of `table`."""
         found = self.table(table)
