@@ -164,10 +164,10 @@ def aimed(scene: Scene) -> Act | None:
             needs = tuple(f"table {'.'.join(one.place)}" for one in made.children)
             found.append(Act("aimed", during, "a child comes late", tuple(child[1]), until=0.1, needs=needs))
         if made.tenant and repair == "quarantine":
-            gone = f"DELETE FROM {made.q(made.tenant.place)} WHERE id = 99"
+            parted = f"DELETE FROM {made.q(made.tenant.place)} WHERE id = 99"
             needs = (f"table {'.'.join(made.tenant.place)}",)
             for at, until in (("applied", 0.0), ("verified", 0.2)):
-                found.append(Act("aimed", at, "the second parent goes", (gone,), until=until, needs=needs))
+                found.append(Act("aimed", at, "the second parent goes", (parted,), until=until, needs=needs))
     gone = [act for act in found if "second parent" in act.title]
     return rng.choice(gone if gone and rng.random() < 0.5 else found) if found else None
 
