@@ -368,6 +368,40 @@ def test_a_publication_that_nothing_can_read_stops_nobody(database: Database, co
     applied(config, tmp_path)
 
 
+# -- MySQL and MariaDB: what an account sees -------------------------------------------------------------------------
+@pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
+def test_an_account_that_cannot_see_triggers_writes_no_journal(
+    database: Database, config: Config, tmp_path: Path
+) -> None:
+    name, schema = f"u{database.url[-8:]}", database.url.rpartition("/")[2]
+    execute(
+        database,
+        [
+            f"CREATE USER {name}@'%' IDENTIFIED BY 'x'",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE ON {schema}.* TO {name}@'%'",
+            f"GRANT TRIGGER ON {schema}.t TO {name}@'%'",
+            f"GRANT PROCESS ON *.* TO {name}@'%'",
+        ],
+    )
+    try:
+        limited = config_of(Database(database.engine, database.url.replace("root@", f"{name}:x@")), CHECK)
+        plan = planned(limited, tmp_path)
+        with pytest.raises(Refused) as caught:
+            apply(limited, plan, confirm="yes", because="a test")
+        assert str(caught.value).endswith(
+            f": triggers on the journal's tables cannot be seen: the account needs the TRIGGER privilege "
+            f"(GRANT TRIGGER ON {schema}.*)"
+        )
+        execute(database, [f"GRANT TRIGGER ON {schema}.* TO {name}@'%'"])
+        run = apply(limited, plan, confirm="yes", because="a test")
+        assert run.states == {"applied": 4}
+        # a reader needs it not
+        execute(database, [f"REVOKE TRIGGER ON {schema}.* FROM {name}@'%'"])
+        assert runs(limited)[0].states == {"applied": 4}
+    finally:
+        execute(database, [f"DROP USER {name}@'%'"])
+
+
 # -- large entries --------------------------------------------------------------------------------------------------
 def test_a_run_can_keep_a_large_header(database: Database, config: Config, tmp_path: Path) -> None:
     applied(config, tmp_path)

@@ -158,9 +158,13 @@ def carry_out(
     header, summary = plan.plan, plan.summary
     journal = Journal(store)
     with store.connect(write=True) as connection:
-        store.dialect.name_by(connection, header.naming)
         database = SqlDatabase(store, connection)
-        tables = {group.table: recorded(database.table(group.table)) for group in header.groups}
+
+        def looked() -> dict[str, Any]:
+            store.dialect.name_by(connection, header.naming)
+            return {group.table: recorded(database.table(group.table)) for group in header.groups}
+
+        tables = journal.patiently(connection, looked)
         ready(journal, database, header)
         run_id = journal.start(
             connection,

@@ -277,10 +277,10 @@ class JournalTables:
         """Whether there is a journal to write to; looked at once a session.
 
         Raises `StoreError` where it is not as trueup makes it, and `Refused` where what is written to it would leave
-        the database.
+        the database, or what others hung on it cannot be seen.
         """
         if not connection.info.get(_WRITABLE):
-            if why := self.store.dialect.published(connection):
+            if why := self.store.dialect.unfit(connection):
                 raise Refused(f"{self.store}: {why}")
             connection.info[_WRITABLE] = self.exists(connection)
         return bool(connection.info[_WRITABLE])

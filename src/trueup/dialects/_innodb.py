@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -319,10 +319,6 @@ class InnoDB(Asking, InnodbJournal):
     def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
         """By the parent's collation; of ENUM and SET by the numbers of their members."""
         return as_key(child, parent)
-
-    def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
-        """By GET_LOCK; a lock that was not to be had in ten seconds is an error that passes."""
-        return session.alone(connection, what)
 
     @abstractmethod
     def _for_update(

@@ -1,25 +1,23 @@
-"""The journal's own tables on MySQL and MariaDB, as `information_schema` shows them, and its lock."""
+"""The journal's own tables on MySQL and MariaDB, as `information_schema` shows them."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from trueup.dialects import _innodb_session as session
-from trueup.errors import StoreError
+from trueup.dialects._innodb_rights import grant, rights
 from trueup.store import Dialect, Kept
 
 #: What `journal_tables` gives every table of its own.
 _TEXT = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 _WIDTH = re.compile(r"\b(tinyint|smallint|mediumint|int|bigint)\(\d+\)(?!.* zerofill)")
-
-LOCK_SECONDS = 30
 
 _TABLES = "SELECT TABLE_NAME, TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()"
 _COLUMNS = (
@@ -89,21 +87,6 @@ def _plain(ddl: str) -> str:
     return _WIDTH.sub(r"\1", ddl.removesuffix(" NULL"))
 
 
-@contextmanager
-def alone(connection: Connection, what: str) -> Iterator[None]:
-    """Hold GET_LOCK on the name of the database and `what`, a word of ours. Raises `StoreError` after half a minute."""
-    # names of locks are the server's, of at most 64 characters
-    whole = sa.func.concat(sa.func.lower(sa.func.database()), " ", what)
-    named = sa.func.concat("trueup.", sa.func.left(sa.func.sha2(whole, 256), 40))
-    name = str(connection.execute(sa.select(named)).scalar_one())
-    if connection.execute(sa.select(sa.func.get_lock(name, LOCK_SECONDS))).scalar() != 1:
-        raise StoreError(f"another session of trueup was at {what} for {LOCK_SECONDS} s; try again")
-    try:
-        yield
-    finally:
-        session.say(connection, f"DO RELEASE_LOCK('{name}')")
-
-
 class InnodbJournal(Dialect):
     """The words that the journal asks for."""
 
@@ -117,8 +100,18 @@ class InnodbJournal(Dialect):
 
     def largest(self, connection: Connection) -> int | None:
         """`max_allowed_packet`."""
-        return int(connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one())
+        return session.packet(connection)
+
+    def unfit(self, connection: Connection) -> str:
+        """Triggers that the account may not see: the catalogue shows none, and says nothing."""
+        database = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
+        if rights(connection).on("TRIGGER", database, ""):
+            return ""
+        return (
+            "triggers on the journal's tables cannot be seen: the account needs the TRIGGER privilege "
+            f"({grant('TRIGGER', database, '*')})"
+        )
 
     def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
-        """GET_LOCK: DDL commits, so no lock of a transaction would do."""
-        return alone(connection, what)
+        """By GET_LOCK; a lock that was not to be had in ten seconds is an error that passes."""
+        return session.alone(connection, what)

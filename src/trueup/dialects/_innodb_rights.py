@@ -126,6 +126,8 @@ def _frozen(found: Mapping[Place, set[str]]) -> dict[Place, frozenset[str]]:
 
 
 def grant(right: str, database: str, table: str) -> str:
-    """The statement that gives a right on a table, to be shown."""
-    names = (name if re.fullmatch(r"\w+", name) else "`" + name.replace("`", "``") + "`" for name in (database, table))
+    """The statement that gives a right on a table, or on all of a database (`*`), to be shown."""
+    names = (
+        name if re.fullmatch(r"\w+|\*", name) else "`" + name.replace("`", "``") + "`" for name in (database, table)
+    )
     return f"GRANT {right} ON {'.'.join(names)}"

@@ -257,7 +257,7 @@ ALONE_SECONDS = 10
 @contextmanager
 def alone(connection: Connection, what: str) -> Iterator[None]:
     """GET_LOCK on a digest of the database's name and `what`, as names of locks are the server's and short."""
-    database = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
+    database = str(connection.exec_driver_sql("SELECT LOWER(DATABASE())").scalar_one())
     name = digest(f"{database}\0{what}".encode())
     if connection.exec_driver_sql(f"SELECT GET_LOCK('{name}', {ALONE_SECONDS})").scalar_one() != 1:
         raise refused(connection, 1205)
