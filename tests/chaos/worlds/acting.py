@@ -168,8 +168,8 @@ def aimed(scene: Scene) -> Act | None:
             needs = (f"table {'.'.join(made.tenant.place)}",)
             for at, until in (("applied", 0.0), ("verified", 0.2)):
                 found.append(Act("aimed", at, "the second parent goes", (gone,), until=until, needs=needs))
-    gone = [act for act in found if "second parent" in act.title]
-    return rng.choice(gone if gone and rng.random() < 0.5 else found) if found else None
+    parents = [act for act in found if "second parent" in act.title]
+    return rng.choice(parents if parents and rng.random() < 0.5 else found) if found else None
 
 
 Made = tuple[str, list[str], bool] | None
