@@ -93,6 +93,8 @@ def acts(made: Maker, world: World) -> Iterator[Act]:
     verbs = ["apply", "undo"]
     if rng.random() < 0.45 and (one := aimed(scene)):
         yield one
+        if rng.random() < 0.6:
+            return  # nothing else that would have it refused
     for number in range(rng.randint(1, 5)):
         name = f"act {number}"
         if rng.random() < 0.3:
