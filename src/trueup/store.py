@@ -114,13 +114,6 @@ class Dialect(JsonWords):
     def table(self, connection: Connection, name: str) -> Table:
         """Read one base table. Raises `UsageError` naming the nearest tables when there is none."""
 
-    def table_at(self, connection: Connection, place: tuple[str | None, str]) -> Table:
-        """Read the table of a schema and a name as the catalogue spells them, whatever a bare name means today.
-
-        Raises `UsageError` when it is gone.
-        """
-        return self.table(connection, place[1])
-
     def naming(self, connection: Connection) -> str:
         """The schema in which a name alone is looked up; empty where there is only one."""
         return ""

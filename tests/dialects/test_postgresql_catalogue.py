@@ -42,12 +42,12 @@ def test_a_table_is_read_by_its_place_whatever_the_search_path_is(database: Data
     for path in ("a", "b", '"$user", "b", a'):
         script(database, f"ALTER DATABASE {name} SET search_path = {path}")
         with opened(database) as session:
-            table = session.dialect.table_at(session.connection, ("a", "ev"))
+            table = session.dialect.table(session.connection, '"a"."ev"')
             assert (table.place, "a" in table.columns) == (("a", "ev"), True)
             assert session.table('"a"."ev"').identity == session.table("a.ev").identity == table.identity
             told.append(table)
             with pytest.raises(UsageError, match=r'there is no table "a"\."gone" any more'):
-                session.dialect.table_at(session.connection, ("a", "gone"))
+                session.dialect.table(session.connection, '"a"."gone"')
     assert [table.name for table in told] == ["ev", "a.ev", "a.ev"]
     # what a plan records does not depend on it
     assert len({json.dumps(table.facts, sort_keys=True) for table in told}) == 1
@@ -442,7 +442,7 @@ def test_every_change_of_the_shape_changes_the_stamp_and_the_facts_and_nothing_e
                 assert json.dumps(session.table("t").facts) != facts, statement
             else:
                 with pytest.raises(UsageError, match="any more"):
-                    session.dialect.table_at(session.connection, ("public", "t"))
+                    session.dialect.table(session.connection, '"public"."t"')
             session.connection.rollback()
         assert session.dialect.schema_stamp(session.connection, [table]) == was
 

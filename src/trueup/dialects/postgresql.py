@@ -80,10 +80,6 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         """Read one table; a partition by its own name too, and any by `"schema"."name"`, quoted."""
         return catalogue.table(connection, self.journal_schema, name)
 
-    def table_at(self, connection: Connection, place: tuple[str | None, str]) -> Table:
-        """Read one table, whatever the `search_path`."""
-        return catalogue.at(connection, self.journal_schema, place)
-
     def naming(self, connection: Connection) -> str:
         """The first schema of the `search_path` that there is, as the role, the database and the URL set it."""
         return catalogue.naming(connection)

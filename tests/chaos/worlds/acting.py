@@ -93,6 +93,8 @@ def acts(made: Maker, world: World) -> Iterator[Act]:
     verbs = ["apply", "undo"]
     if rng.random() < 0.45 and (one := aimed(scene)):
         yield one
+        if rng.random() < 0.6:
+            return  # nothing else that would have it refused
     for number in range(rng.randint(1, 5)):
         name = f"act {number}"
         if rng.random() < 0.3:
@@ -164,12 +166,12 @@ def aimed(scene: Scene) -> Act | None:
             needs = tuple(f"table {'.'.join(one.place)}" for one in made.children)
             found.append(Act("aimed", during, "a child comes late", tuple(child[1]), until=0.1, needs=needs))
         if made.tenant and repair == "quarantine":
-            parted = f"DELETE FROM {made.q(made.tenant.place)} WHERE id = 99"
+            gone = f"DELETE FROM {made.q(made.tenant.place)} WHERE id = 99"
             needs = (f"table {'.'.join(made.tenant.place)}",)
             for at, until in (("applied", 0.0), ("verified", 0.2)):
-                found.append(Act("aimed", at, "the second parent goes", (parted,), until=until, needs=needs))
-    gone = [act for act in found if "second parent" in act.title]
-    return rng.choice(gone if gone and rng.random() < 0.5 else found) if found else None
+                found.append(Act("aimed", at, "the second parent goes", (gone,), until=until, needs=needs))
+    parents = [act for act in found if "second parent" in act.title]
+    return rng.choice(parents if parents and rng.random() < 0.5 else found) if found else None
 
 
 Made = tuple[str, list[str], bool] | None
