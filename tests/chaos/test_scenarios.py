@@ -8,6 +8,8 @@ import pytest
 from tests.chaos.arena import Arena, Tally
 from tests.chaos.scenarios import scenarios
 
+#: The worlds of a change that lands are always the same; `make chaos` looks for others.
+SEEDS = {"worlds": 9000}
 #: A play may see too little by chance, on a busy machine above all.
 PLAYS = 3
 
@@ -20,7 +22,7 @@ def test_nothing_is_lost(name: str, engine: str, arenas: Callable[[str], Arena])
     scenario = scenarios()[name]
     if engine not in scenario.engines:
         pytest.skip(scenario.reason)
-    seed, tally = random.SystemRandom().randrange(10**6), Tally(engine)
+    seed, tally = SEEDS.get(name) or random.SystemRandom().randrange(10**6), Tally(engine)
     for number in range(PLAYS):
         scenario.play(arenas(engine), seed + number, tally)
         assert tally.violations == []

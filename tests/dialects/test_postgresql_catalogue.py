@@ -420,26 +420,31 @@ HARMLESS = (
 )
 
 
+def told(table: Table) -> str:
+    """The facts but the indexes, which never do harm."""
+    return json.dumps({name: value for name, value in (table.facts or {}).items() if name != "indexes"})
+
+
 def test_every_change_of_the_shape_changes_the_stamp_and_the_facts_and_nothing_else_does(database: Database) -> None:
     script(database, *SHAPE)
     with opened(database) as session:
         table = session.table("t")
         was = session.dialect.schema_stamp(session.connection, [table])
-        facts = json.dumps(table.facts)
+        facts = told(table)
         session.connection.rollback()
         for statement in HARMLESS:
             script(database, statement)
             assert session.dialect.schema_stamp(session.connection, [table]) == was, statement
-            assert json.dumps(session.table("t").facts) == facts, statement
+            assert told(session.table("t")) == facts, statement
             session.connection.rollback()
     with opened(database, write=True) as session:
         for statement in CHANGES:
             session.connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
             assert session.dialect.schema_stamp(session.connection, [table]) != was, statement
             if " OWNER " in statement:  # a copy of the table may belong to anybody
-                assert json.dumps(session.table("t").facts) == facts
+                assert told(session.table("t")) == facts
             elif not statement.startswith(("ALTER TABLE public.t RENAME TO", "ALTER TABLE public.t SET SCHEMA")):
-                assert json.dumps(session.table("t").facts) != facts, statement
+                assert told(session.table("t")) != facts, statement
             else:
                 with pytest.raises(UsageError, match="any more"):
                     session.dialect.table(session.connection, '"public"."t"')

@@ -287,14 +287,20 @@ class Play:
                     self.judge.fault(f"{subject.title}: {address} was given {got!r}, not {wanted!r}")
 
     def compare(self, what: str, foreseen: Any, report: Any, states: Sequence[str]) -> None:
-        """What was foreseen came true, nobody else being at work."""
+        """What was foreseen came true, nobody else being at work.
+
+        Looking does not try: what the engine itself refuses, or the account has no right to, shows when it is written,
+        and so does a row that is told from another one only once a later change of it is taken back.
+        """
         if isinstance(foreseen, BaseException) or isinstance(report, BaseException):
-            if isinstance(foreseen, BaseException) != isinstance(report, BaseException):
+            if isinstance(foreseen, BaseException) and not isinstance(report, BaseException):
                 self.judge.fault(f"{what} says {spoken(foreseen)}, but then: {spoken(report)}")
             return
         before = {name: foreseen.states.get(name, 0) for name in states}
         after = {name: report.states.get(name, 0) for name in states}
-        if before != after:
+        refused = any(after[name] > before[name] for name in ("blocked", "undo_conflict") if name in after)
+        again = before.get("undo_conflict", 0) > after.get("undo_conflict", 0) and len(report.groups) > 1
+        if before != after and not refused and not again:
             self.judge.fault(f"{what} foresaw {before}, there came {after} ({report.state} {report.reason})")
 
     def verify(self, groups: Sequence[Any], name: str) -> None:

@@ -36,8 +36,8 @@ OPERATIONS = {
     "undo_conflict": ("not given back, left as it is", WARN),
 }
 DRY = {
-    "applied": ("would be changed as planned", GOOD),
-    "undone": ("would be as before the run", GOOD),
+    "applied": ("would be changed as planned, where the database takes it", GOOD),
+    "undone": ("would be as before the run, where the database takes it", GOOD),
     "undo_conflict": ("would not be given back, and stay as they are", WARN),
 }
 
