@@ -217,7 +217,7 @@ trueup verify last  # proves it"""
 def test_a_dry_run_speaks_of_what_would_be() -> None:
     told = text(run_report(run(dry_run=True, run_id="", state="planned")))
     assert told.startswith("dry run: nothing was written\n")
-    assert "1,230  applied   would be changed as planned" in told
+    assert "1,230  applied   would be changed as planned, where the database takes it" in told
     assert "can be taken back" not in told
 
 
