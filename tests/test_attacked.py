@@ -1,5 +1,6 @@
 """What an attack from outside found, on paths that no other test covers: each lost, changed or leaked a row once."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import changed_rows, execute, row_hashes
 from trueup.checks.missing import Missing
+from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.errors import StoreError
 from trueup.run import apply, make_plan, undo
 
@@ -121,3 +123,25 @@ def test_an_undo_where_foreign_keys_are_off_for_the_whole_database_is_refused(
         undo(config, "last", confirm="yes")
     execute(database, [f'ALTER DATABASE "{name}" RESET session_replication_role'])
     assert undo(config, "last", confirm="yes").states == {"undo_conflict": 1}
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "mysql", "mariadb"], indirect=True)
+def test_what_a_column_of_json_would_lose_is_not_decoded_as_lossless(database: Database, tmp_path: Path) -> None:
+    """MySQL keeps numbers as doubles; it and jsonb keep one of two equal keys."""
+    kind = {"sqlite": "TEXT", "postgresql": "jsonb"}.get(database.engine, "JSON")
+    inner = {
+        1: '{"n": 12345678901234567890.12345}',
+        2: '{"a": 1, "a": 2}',
+        3: '{"card": "4111111111111111", "n": 1.5}',
+    }
+    execute(database, [f"CREATE TABLE t (id INT PRIMARY KEY, m {kind})"])
+    good = [f"INSERT INTO t VALUES ({number}, '{{}}')" for number in range(10, 40)]
+    bad = [f"INSERT INTO t VALUES ({key}, '{json.dumps(text)}')" for key, text in inner.items()]
+    execute(database, [*good, *bad])
+    config = config_of(
+        database, WrongJsonType(table="t", column="m", expected=("object",), name="n", repair=("decode",))
+    )
+    count = {"mysql": 1, "postgresql": 2}.get(database.engine, 3)
+    preview = make_plan(config, str(tmp_path / "plan.jsonl"))
+    assert preview.summary.count == count
+    assert preview.plan.groups[0].effect == "lossless"
