@@ -99,6 +99,10 @@ class JsonWords(ABC):
     ) -> ColumnElement[Any]:
         """A document that has an object at `path`, with `members` (JSON text by key, never NULL) in that object."""
 
+    def json_keeps(self, text: ColumnElement[str], column: Column) -> ColumnElement[bool]:
+        """Whether `json_parse` keeps every digit and every key of `text`, which is JSON; true where it stays text."""
+        return true()
+
     def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
         """Whether `json_put` can write the document without losing any of it; asked of what is JSON."""
         return true()

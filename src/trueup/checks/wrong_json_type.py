@@ -50,7 +50,8 @@ class WrongJsonType(RowCheck):
     path that is not there, are allowed unless `null: false`. JSON null is a value of its own and broken unless
     `expected` names it.
 
-    **Repairs.** `decode` (lossless) takes off the second encoding where what is inside is of an expected type.
+    **Repairs.** `decode` (lossless) takes off the second encoding where what is inside is of an expected type and
+    the column keeps its numbers and keys.
     `wrap` (lossless) puts the value into an object under the key `raw_value`, where an object is expected.
     `nullify` (lossy) sets the column to SQL NULL, or a path to JSON null where `expected` allows it.
 
@@ -183,7 +184,12 @@ class WrongJsonType(RowCheck):
         return row.place(self.column)[1]
 
     def _decodes(self, row: Row) -> ColumnElement[bool]:
-        return always(False) if self._path(row) else row.json(self.column).holds_json(self.types)
+        if self._path(row):
+            return always(False)
+        held = row.json(self.column)
+        keeps = row.dialect.json_keeps(held.text(), row.column(self.column))
+        # looked at only where there is JSON within
+        return case((held.holds_json(self.types), keeps), else_=always(False))
 
     def _decoded(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         name, path = row.place(self.column)

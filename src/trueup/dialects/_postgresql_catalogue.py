@@ -176,13 +176,14 @@ def _outline(
     references: Sequence[tuple[Reference, Any]],
 ) -> Outline:
     indexes = [(tuple(row.columns), row) for row in rows if row.plain and row.columns]
+    unique = [(columns, row) for columns, row in indexes if row.is_unique and not row.is_primary]
     return Outline(
         name=name,
         place=place,
         columns=tuple(raw),
         types={row["name"]: type_of(row) for row in raw},
         primary=next((columns for columns, row in indexes if row.is_primary), ()),
-        uniques=tuple(sorted({columns for columns, row in indexes if row.is_unique and not row.is_primary})),
+        uniques=tuple(sorted({columns for columns, row in unique if row.apart})),
         indexes=tuple(sorted({columns for columns, _ in indexes})),
         references=tuple(reference for reference, row in references if row.outward),
         referenced_by=tuple(reference for reference, row in references if row.inward),

@@ -152,6 +152,13 @@ class PostgresqlJson(Dialect):
             inside = func.jsonb_set(whole, keys, inside, type_=_JSONB)
         return inside if column.storage == "jsonb" else sa.cast(inside, _JSON if column.storage == "json" else Text)
 
+    def json_keeps(self, text: ColumnElement[str], column: Column) -> ColumnElement[bool]:
+        """Not equal keys, of which jsonb keeps one."""
+        if column.storage != "jsonb":
+            return sa.true()
+        same = strings(text) == strings(sa.cast(sa.cast(text, _JSONB), Text))
+        return sa.case((is_json(text), same), else_=sa.false())
+
     def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
         """Whether it can be read as jsonb, which keeps one of equal keys."""
         if column.storage == "jsonb":

@@ -53,13 +53,18 @@ COLUMNS = sa.text(
     " LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
     " WHERE a.attrelid = :oid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
 )
+# `apart`: what it keeps unique differs for `=` of the column too, which goes by the column's own collation
 INDEXES = sa.text(
     "SELECT i.indisunique AS is_unique, i.indisprimary AS is_primary, pg_get_indexdef(i.indexrelid) AS text,"
     " i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL AS plain, i.indimmediate AS immediate,"
     " ARRAY(SELECT CAST(a.attname AS text)"
     " FROM unnest(CAST(i.indkey AS int2[])) WITH ORDINALITY AS k (number, position) JOIN pg_attribute a"
     " ON a.attrelid = i.indrelid AND a.attnum = k.number WHERE k.position <= i.indnkeyatts ORDER BY k.position)"
-    " AS columns FROM pg_index i WHERE i.indrelid = :oid ORDER BY i.indexrelid"
+    " AS columns, NOT EXISTS (SELECT FROM generate_series(0, i.indnkeyatts - 1) AS k JOIN pg_attribute a"
+    " ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k] JOIN pg_opclass o ON o.oid = i.indclass[k]"
+    " LEFT JOIN pg_collation c ON c.oid = a.attcollation WHERE NOT o.opcdefault"
+    " OR (i.indcollation[k] <> a.attcollation AND NOT c.collisdeterministic)) AS apart"
+    " FROM pg_index i WHERE i.indrelid = :oid ORDER BY i.indexrelid"
 )
 # A key between partitioned tables is there once more for each partition: of the copies that a table's own partitions or
 # the partitions of the table it refers to have, only the topmost says anything new.

@@ -272,14 +272,17 @@ def place(connection: Connection) -> str:
 
 def read_only(connection: Connection) -> str:
     """Why nothing can be written, or an empty string."""
-    recovering, usual = connection.exec_driver_sql(
+    recovering, usual, role = connection.exec_driver_sql(
         "SELECT pg_is_in_recovery(), (SELECT reset_val FROM pg_catalog.pg_settings"
-        " WHERE name = 'default_transaction_read_only')"
+        " WHERE name = 'default_transaction_read_only'), (SELECT reset_val FROM pg_catalog.pg_settings"
+        " WHERE name = 'session_replication_role')"
     ).one()
     if recovering:
         return "it is a replica (pg_is_in_recovery); use the primary"
     if usual == "on":
         return "this role, database or URL is set to read-only (default_transaction_read_only)"
+    if role != "origin":
+        return f"this role, database or URL sets {_ROLE} to {role!r}, so that foreign keys would not be checked"
     return ""
 
 

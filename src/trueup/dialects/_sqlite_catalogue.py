@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.types import NullType, TypeEngine
 
 from trueup.codec import canonical, digest
@@ -20,7 +21,7 @@ EXACT_ROWS = 100_000
 _COLUMNS = sa.text('SELECT cid, name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(:name)')
 _TABLES = "SELECT name, wr, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
 _UNIQUES = sa.text(
-    'SELECT i.name, i."unique", i.partial, x.name AS "column", x.cid'
+    'SELECT i.name, i."unique", i.partial, x.name AS "column", x.cid, upper(x.coll) AS collation'
     " FROM pragma_index_list(:name) AS i, pragma_index_xinfo(i.name) AS x WHERE x.key ORDER BY i.name, x.seqno"
 )
 _KEY_INDEXES = sa.text("SELECT count(*) FROM pragma_index_list(:name) WHERE origin = 'pk'")
@@ -34,6 +35,8 @@ _SQL = sa.text(
     "SELECT type, name, sql FROM sqlite_schema"
     " WHERE tbl_name = :name COLLATE NOCASE AND type IN ('table', 'trigger') ORDER BY name"
 )
+# whether a collation takes 'a' for 'A', and for 'a '
+_EQUAL = {"BINARY": (0, 0), "NOCASE": (1, 0), "RTRIM": (0, 1)}
 _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid"
 
 
@@ -192,13 +195,19 @@ def _outline(connection: Connection, name: str, columns: list[str], primary: tup
     parts: dict[str, list[Any]] = {}
     for row in connection.execute(_UNIQUES, {"name": name}):
         parts.setdefault(row.name, []).append(row)
+    loose = False
     for rows in parts.values():
         # cid -2 is an expression, -1 the rowid; a partial index proves nothing about the other rows
         if not rows[0].partial and all(row.cid >= 0 for row in rows):
             key = tuple(str(row.column) for row in rows)
             indexes.append(key)
-            if rows[0].unique and key != primary:
+            if rows[0].unique and not all(_tells_apart(connection, name, row) for row in rows):
+                loose = loose or key == primary
+            elif rows[0].unique:
                 uniques.append(key)
+    if loose and primary not in uniques:
+        primary = ()
+    uniques = [key for key in uniques if key != primary]
     references = _references(connection, name)
     return Outline(
         name=name,
@@ -211,6 +220,19 @@ def _outline(connection: Connection, name: str, columns: list[str], primary: tup
         references=tuple(one for one in references if one.table == name),
         referenced_by=tuple(one for one in references if one.parent.lower() == name.lower()),
     )
+
+
+def _tells_apart(connection: Connection, table: str, part: Any) -> bool:
+    """Whether values that an index keeps unique differ for `=` too, which goes by the column's collation alone."""
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    column = quote(part.column)
+    # of a UNION the columns are those of its first part, collation and all
+    some = f"SELECT {column} FROM {quote(table)} WHERE FALSE UNION ALL SELECT 'a'"  # noqa: S608 - names, quoted
+    try:
+        found = connection.exec_driver_sql(f"SELECT {column} = 'A', {column} = 'a ' FROM ({some})").one()  # noqa: S608
+    except OperationalError:
+        return False  # a collation that the application brings: nobody else can compare by it
+    return tuple(found) in (_EQUAL["BINARY"], _EQUAL.get(part.collation))
 
 
 def _references(connection: Connection, name: str) -> list[Reference]:

@@ -111,6 +111,14 @@ class Mysql(InnoDB):
         """JSON for a JSON column, the text itself for a text one."""
         return cast_as(text, "JSON") if column.storage == "json" else text
 
+    def json_keeps(self, text: ColumnElement[str], column: Column) -> ColumnElement[bool]:
+        """Not numbers that would lose digits, nor equal keys, of which one would be lost."""
+        if column.storage != "json":
+            return sa.true()
+        same = strings(text) == strings(text_of(cast_as(text, "JSON")))
+        bare = func.regexp_replace(text, _STRING, "")
+        return sa.case((bare.regexp_match(_LONG_NUMBER), sa.false()), else_=same)
+
     def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
         """JSON_OBJECT for a JSON column; text is put together as text and keeps its spelling."""
         if column.storage == "json":
