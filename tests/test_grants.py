@@ -176,7 +176,9 @@ def shop(
         capsys.readouterr()
         code = run(list(arguments))
         said = capsys.readouterr()
-        return code, said.out, said.err
+        # without what a slow machine hears of the progress
+        told = [line for line in said.err.splitlines() if not re.match(r"[\w ]+: [\d,]+ of ", line)]
+        return code, said.out, "\n".join(told)
 
     made = Shop(database, tmp_path, answer, "g")
     made.fill()
@@ -358,7 +360,7 @@ def test_a_right_that_is_lost_in_the_middle_of_a_run_stops_it_and_blames_no_row(
     before = shop.application()
     code, _, err = shop.trueup("apply", "plan.jsonl", "--yes")
     assert code == 3
-    assert err.count("\n") == 1
+    assert "\n" not in err
     assert "payments" in err
     assert shop.application() == before
     assert "blocked" not in shop.trueup("status", "last")[1]

@@ -134,10 +134,10 @@ def changed(table: Table, plan: Plan, *, copy: bool = False) -> str:
     """Why a table is not the one that a plan was made for, or an empty string; of a copy only the shape counts."""
     # another account may see less than the one that planned
     unless = f", unless it only looks so to this account: {'; '.join(table.unseen)}" if table.unseen else ""
-    if not copy and identity_digest(table) != plan.tables.get(table.name):
-        return f"table {table.name} is another one than when the plan was made; make the plan again{unless}"
     if schema_digest(table) != plan.schema.get(table.name):
         return f"table {table.name} changed its shape since the plan was made; make the plan again{unless}"
+    if not copy and identity_digest(table) != plan.tables.get(table.name):
+        return f"table {table.name} is another one than when the plan was made; make the plan again{unless}"
     return ""
 
 
