@@ -15,7 +15,7 @@ from trueup.undoing import UndoChunk
 from trueup.writer import Chunk
 
 SERVERS = ("postgresql", "mysql", "mariadb")
-PLAYS = 4
+PLAYS = 8
 
 
 def nothing(*_: Any, **__: Any) -> str:
