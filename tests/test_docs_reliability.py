@@ -33,3 +33,8 @@ def test_options_of_undo_are_spelled_as_they_are() -> None:
     section = PAGE.split("## Undo\n")[1].split("\n## ")[0]
     known = {word for parameter in undo.params for word in parameter.opts}
     assert set(re.findall(r"--[a-z][a-z-]+", section)) <= known
+
+
+def test_no_section_is_there_twice() -> None:
+    titles = re.findall(r"^#+ .*$", PAGE, re.MULTILINE)
+    assert len(titles) == len(set(titles))

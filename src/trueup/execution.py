@@ -194,11 +194,11 @@ def ready(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
     """See that the account has every right that the run takes, and make what is missing of the journal."""
     store, connection = database.store, database.connection
     parts = [(group, *_parts(database, group, plan.checks)) for group in plan.groups]
-    needs = [*rights.of_tables(database, parts), *rights.of_journal(journal), *rights.of_remark(table_of(store))]
-    rights.refuse_without(store, connection, needs)
+    rights.refuse_without(store, connection, [*rights.of_tables(database, parts), *rights.of_journal(journal)])
     # only now: a table that the account has no right on may look as if it were gone
-    if not journal.exists(connection):
-        rights.refuse_without(store, connection, rights.to_make(journal))
+    made = journal.writable(connection)
+    needs = [] if made else rights.to_make(journal)
+    rights.refuse_without(store, connection, [*needs, *rights.of_remark(table_of(store))])
     connection.rollback()
     journal.prepare(connection)
     images = [journal.images(connection, row.table, group) for group, row, _, _ in parts]
@@ -225,6 +225,7 @@ def take_back(
         needs = rights.of_tables(database, [(one.group, one.row, one.check, one.repair) for one in bound], back=True)
         needs += [*rights.of_journal(journal), *rights.of_images([one.image for one in bound], begins=False)]
         rights.refuse_without(store, connection, needs)
+        journal.writable(connection)
     runner = Runner(store, row["run_id"], bind, progress)
     return finish(runner, runner.undo, "undone")
 

@@ -280,7 +280,7 @@ class JournalTables:
         the database, or what others hung on it cannot be seen.
         """
         if not connection.info.get(_WRITABLE):
-            if why := self.store.dialect.unfit(connection):
+            if why := self.store.dialect.unfit(connection, [table.name for table in self.tables]):
                 raise Refused(f"{self.store}: {why}")
             connection.info[_WRITABLE] = self.exists(connection)
         return bool(connection.info[_WRITABLE])

@@ -249,8 +249,8 @@ class Dialect(JsonWords):
     def catalogued(self, ddl: str) -> str:
         """A type of the journal's tables as the catalogue spells it."""
 
-    def unfit(self, connection: Connection) -> str:
-        """Why nothing should be written to a journal here (a sentence), or an empty string.
+    def unfit(self, connection: Connection, names: Sequence[str]) -> str:
+        """Why nothing should be written to a journal of tables `names` here (a sentence), or an empty string.
 
         Its rows would leave the database by themselves, or what others hung on its tables cannot be seen.
         """

@@ -102,14 +102,16 @@ class InnodbJournal(Dialect):
         """`max_allowed_packet`."""
         return session.packet(connection)
 
-    def unfit(self, connection: Connection) -> str:
+    def unfit(self, connection: Connection, names: Sequence[str]) -> str:
         """Triggers that the account may not see: the catalogue shows none, and says nothing."""
         database = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
-        if rights(connection).on("TRIGGER", database, ""):
+        hidden = [name for name in names if not rights(connection).on("TRIGGER", database, name)]
+        if not hidden:
             return ""
+        needed = [grant("TRIGGER", database, name) for name in (hidden if len(hidden) < len(names) else ["*"])]
         return (
             "triggers on the journal's tables cannot be seen: the account needs the TRIGGER privilege "
-            f"({grant('TRIGGER', database, '*')})"
+            f"({'; '.join(needed)})"
         )
 
     def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:

@@ -231,7 +231,7 @@ class PostgresqlJournal(Dialect):
         """As `format_type` does."""
         return catalogued(ddl)
 
-    def unfit(self, connection: Connection) -> str:
+    def unfit(self, connection: Connection, names: Sequence[str]) -> str:
         """A publication FOR ALL TABLES, or of the journal's schema."""
         return published(connection, self.journal_schema)
 
