@@ -45,7 +45,7 @@ $(VENV)/peers/.requirements $(VENV)/linters/.requirements: $(VENV)/%/.requiremen
 chaos: venv ## the fault suite: each scenario once, or for an hour with ARGS="--minutes 60"
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-chaos-selftest: venv ## 25 bugs planted into trueup, which make chaos must catch (ARGS=...)
+chaos-selftest: venv ## bugs planted into trueup, which make chaos must catch (ARGS=...)
 	@$(BIN)/python -m tests.chaos --planted $(ARGS)
 
 clean: ## remove what make made
