@@ -46,7 +46,7 @@ def test_the_runbook_plays_from_the_first_crash_to_a_guard_and_back(
     assert said.count("refused by the field") == 5
     assert said.count("refused by the database") == 1
     assert "520 of 520 fall between" in said
-    assert "520  undone  as it was before the run" in said
+    assert "520  undone  given back what it held before the run" in said
     assert not (folder / "maintenance.flag").exists()
 
 
