@@ -120,8 +120,9 @@ def test_a_guard_runs_as_whoever_owns_what_it_reads(database: Database, roles: t
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 def test_the_rights_of_its_owner_are_watched(database: Database, roles: tuple[str, str]) -> None:
     web, ops = roles
-    mine = f"GRANT CREATE ON DATABASE {make_url(database.url).database} TO {ops}"
-    execute(database, [mine, f"GRANT CREATE ON SCHEMA public TO {ops}", f"GRANT SELECT ON parent TO {ops}"])
+    # the journal of a database's owner is read by others, too
+    mine = f"ALTER DATABASE {make_url(database.url).database} OWNER TO"
+    execute(database, [f"{mine} {ops}", f"GRANT CREATE ON SCHEMA public TO {ops}", f"GRANT SELECT ON parent TO {ops}"])
     execute(database, [f"ALTER TABLE child OWNER TO {ops}"])
     # an operator who owns less takes what it may: its own role
     config = config_of(as_account(database, ops), ORPHAN)
@@ -137,6 +138,7 @@ def test_the_rights_of_its_owner_are_watched(database: Database, roles: tuple[st
     )
     guard(config_of(database, ORPHAN), "refers", act="apply", transition=True)
     assert not writes(database, web, "INSERT INTO child VALUES (5, 1, 'd')")
+    execute(database, [f"{mine} CURRENT_USER"])
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)

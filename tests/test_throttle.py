@@ -44,5 +44,5 @@ def test_a_run_waits_for_a_server_that_comes_back(engine: str, own_server: Calla
 
     waits.join()
     store.close()
-    assert waits.reasons[0].startswith("the server's load cannot be read: store 'app' (postgresql://postgres@127.0.0.1")
+    assert waits.reasons[0].startswith("the server's load cannot be read: store 'app' (postgresql://127.0.0.1")
     assert waits.reasons[-1] == ""
