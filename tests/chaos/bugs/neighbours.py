@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from tests.chaos.bugs.planting import Bug, replace_in, swap
-from trueup import execution, planning, repairs, verifying, writer
+from trueup import execution, planning, repairs, verdict, writer
 from trueup.dialects import _postgresql_session
 from trueup.repairs import always
 from trueup.runbook import guard as _guard
@@ -39,7 +39,7 @@ def upsert() -> None:
 
 def cascades_unseen() -> None:
     """Rows are moved out whatever refers to them."""
-    for module in (repairs, writer, verifying):
+    for module in (repairs, writer, verdict):
         replace_in(module, "referred_to", lambda _: always(False))
 
 
