@@ -224,3 +224,22 @@ def read(database: Database) -> list[tuple[Any, ...]]:
         return sorted(tuple(row) for row in session.rows("SELECT * FROM t"))
     finally:
         session.close()
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_every_verb_reads_the_tables_that_the_plan_was_made_for(
+    database: Database, config: Config, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(config, path, because="test")
+    name = database.url.rsplit("/", 1)[1]
+    other = [TABLE.replace("t (", "other.t ("), "INSERT INTO other.t VALUES (10, NULL, 'theirs')"]
+    execute(database, ["CREATE SCHEMA other", *other, f'ALTER DATABASE "{name}" SET search_path = other, public'])
+    assert apply(config, path).states == {"applied": 4}
+    report = apply(config, path, confirm="yes")
+    assert report.states == {"applied": 4}
+    seen = verify(config, report.run_id)
+    assert (seen.sound, seen.intact, seen.remaining) == (True, 4, {"n": 0})
+    assert undo(config, report.run_id).states == {"undone": 4}
+    assert undo(config, report.run_id, confirm="yes").states == {"undone": 4}
+    assert verify(config, report.run_id).remaining == {"n": 4}

@@ -120,7 +120,7 @@ def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
         now = int(database.ask(select(store.dialect.now()))[0][0])
         if not plan.created - 60 <= now <= plan.expires:
             raise PlanError("the plan is older than a day by the database's clock; make it again")
-        store.dialect.name_by(connection, plan.naming)
+        store.name_by(connection, plan.naming)
         for group in plan.groups:
             table = database.table(group.table)
             # what an account may not see looks as if it had changed
@@ -161,7 +161,7 @@ def carry_out(
         database = SqlDatabase(store, connection)
 
         def looked() -> dict[str, Any]:
-            store.dialect.name_by(connection, header.naming)
+            store.name_by(connection, header.naming)
             return {group.table: recorded(database.table(group.table)) for group in header.groups}
 
         tables = journal.patiently(connection, looked)
@@ -183,7 +183,7 @@ def carry_out(
     runner = Runner(
         store,
         run_id,
-        named(header.naming, lambda database: applying(journal, database, header, copy=copy)),
+        lambda database: applying(journal, database, header, copy=copy),
         progress,
         f"{path}.pause",
     )
@@ -218,8 +218,12 @@ def take_back(
     """Undo a run (its row of the journal) that has passed every look."""
     journal = Journal(store)
     progress.task("undoing", undoable)
-    bind = named(header_of(row)["naming"], lambda database: undoing(journal, database, row, edited=edited, same=same))
+
+    def bind(database: SqlDatabase) -> Mapping[int, Target]:
+        return undoing(journal, database, row, edited=edited, same=same)
+
     with store.connect(write=True) as connection:
+        store.name_by(connection, header_of(row)["naming"])
         database = SqlDatabase(store, connection)
         bound = bind(database).values()
         needs = rights.of_tables(database, [(one.group, one.row, one.check, one.repair) for one in bound], back=True)
@@ -228,19 +232,6 @@ def take_back(
         journal.writable(connection)
     runner = Runner(store, row["run_id"], bind, progress)
     return finish(runner, runner.undo, "undone")
-
-
-def named(
-    schema: str, bind: Callable[[SqlDatabase], Mapping[int, Target]]
-) -> Callable[[SqlDatabase], Mapping[int, Target]]:
-    """`bind` with names looked up as they were when the plan was made, whatever the session's settings are by now."""
-
-    def bound(database: SqlDatabase) -> Mapping[int, Target]:
-        database.dialect.name_by(database.connection, schema)
-        database.forget()
-        return bind(database)
-
-    return bound
 
 
 def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:

@@ -242,7 +242,7 @@ def undo(
             write = confirmed(row["environment"], confirm, planned.undoable, row["plan_digest"])
             if write and row["state"] == "undone" and not planned.states.get("undo_conflict"):
                 return planned
-            store.dialect.name_by(connection, header_of(row)["naming"])
+            store.name_by(connection, header_of(row)["naming"])
             bound = undoing(journal, SqlDatabase(store, connection), row, edited=edited, same=same_table)
             changes = since(row, bound)
             if not write:
@@ -262,7 +262,7 @@ def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progr
         journal = Journal(store)
         with store.connect() as connection:
             row = journal.find(connection, run_id)
-            store.dialect.name_by(connection, header_of(row)["naming"])
+            store.name_by(connection, header_of(row)["naming"])
             database = SqlDatabase(store, connection)
             bound = undoing(journal, database, row)
             with store.connect(write=True) as other:

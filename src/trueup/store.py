@@ -119,7 +119,7 @@ class Dialect(JsonWords):
         return ""
 
     def name_by(self, connection: Connection, schema: str) -> None:
-        """Look names alone up in `schema` from now on in this session, whatever its settings say."""
+        """Look names alone up in `schema` from now on in this session, not where its settings say; "" undoes it."""
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
         """A word that changes when one of `tables` changes its shape; asked in every chunk, so it must be cheap."""

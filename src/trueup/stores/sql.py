@@ -38,6 +38,7 @@ class SqlStore:
         self.dialect = discovery.load("dialects", scheme, Dialect)()
         self._engines: dict[bool, Engine] = {}
         self._known = False
+        self._naming = ""
 
     @contextmanager
     def connect(self, *, write: bool = False) -> Iterator[Connection]:
@@ -53,7 +54,7 @@ class SqlStore:
     def open(self, *, write: bool = False) -> Connection:
         """A session that the caller closes; see `connect`."""
         try:
-            return self._engine(write).connect() if self._known else self._first(write)
+            connection = self._engine(write).connect() if self._known else self._first(write)
         except DBAPIError as error:
             # a driver's sentence names what it took for the host, the user, an option: any may be part of a password
             told = self.dialect.describe(error) if self.dialect.name != "postgresql" else why(error)
@@ -61,6 +62,13 @@ class SqlStore:
         except (SQLAlchemyError, OSError, RuntimeError, TypeError, ValueError) as error:
             # drivers let these through: an unknown option, a name that is none, a library that is not there
             raise StoreError(f"{self}: cannot connect: {why(error)}") from None
+        self.dialect.name_by(connection, self._naming)
+        return connection
+
+    def name_by(self, connection: Connection, schema: str) -> None:
+        """Look names alone up in `schema` from now on, on this session and on every later one."""
+        self._naming = schema
+        self.dialect.name_by(connection, schema)
 
     def _first(self, write: bool) -> Connection:
         # Django and others write mysql:// for MariaDB: ask the server which it is
