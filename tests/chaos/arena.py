@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import trueup
 from tests.chaos import tool
 from tests.chaos.plain import ERRORS, Session, journal_table
-from tests.servers import Server
+from tests.servers import SERVERS, Server
 
 #: Seconds after which a verb hangs.
 HANGING = 120.0
@@ -128,10 +128,23 @@ class Arena:
         #: Seconds that a verb writes in all, and that one needs to its first chunk; learnt on the way.
         self.lasted = {"apply": 1.0, "undo": 1.0}
         self.starting = 0.4
+        self._elsewhere = ""
+        self._stack = ExitStack()
 
     def close(self) -> None:
-        """Give the oracle's session back."""
+        """Give the oracle's session and the other server back."""
+        self._stack.close()
         self.session.close()
+
+    def elsewhere(self) -> str:
+        """A database of the same engine whose whole server may be turned upside down, made when first asked for."""
+        if not self._elsewhere:
+            if self.server is None:
+                return self.url
+            other = self._stack.enter_context(SERVERS[self.engine]())
+            other.create_database("chaos")
+            self._elsewhere = other.url("chaos")
+        return self._elsewhere
 
     def configure(self, name: str, checks: Sequence[Mapping[str, Any]], url: str = "") -> Path:
         """Write a configuration of these checks; `url` to reach the database by another way."""

@@ -125,7 +125,7 @@ class Storm:
         try:
             session.begin()
             session.run(f"UPDATE {TABLE} SET bal = bal WHERE id = ?", row)
-            time.sleep(rng.choice([0.2, 3.6] if self.arena.engine == "sqlite" else [0.1, 0.7, 1.5]))
+            time.sleep(rng.choice([0.2, 3.6] if self.arena.engine == "sqlite" else [0.1, 1.5, 2.5]))
         except ERRORS:
             self.tally.seen["lock timeouts of the application"] += 1
         session.rollback()

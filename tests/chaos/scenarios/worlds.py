@@ -30,7 +30,7 @@ def play(arena: Arena, seed: int, tally: Tally) -> None:
     seeds = [seed * 1000 + number for number in range(count)]
     place = os.environ.get("TRUEUP_WORLDS", "")
     kept = Path(place) if place else arena.folder / "worlds"
-    order = (arena.engine, arena.url, str(arena.folder), arena.bug, seeds, SECONDS, str(kept))
+    order = (arena.engine, arena.elsewhere(), str(arena.folder), arena.bug, seeds, SECONDS, str(kept))
     refused: Counter[str] = Counter()
     for message in worker.started(arena.context, order):
         if message[0] == "world":
