@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -193,17 +193,40 @@ def carry_out(
 def ready(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
     """See that the account has every right that the run takes, and make what is missing of the journal."""
     store, connection = database.store, database.connection
+    permitted(journal, database, plan)
+    journal.prepare(connection)
+    images = [journal.images(connection, database.table(group.table), group) for group in plan.groups]
+    rights.refuse_without(store, connection, rights.of_images(images, begins=True))
+    connection.rollback()
+
+
+def permitted(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
+    """Raise `StoreError` or `Refused` where the account lacks a right, or no journal may be where it would be."""
+    store, connection = database.store, database.connection
     parts = [(group, *_parts(database, group, plan.checks)) for group in plan.groups]
     rights.refuse_without(store, connection, [*rights.of_tables(database, parts), *rights.of_journal(journal)])
     # only now: a table that the account has no right on may look as if it were gone
-    made = journal.writable(connection)
-    needs = [] if made else rights.to_make(journal)
+    needs = [] if journal.writable(connection) else rights.to_make(journal)
     rights.refuse_without(store, connection, [*needs, *rights.of_remark(table_of(store))])
     connection.rollback()
-    journal.prepare(connection)
-    images = [journal.images(connection, row.table, group) for group, row, _, _ in parts]
-    rights.refuse_without(store, connection, rights.of_images(images, begins=True))
-    connection.rollback()
+
+
+def may_take_back(journal: Journal, database: SqlDatabase, bound: Collection[Target]) -> None:
+    """Raise `StoreError` or `Refused` where the account lacks a right that an undo takes."""
+    needs = rights.of_tables(database, [(one.group, one.row, one.check, one.repair) for one in bound], back=True)
+    needs += [*rights.of_journal(journal), *rights.of_images([one.image for one in bound], begins=False)]
+    rights.refuse_without(database.store, database.connection, needs)
+    journal.writable(database.connection)
+
+
+def obstacle(store: SqlStore, verb: str, look: Callable[[SqlDatabase], None]) -> str:
+    """Why `verb` would be refused now, for a dry run to say; an empty string where it would not."""
+    with store.connect(write=True) as connection:
+        try:
+            look(SqlDatabase(store, connection))
+        except (StoreError, Refused) as error:
+            return f"{verb} would be refused: {error}"
+    return ""
 
 
 def take_back(
@@ -225,11 +248,7 @@ def take_back(
     with store.connect(write=True) as connection:
         store.name_by(connection, header_of(row)["naming"])
         database = SqlDatabase(store, connection)
-        bound = bind(database).values()
-        needs = rights.of_tables(database, [(one.group, one.row, one.check, one.repair) for one in bound], back=True)
-        needs += [*rights.of_journal(journal), *rights.of_images([one.image for one in bound], begins=False)]
-        rights.refuse_without(store, connection, needs)
-        journal.writable(connection)
+        may_take_back(journal, database, bind(database).values())
     runner = Runner(store, row["run_id"], bind, progress)
     return finish(runner, runner.undo, "undone")
 

@@ -17,6 +17,9 @@ from trueup.execution import (
     begun,
     carry_out,
     header_of,
+    may_take_back,
+    obstacle,
+    permitted,
     preflight,
     reading_targets,
     report,
@@ -214,7 +217,9 @@ def apply(
             gate(config, header, summary, given)
         preflight(store, config, header)
         if not write:
-            return dry_run(store, plan, lambda database: reading_targets(database, header), progress)
+            seen = dry_run(store, plan, lambda database: reading_targets(database, header), progress)
+            journal = Journal(store)
+            return replace(seen, reason=obstacle(store, "apply", lambda here: permitted(journal, here, header)))
         return carry_out(store, plan, path, given, progress)
 
 
@@ -247,7 +252,8 @@ def undo(
             changes = since(row, bound)
             if not write:
                 seen = previewed(journal, connection, row, bound, progress)
-                return replace(planned, dry_run=True, since=changes, **seen)
+                why = obstacle(store, "undo", lambda here: may_take_back(journal, here, bound.values()))
+                return replace(planned, dry_run=True, since=changes, reason=why, **seen)
             if why := store.dialect.writable(connection):
                 raise StoreError(f"{store} cannot be written: {why}")
             refuse_under_guard(store, connection, [target.group.check for target in bound.values()])

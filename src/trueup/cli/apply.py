@@ -206,7 +206,7 @@ def exit_code(report: RunReport) -> int:
 def _after_apply(report: RunReport, again: str, expected: str, where: str) -> list[tuple[str, str]]:
     confirmed = f"{again} {confirming(report.environment, expected)}"
     if report.dry_run:
-        return [(confirmed, "makes these changes")]
+        return [] if report.reason else [(confirmed, "makes these changes")]
     if report.state == "failed":
         return [(spoken("undo", report.run_id, where), "shows what taking it back would do")]
     if report.state in ("stopped", "applying"):

@@ -83,7 +83,7 @@ _FAULTS = {
 }
 _PUBLISHED = (
     "SELECT CAST(p.pubname AS text), p.puballtables FROM pg_publication p"
-    " WHERE current_setting('wal_level') = 'logical' AND (p.puballtables {more}) AND coalesce("
+    " WHERE (p.puballtables {more}) AND coalesce("
     "(SELECT obj_description(n.oid, 'pg_namespace') FROM pg_namespace n WHERE n.nspname = :schema), '') <> :said"
     " ORDER BY 1 LIMIT 1"
 )

@@ -54,11 +54,13 @@ class Actors:
     def watch(self, verb: str) -> None:
         """From now on trueup's failpoints are moments of this verb."""
         self.verb, self._passed = verb, Counter()
+        self._timeline.point = ""
         failpoints.action = self.passed if verb else failpoints._nothing
 
     def passed(self, point: str) -> None:
         """A point of a verb is passed by the thread that is at work."""
         self._passed[point] += 1
+        self._timeline.point = point
         for act in self._at(f"{self.verb}/{point}/{self._passed[point]}"):
             self._begin(act, PATIENCE)
         gate = self._timeline.gate

@@ -16,7 +16,7 @@ from tests.chaos.worlds.timeline import Row, Span, Timeline, row_of
 
 Values = Mapping[str, str | None]
 #: Points of a chunk after its look at the rows.
-LATE = ("copied", "premises held", "written", "proved", "recorded", "rehearsed", "closing", "committing")
+LATE = ("copied", "premises held", "classified", "written", "proved", "recorded", "rehearsed", "closing", "committing")
 #: A row that a plan may change: its table and the words of its key.
 Address = tuple[Place, tuple[str | None, ...]]
 #: A cell of one; no column stands for the whole row.
@@ -132,7 +132,8 @@ class Judge:
             if written and self.timeline.names.get(place, place) == place:
                 self.reborn.add((place, key))
         self.replaced |= set(act.replaced)
-        if act.at.partition("/")[2].partition("/")[0] in LATE:
+        # a busy machine lets trueup go on before an act has come to its COMMIT
+        if span.point in LATE:
             self.late |= {(place, row_of(row)) for place, change in span.changes.items() for row in change.come}
 
     def _worked(self, span: Span, groups: Sequence[Any]) -> None:

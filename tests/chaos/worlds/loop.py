@@ -292,8 +292,9 @@ class Play:
         Looking does not try: what the engine itself refuses, or the account has no right to, shows when it is written,
         and so does a row that is told from another one only once a later change of it is taken back.
         """
-        if isinstance(foreseen, BaseException) or isinstance(report, BaseException):
-            if isinstance(foreseen, BaseException) and not isinstance(report, BaseException):
+        no = isinstance(foreseen, BaseException) or bool(foreseen.reason)
+        if no or isinstance(report, BaseException):
+            if no != isinstance(report, BaseException):
                 self.judge.fault(f"{what} says {spoken(foreseen)}, but then: {spoken(report)}")
             return
         before = {name: foreseen.states.get(name, 0) for name in states}
@@ -356,6 +357,8 @@ class Play:
                 self.verb("undo", partial(trueup.undo, self.config, run, confirm="yes"), killed=True)
             report = self.verb("undo", partial(trueup.undo, self.config, run, confirm="yes"))
             self.judge.look(groups)
+            if self.quiet_since(acted) and len(self.runs) == 1 and not self.world.killed:
+                self.compare("undo's dry run", foreseen, report, ("undone", "undo_conflict"))
             if isinstance(report, BaseException):
                 self.refuse(report)
                 if isinstance(report, TrueupError) and not self.actors.done and not self.world.killed:
@@ -369,8 +372,6 @@ class Play:
                     self.result.refusals.append(sentence(f"undo: {record.reason}"))
             if len(self.runs) == 1 and report.states.get("undone", 0) != restored:
                 self.judge.fault(f"undo says it gave {report.states.get('undone', 0)} rows back, it gave {restored}")
-            if self.quiet_since(acted) and len(self.runs) == 1 and not self.world.killed:
-                self.compare("undo's dry run", foreseen, report, ("undone", "undo_conflict"))
             nobody = self.untouched and len(self.actors.done) == self.since
             alone = nobody and not self.world.killed and len(self.runs) == 1
             if alone and (report.states.get("undo_conflict", 0) or report.state != "undone"):
@@ -408,7 +409,7 @@ def spoken(said: Any) -> str:
     """What a verb returned, in words."""
     if isinstance(said, BaseException):
         return f"{type(said).__name__}: {said}"[:200]
-    return f"{said.state} {dict(said.states)}"
+    return f"{said.state} {dict(said.states)} {said.reason}"
 
 
 def sentence(reason: str) -> str:

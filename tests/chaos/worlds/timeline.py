@@ -24,7 +24,10 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What one author changed between two dumps; `verb` is what trueup was doing, `act` the actor's."""
+    """What one author changed between two dumps; `verb` is what trueup was doing, `act` the actor's.
+
+    `point` is the failpoint that trueup had passed last by the actor's commit.
+    """
 
     author: str
     verb: str
@@ -33,6 +36,7 @@ class Span:
     #: All rows before and after it.
     before: Mapping[Place, Rows] = field(default_factory=dict)
     after: Mapping[Place, Rows] = field(default_factory=dict)
+    point: str = ""
 
 
 def row_of(row: Mapping[str, str | None]) -> Row:
@@ -61,6 +65,7 @@ class Timeline:
     #: What a table is called now, by what it was called at first; and what trueup is doing.
     names: dict[Place, Place] = field(default_factory=dict)
     verb: str = ""
+    point: str = ""
     #: Held by whoever commits.
     gate: threading.RLock = field(default_factory=threading.RLock)
     #: Columns that the migrator took away or made anew are compared no more.
@@ -75,7 +80,7 @@ class Timeline:
         back = {now: first for first, now in self.names.items()}
         return {back.get(place, place): rows for place, rows in dump.items()}
 
-    def mark(self, author: str, act: Act | None = None) -> Span:
+    def mark(self, author: str, act: Act | None = None, point: str = "") -> Span:
         """Everything since the last mark is the work of `author`."""
         now = self.first(self.reader.dump())
         changes: dict[Place, Difference] = {}
@@ -83,7 +88,7 @@ class Timeline:
             found = difference(self.last.get(place, []), now.get(place, []))
             if found:
                 changes[place] = found
-        span = Span(author, self.verb, changes, act, self.last, now)
+        span = Span(author, self.verb, changes, act, self.last, now, point)
         if changes or act:
             self.spans.append(span)
         self.last = now
@@ -95,6 +100,7 @@ class Timeline:
         with self.gate:
             self.mark("trueup")
             yield
+            point = self.point
             moved = dict(act.renames)
             if moved:
                 back = {now: first for first, now in self.names.items()}
@@ -105,4 +111,4 @@ class Timeline:
                         raise AssertionError(f"{old} is renamed and still there")
                 for new in (place for place in moved if place not in self.names.values()):
                     self.names[new[0], new[1] + " (new)"] = new
-            self.mark("actor", act)
+            self.mark("actor", act, point)
