@@ -140,7 +140,7 @@ class Play:
         """One verb of trueup, watched; what it returns, or the `TrueupError` that it raised."""
         self.timeline.verb = name
         kept = self.ground.kept()
-        acted = len(self.actors.done)
+        acted, tried = len(self.actors.done), len(self.actors.refused)
         self.result.story.append(f"## trueup {name}")
         self.actors.watch(name)
         answer: list[Any] = []
@@ -177,7 +177,8 @@ class Play:
             self.result.story.append(f"   {type(said).__name__}: {said}")
         elif hasattr(said, "states"):
             self.result.story.append(f"   {said.state} {dict(said.states)} {said.reason}")
-        if len(self.actors.done) == acted:
+        # of DDL that was refused in the middle a part may stand
+        if (len(self.actors.done), len(self.actors.refused)) == (acted, tried):
             self.same(name, kept)
         return said
 
@@ -414,7 +415,9 @@ def spoken(said: Any) -> str:
 
 def sentence(reason: str) -> str:
     """A reason without what differs from world to world."""
-    first = re.split(r"(?<=[a-z)]): |; |\. ", reason.strip())[0] if not reason.startswith("undo") else reason
+    parts = re.split(r"(?<=[a-z)]): |; |\. ", reason.strip())
+    # the table, then what is the matter with it
+    first = reason if reason.startswith("undo") else ": ".join(parts[: 2 if "cannot be repaired" in parts[0] else 1])
     first = re.sub(r"'[^']*'|\"[^\"]*\"", "_", first)
     first = re.sub(r"\b[a-z]*t_\w+(\.\w+)*\b|\bw_\w+(\.\w+)*", "T", first)
     return re.sub(r"\d[\d,.]*", "N", first)[:120]
