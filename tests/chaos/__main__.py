@@ -18,7 +18,7 @@ from tests.binaries import Unavailable
 from tests.chaos.arena import Arena, Tally
 from tests.chaos.bugs import bugs
 from tests.chaos.bugs.planting import Bug
-from tests.chaos.figures import enter
+from tests.chaos.figures import enter, of_scenarios, of_worlds
 from tests.chaos.scenarios import Scenario, scenarios
 from tests.engines import ENGINES
 from tests.servers import SERVERS
@@ -52,7 +52,7 @@ def main() -> int:
             names = [name for name in options.bug or bugs() if set(bugs()[name].engines) & set(arenas)]
             caught = selftest(arenas, names, options.seed)
             if options.write and not options.bug:
-                enter("planted", {"Planted bugs caught": f"{caught} of {len(bugs())}"})
+                enter("planted", [f"Planted bugs caught: {caught} of {len(bugs())}"])
             return 0 if caught == len(names) else 1
         chosen = {name: known[name] for name in options.scenario or known}
         return 0 if go_round(arenas, chosen, options.seed, options.minutes, write=options.write) else 1
@@ -93,11 +93,14 @@ def go_round(
                 tallies[engine].add(play(scenario, place, seed + number))
         number += 1
     spent = time.monotonic() - began
-    told = {engine: conclude(tallies[engine], wanted[engine]) for engine in arenas}
-    good = all(told.values())
+    verdicts = [conclude(tallies[engine], wanted[engine]) for engine in arenas]
+    good = all(verdicts)
     print(f"{'sound' if good else 'NOT SOUND'}: {number} rounds from seed {seed}, {spent / 60:.1f} minutes", flush=True)
-    if write or minutes:
-        enter("figures", figures(tallies, seed, number, spent))
+    told = f"{spent / 60:.0f} minutes, {number} rounds from seed {seed}"
+    if (write or minutes) and len(chosen) == len(scenarios()):
+        enter("figures", of_scenarios(tallies, told))
+    if (write or minutes) and "worlds" in chosen:
+        enter("worlds", of_worlds(tallies, told))
     return good
 
 
@@ -124,18 +127,6 @@ def conclude(tally: Tally, wanted: set[str]) -> bool:
     for text in tally.violations:
         print(f"{tally.engine:10} VIOLATION {text}", flush=True)
     return not blind and not tally.violations
-
-
-def figures(tallies: dict[str, Tally], seed: int, rounds: int, seconds: float) -> dict[str, str]:
-    """What is published, by engine and name."""
-    found = {"": f"{seconds / 60:.0f} minutes, {rounds} rounds from seed {seed}"}
-    for engine, tally in tallies.items():
-        words = [f"{tally.seen[name]:,}" for name in PUBLISHED]
-        found[engine] = " | ".join([*words, f"{len(tally.violations)}", f"{tally.stall:.2f} s"])
-    return found
-
-
-PUBLISHED = ("kills", "cuts", "server kills", "power cuts", "commits checked", "conflicts", "deadlocks", "fenced")
 
 
 def selftest(arenas: dict[str, Arena], names: list[str], seed: int) -> int:

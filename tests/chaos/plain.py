@@ -37,6 +37,8 @@ class Session:
 
     def __init__(self, engine: str, url: str) -> None:
         self.engine, self._url = engine, url
+        #: Whether a stranger's session counts that is in no transaction; not behind a pooler, which keeps them.
+        self.idle_counts = True
         self._mark = "?" if engine == "sqlite" else "%s"
         self._connection: Any = self._connect()
 
@@ -134,7 +136,7 @@ class Session:
             return set()
         asked = {
             "postgresql": "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
-            "AND backend_type = 'client backend'",
+            "AND backend_type = 'client backend'" + ("" if self.idle_counts else " AND state <> 'idle'"),
         }.get(self.engine, "SELECT id FROM information_schema.processlist WHERE db = DATABASE()")
         return {int(number) for (number,) in self.rows(asked)} - self._numbers
 

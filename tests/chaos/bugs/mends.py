@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.chaos.bugs.planting import Bug, replace_in, swap
+from tests.chaos.bugs.planting import Bug, everywhere, replace_in, swap
 from tests.engines import ENGINES
-from trueup import drift, execution, undoing, verdict, verifying
+from trueup import drift, execution, output, run, undoing, verdict, verifying
+from trueup.dialects import _catalogue as catalogue
+from trueup.dialects import _postgresql_journal, _postgresql_session
 from trueup.dialects.postgresql import Postgresql
 from trueup.dialects.sqlite import Sqlite
 from trueup.runner import Runner
+from trueup.stores.sql import SqlStore
 from trueup.undoing import UndoChunk
 from trueup.writer import Chunk
 
@@ -124,17 +127,39 @@ def verdicts_differ() -> None:
     replace_in(verifying, "of_operation", lambda *_: ("applied", ""))
 
 
-def unseen_children_believed() -> None:
-    """Children that the account cannot see are not there."""
-    plain = drift.forbids
+def _believed(word: str) -> Callable[[], None]:
+    """Obstacles of a table that speak of `word` are none."""
 
-    def forbids(table: Any, *rest: Any) -> str:
-        from dataclasses import replace
+    def plant() -> None:
+        plain = catalogue.table_of
 
-        return plain(replace(table, unseen=()), *rest)
+        def table_of(*given: Any, **how: Any) -> Any:
+            kept = [clause for clause in how.get("obstacles", ()) if word not in clause]
+            return plain(*given, **{**how, "obstacles": kept})
 
-    for module in (drift, execution):
-        replace_in(module, "forbids", forbids)
+        everywhere(plain, table_of)
+
+    return plant
+
+
+def image_types_of_the_application() -> None:
+    """The journal hangs on types that a migration may drop."""
+    replace_in(_postgresql_journal, "own", lambda _: False)
+
+
+def published_journal() -> None:
+    """Nobody asks whether what is written to the journal leaves the database."""
+    swap(Postgresql, "unfit", nothing)
+
+
+def names_of_one_session() -> None:
+    """A name alone means what the search path of the moment says, but for the session that was told."""
+    swap(SqlStore, "name_by", lambda self, connection, schema: self.dialect.name_by(connection, schema))
+
+
+def dry_run_asks_no_rights() -> None:
+    """The dry run foresees an apply that will be refused."""
+    replace_in(run, "obstacle", nothing)
 
 
 def stale_stamp() -> None:
@@ -142,25 +167,15 @@ def stale_stamp() -> None:
     swap(Runner, "_same_schema", nothing)
 
 
-def _obstacle_ignored(word: str) -> Callable[[], None]:
-    """Obstacles that speak of `word` are none."""
+def settings_left_on_session() -> None:
+    """What is set stays with the session, which a pooler hands to the application."""
+    plain = _postgresql_session._local
+    replace_in(_postgresql_session, "_local", lambda settings: plain(settings).replace("SET LOCAL", "SET"))
 
-    def plant() -> None:
-        from dataclasses import replace
 
-        from trueup import planning
-
-        plain = drift.forbids
-
-        def forbids(table: Any, *rest: Any) -> str:
-            kept = tuple(clause for clause in table.obstacles if word not in clause)
-            return plain(replace(table, obstacles=kept), *rest)
-
-        for module in (drift, execution, planning):
-            if "forbids" in vars(module):
-                replace_in(module, "forbids", forbids)
-
-    return plant
+def readable_plan() -> None:
+    """Others may read what holds values of the data."""
+    replace_in(output, "PRIVATE", 0o644)
 
 
 def _seen(plant: Callable[[], None], engines: tuple[str, ...], sign: str, *focus: str) -> Bug:
@@ -170,7 +185,7 @@ def _seen(plant: Callable[[], None], engines: tuple[str, ...], sign: str, *focus
 PREMISES = ("the missing parents", "the twins go")
 SWAPPED = ("swap the table", "make the touched column anew")
 OTHERS = "no plan names|not planned|without a delete"
-LITE, POSTGRES = ("sqlite",), ("postgresql",)
+LITE, POSTGRES, INNODB = ("sqlite",), ("postgresql",), ("mysql", "mariadb")
 BUGS = {
     "sqlite_or_abort_dropped": _seen(sqlite_or_abort_dropped, LITE, OTHERS, "conflict clause"),
     "parent_collation_ignored": _seen(parent_collation_ignored, LITE, OTHERS, "NOCASE key"),
@@ -195,4 +210,14 @@ BUGS = {
     "not_valid_not_rehearsed": _seen(not_valid_not_rehearsed, POSTGRES, "not taken back", "loaded dangling"),
     "verdicts_differ": _seen(verdicts_differ, ENGINES, "dry run foresaw", "quarantine"),
     "stale_stamp": _seen(stale_stamp, LITE + POSTGRES, "changed", "trigger after"),
+    "triggers_believed": _seen(_believed("trigger"), ENGINES, OTHERS, "trigger from the start"),
+    "rules_believed": _seen(_believed("rule"), POSTGRES, OTHERS, "rule"),
+    "image_types_of_the_application": _seen(
+        image_types_of_the_application, POSTGRES, "not PostgreSQL", "enum key", "domain key"
+    ),
+    "published_journal": _seen(published_journal, POSTGRES, "publishes the journal", "publication for all tables"),
+    "names_of_one_session": _seen(names_of_one_session, POSTGRES, "foresaw|remain of", "tenants"),
+    "dry_run_asks_no_rights": _seen(dry_run_asks_no_rights, POSTGRES, "but then", "publication for all tables"),
+    "settings_left_on_session": Bug(settings_left_on_session, "pooler", POSTGRES, rounds=2),
+    "readable_plan": _seen(readable_plan, LITE, "readable by others"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -38,3 +39,12 @@ def replace_in(module: object, name: str, other: Any) -> None:
     """Replace a name that a module has."""
     assert name in vars(module), f"{module} has no {name}"
     setattr(module, name, other)
+
+
+def everywhere(old: Callable[..., Any], new: Callable[..., Any]) -> None:
+    """Replace a function in every module of trueup that has it by name."""
+    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == "trueup"]
+    places = [(module, name) for module in modules for name, value in vars(module).items() if value is old]
+    assert places
+    for module, name in places:
+        setattr(module, name, new)

@@ -37,6 +37,8 @@ def play(arena: Arena, seed: int, tally: Tally) -> None:
             _, number, features, result, path = message
             _tell(arena, tally, number, result, path, refused)
             tally.seen.update(f"with {feature}" for feature in features)
+        elif arena.bug and not message[1]:
+            raise RuntimeError(f"the planted bug {arena.bug!r} does not run: {message[2]}")
         else:
             tally.violations.append(f"{arena.engine}, world {message[1]}: {message[2]}"[:1500])
         if tally.violations and arena.bug:
@@ -55,8 +57,10 @@ def _tell(arena: Arena, tally: Tally, number: int, result: worker.Told, path: st
     tally.seen["worlds written"] += bool(result.written)
     tally.seen["worlds undone"] += bool(result.undone)
     tally.seen["rows written"] += result.written
-    tally.seen["kills"] += result.seen["kills"]
-    tally.seen["commits checked"] += result.seen["acts"]
+    for name in ("kills", "kills in worlds"):
+        tally.seen[name] += result.seen["kills"]
+    for name in ("commits checked", "acts in worlds"):
+        tally.seen[name] += result.seen["acts"]
     if not result.written:
         refused.update(set(result.refusals) or {"nothing to do"})
     sign = bugs()[arena.bug].sign if arena.bug else ""

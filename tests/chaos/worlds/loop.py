@@ -416,8 +416,11 @@ def spoken(said: Any) -> str:
 def sentence(reason: str) -> str:
     """A reason without what differs from world to world."""
     parts = re.split(r"(?<=[a-z)]): |; |\. ", reason.strip())
-    # the table, then what is the matter with it
-    first = reason if reason.startswith("undo") else ": ".join(parts[: 2 if "cannot be repaired" in parts[0] else 1])
+    # after the store or the table comes what is the matter with it
+    first = parts[1] if parts[0].startswith("store ") and len(parts) > 1 else parts[0]
+    if "cannot be repaired" in first:
+        first = ": ".join(parts[:2])
+    first = reason if reason.startswith("undo") else first
     first = re.sub(r"'[^']*'|\"[^\"]*\"", "_", first)
     first = re.sub(r"\b[a-z]*t_\w+(\.\w+)*\b|\bw_\w+(\.\w+)*", "T", first)
     return re.sub(r"\d[\d,.]*", "N", first)[:120]
