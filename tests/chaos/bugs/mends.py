@@ -185,7 +185,7 @@ def _seen(plant: Callable[[], None], engines: tuple[str, ...], sign: str, *focus
 PREMISES = ("the missing parents", "the twins go")
 SWAPPED = ("swap the table", "make the touched column anew")
 OTHERS = "no plan names|not planned|without a delete"
-LITE, POSTGRES, INNODB = ("sqlite",), ("postgresql",), ("mysql", "mariadb")
+LITE, POSTGRES = ("sqlite",), ("postgresql",)
 BUGS = {
     "sqlite_or_abort_dropped": _seen(sqlite_or_abort_dropped, LITE, OTHERS, "conflict clause"),
     "parent_collation_ignored": _seen(parent_collation_ignored, LITE, OTHERS, "NOCASE key"),
