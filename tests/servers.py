@@ -35,7 +35,7 @@ from tests.binaries import (
     postgresql_folder,
 )
 
-START_SECONDS = 90
+START_SECONDS = 240
 # A line read means "all is tidied"; the end of the pipe means that whoever started the server is gone.
 WATCHDOG = 'read -r _ || { kill -9 "$(cat "$1/server.pid")"; rm -rf "$1" || { sleep 1; rm -rf "$1"; }; }'
 
@@ -379,6 +379,7 @@ class MariaDB(MySQLFamily):
             str(install),
             "--no-defaults",
             f"--datadir={self._data}",
+            f"--tmpdir={self.folder}/tmp",  # two at once would remove each other's tables from /tmp
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--skip-name-resolve",

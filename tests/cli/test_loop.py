@@ -127,6 +127,15 @@ def test_a_broken_export_leaves_nothing_behind(trueup: Trueup, monkeypatch: pyte
     assert not list(Path().glob(".trueup-*"))
 
 
+def test_a_file_that_ends_too_early_is_no_interruption(trueup: Trueup, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise EOFError("marshal data too short")
+
+    monkeypatch.setattr("trueup.run.scan", fail)
+    told = trueup("scan")
+    assert (told.code, "interrupted" in told.err, "EOFError" in told.err) == (3, False, True), told.err
+
+
 @pytest.mark.parametrize("arguments", ["scan --export a.csv", "scan --json a.json", "plan -o a.jsonl"])
 def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(folder: Path, arguments: str) -> None:
     before = sorted(folder.iterdir())
@@ -135,6 +144,8 @@ def test_a_disk_that_takes_no_more_is_one_line_and_leaves_nothing(folder: Path, 
         capture_output=True,
         text=True,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)),
+        # or else the bytecode of modules would be cut short, and stay so for every other test
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
     # a plan is sorted in temporary files first
     what = "to stdout or to a temporary file" if "plan" in arguments else repr(arguments.rsplit(maxsplit=1)[-1])

@@ -165,22 +165,30 @@ def run(args: list[str]) -> int:
         return _complain(str(error), error.exit_code)
     except click.ClickException as error:
         return _complain(_usage(error), 2)
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        # click takes the end of any file for the end of what somebody typed
+        if isinstance(error.__cause__, EOFError):
+            return _bug(error.__cause__)
         return _complain("interrupted; nothing was changed", 130)
     except OSError as error:
-        from trueup.output import FULL
-
-        if error.errno in FULL:
-            return _complain(f"cannot write to stdout or to a temporary file: {error.strerror}", 3)
-        if error.errno in SHORT:
-            return _complain(f"this machine gives no more: {error.strerror}", 3)
-        if "usable temporary directory" in str(error):
-            return _complain("no folder for temporary files can be written to; TMPDIR names one", 3)
-        return _bug(error)
+        return _of_machine(error)
     except MemoryError:
         return _complain("this machine gives no more: out of memory", 3)
     except Exception as error:  # noqa: BLE001 - the last resort: whatever it is, the reader gets one line
         return _bug(error)
+
+
+def _of_machine(error: OSError) -> int:
+    """A disk or a limit of this machine."""
+    from trueup.output import FULL
+
+    if error.errno in FULL:
+        return _complain(f"cannot write to stdout or to a temporary file: {error.strerror}", 3)
+    if error.errno in SHORT:
+        return _complain(f"this machine gives no more: {error.strerror}", 3)
+    if "usable temporary directory" in str(error):
+        return _complain("no folder for temporary files can be written to; TMPDIR names one", 3)
+    return _bug(error)
 
 
 def _complain(message: str, code: int) -> int:
