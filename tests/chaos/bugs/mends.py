@@ -190,10 +190,18 @@ BUGS = {
     "sqlite_or_abort_dropped": _seen(sqlite_or_abort_dropped, LITE, OTHERS, "conflict clause"),
     "parent_collation_ignored": _seen(parent_collation_ignored, LITE, OTHERS, "NOCASE key"),
     "undo_without_preflight": _seen(
-        undo_without_preflight, LITE + POSTGRES, "undo (changed|wrote|left)", "trigger after", "swap the table"
+        undo_without_preflight,
+        LITE + POSTGRES,
+        "undo (changed|wrote|left)",
+        "UPDATE at applied",
+        "swap the table at applied",
     ),
     "first_chunk_is_the_measure": _seen(
-        first_chunk_is_the_measure, LITE + POSTGRES, "apply changed", "trigger after", "swap the table"
+        first_chunk_is_the_measure,
+        LITE + POSTGRES,
+        "apply changed",
+        "UPDATE at apply/starting",
+        "DELETE at apply/starting",
     ),
     "identity_ignored": _seen(identity_ignored, LITE + POSTGRES, "no plan names|made anew", *SWAPPED),
     "bare_table_names": _seen(bare_table_names, POSTGRES, "no plan names", "tenants"),
@@ -208,8 +216,12 @@ BUGS = {
         references_skipped_with_keys_off, SERVERS, "declared key is broken", "the second parent goes"
     ),
     "not_valid_not_rehearsed": _seen(not_valid_not_rehearsed, POSTGRES, "not taken back", "loaded dangling"),
-    "verdicts_differ": _seen(verdicts_differ, ENGINES, "dry run foresaw", "quarantine"),
-    "stale_stamp": _seen(stale_stamp, LITE + POSTGRES, "changed", "trigger after"),
+    "verdicts_differ": _seen(
+        verdicts_differ, ENGINES, "dry run foresaw", "the touched column at planned", "delete a row at planned"
+    ),
+    "stale_stamp": _seen(
+        stale_stamp, LITE + POSTGRES, "changed", "UPDATE at apply/committed", "UPDATE at undo/committed"
+    ),
     "triggers_believed": _seen(_believed("trigger"), ENGINES, OTHERS, "trigger from the start"),
     "rules_believed": _seen(_believed("rule"), POSTGRES, OTHERS, "rule"),
     "image_types_of_the_application": _seen(

@@ -64,8 +64,8 @@ def built(world: World, ground: Ground) -> Result | None:
 
 
 def concerned(world: World, focus: Sequence[str]) -> bool:
-    """Whether a world has one of these features or acts; any world where there are none."""
-    known = {*world.features, *(act.title for act in world.acts)}
+    """Whether a world has one of these features or acts, each with its moment; any world where there are none."""
+    known = {*world.features, *(f"{act.title} at {act.at}" for act in world.acts)}
     return not focus or any(word in one for word in focus for one in known)
 
 
