@@ -94,7 +94,8 @@ class Play:
             return
         self.boundary("planned")
         groups = [group for _, preview, _ in self.plans for group in preview.plan.groups]
-        published = bool(self.ground.publications())
+        with self.timeline.gate:
+            published = bool(self.ground.publications())
         acted = self.moment()
         foreseen = [self.verb("dry", partial(trueup.apply, self.config, str(path))) for path, _, _ in self.plans]
         self.judge.look(groups)
@@ -107,8 +108,10 @@ class Play:
         self.applied(reports)
         self.untouched = self.quiet_since(acted)
         self.since = len(self.actors.done)
-        if published and self.ground.publications() and self.ground.leaks_out():
-            self.judge.fault(f"a publication publishes the journal: {self.ground.leaks_out()[:3]}")
+        with self.timeline.gate:
+            leaks = self.ground.leaks_out() if published and self.ground.publications() else []
+        if leaks:
+            self.judge.fault(f"a publication publishes the journal: {leaks[:3]}")
         self.boundary("applied")
         self.verify(groups, "verify")
         self.boundary("verified")
@@ -139,7 +142,8 @@ class Play:
     def verb(self, name: str, work: Callable[[], Any], *, killed: bool = False) -> Any:
         """One verb of trueup, watched; what it returns, or the `TrueupError` that it raised."""
         self.timeline.verb = name
-        kept = self.ground.kept()
+        with self.timeline.gate:  # an act may be at its COMMIT, which is dumped on the same session
+            kept = self.ground.kept()
         acted, tried = len(self.actors.done), len(self.actors.refused)
         self.result.story.append(f"## trueup {name}")
         self.actors.watch(name)
