@@ -180,13 +180,11 @@ def carry_out(
         if journal.find(connection, run_id)["state"] == "applied":
             raise Refused(f"this plan was applied already, as run {run_id}; a plan is used once")
     progress.task("applying", summary.count)
-    runner = Runner(
-        store,
-        run_id,
-        lambda database: applying(journal, database, header, copy=copy),
-        progress,
-        f"{path}.pause",
-    )
+
+    def bind(database: SqlDatabase) -> Mapping[int, Target]:
+        return applying(journal, database, header, copy=copy)
+
+    runner = Runner(store, run_id, bind, progress, f"{path}.pause")
     return finish(runner, lambda: runner.apply(plan), "applied")
 
 
@@ -221,11 +219,11 @@ def may_take_back(journal: Journal, database: SqlDatabase, bound: Collection[Tar
 
 def obstacle(store: SqlStore, verb: str, look: Callable[[SqlDatabase], None]) -> str:
     """Why `verb` would be refused now, for a dry run to say; an empty string where it would not."""
-    with store.connect(write=True) as connection:
-        try:
+    try:
+        with store.connect(write=True) as connection:
             look(SqlDatabase(store, connection))
-        except (StoreError, Refused) as error:
-            return f"{verb} would be refused: {error}"
+    except (StoreError, Refused) as error:
+        return f"{verb} would be refused: {error}"
     return ""
 
 

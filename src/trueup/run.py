@@ -250,13 +250,20 @@ def undo(
             store.name_by(connection, header_of(row)["naming"])
             bound = undoing(journal, SqlDatabase(store, connection), row, edited=edited, same=same_table)
             changes = since(row, bound)
+
+            def may_write(here: SqlDatabase) -> None:
+                if why := store.dialect.writable(here.connection):
+                    raise StoreError(f"{store} cannot be written: {why}")
+                refuse_under_guard(store, here.connection, [target.group.check for target in bound.values()])
+
+            def look(here: SqlDatabase) -> None:
+                may_write(here)
+                may_take_back(journal, here, bound.values())
+
             if not write:
                 seen = previewed(journal, connection, row, bound, progress)
-                why = obstacle(store, "undo", lambda here: may_take_back(journal, here, bound.values()))
-                return replace(planned, dry_run=True, since=changes, reason=why, **seen)
-            if why := store.dialect.writable(connection):
-                raise StoreError(f"{store} cannot be written: {why}")
-            refuse_under_guard(store, connection, [target.group.check for target in bound.values()])
+                return replace(planned, dry_run=True, since=changes, reason=obstacle(store, "undo", look), **seen)
+            may_write(SqlDatabase(store, connection))
         undone = take_back(store, row, planned.undoable, progress, edited=edited, same=same_table)
         return replace(undone, since=changes)
 

@@ -222,7 +222,7 @@ def _after_apply(report: RunReport, again: str, expected: str, where: str) -> li
 
 def _after_undo(report: RunReport, again: str, where: str, *, done: bool) -> list[tuple[str, str]]:
     if not done:
-        return [(again, "takes it back")] if report.undoable else []
+        return [(again, "takes it back")] if report.undoable and not report.reason else []
     if report.state == "undone":
         return [(spoken("scan", where), "shows what is broken now")]
     if report.state == "undoing":

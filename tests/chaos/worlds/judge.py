@@ -214,20 +214,27 @@ class Judge:
                 row
                 for row in gone
                 if after.get(key_of(subject, row), {}).get(subject.column) != row[subject.column]
-                and self.planned.get((place, key_of(subject, row))) == [subject]
+                and self._of(place, subject, row) == [subject]
             ]
             if not written:
                 continue
             if subject.options["kind"] == "duplicate":
                 tables = (rows for where, rows in span.after.items() if root(self.world, where) == place)
                 left = {row.get(subject.column) for rows in tables for row in rows}
+                # the one that was kept may be another check's, whose run came after it
+                left |= {row[subject.column] for row in gone if self._of(place, subject, row) != [subject]}
                 wrong = [row for row in written if row[subject.column] not in left]
             else:
                 # a parent that came after the look came after the run: what is not there cannot be locked
-                still = {key_of(subject, row) for row in broken(self.world, subject, self._without_late(span.before))}
+                views = (span.before, self._without_late(span.before))
+                still = {key_of(subject, row) for view in views for row in broken(self.world, subject, view)}
                 wrong = [row for row in written if key_of(subject, row) not in still]
             for row in wrong:
                 self.fault(f"apply mended a row of {place} that was not broken any more: {row}")
+
+    def _of(self, place: Place, subject: Subject, row: Values) -> list[Subject]:
+        """The checks by whose plans a row may change."""
+        return self.planned.get((place, key_of(subject, row)), [])
 
     def _without_late(self, tables: Mapping[Place, Rows]) -> Mapping[Place, Rows]:
         """Rows without those that an act brought after a chunk had looked at them."""
