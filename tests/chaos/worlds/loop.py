@@ -427,6 +427,7 @@ def sentence(reason: str) -> str:
     first = reason if reason.startswith("undo") else first
     first = re.sub(r"'[^']*'|\"[^\"]*\"", "_", first)
     first = re.sub(r"\b[a-z]*t_\w+(\.\w+)*\b|\bw_\w+(\.\w+)*", "T", first)
+    first = re.sub(r"wt Mixed|-T\b|\bT%", "T", first).removesuffix(" (tried")
     return re.sub(r"\d[\d,.]*", "N", first)[:120]
 
 
