@@ -11,10 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Select, func, literal
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
 from trueup.dialects import _innodb_catalogue as catalogue
+from trueup.dialects import _innodb_errors as errors
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb_journal import InnodbJournal
 from trueup.dialects._innodb_needs import Asking
@@ -126,7 +126,7 @@ class InnoDB(Asking, InnodbJournal):
             relation = sa.select(*parts).subquery("trueup_stage")
         text = json.dumps(rows)
         if len(ops) > 1 and 2 * len(text) > session.packet(connection):
-            raise session.refused(connection, session.TOO_LARGE)  # of a smaller chunk it is not
+            raise errors.refused(connection, errors.TOO_LARGE)  # of a smaller chunk it is not
         return Stage(relation, {"trueup_ops": text})
 
     # -- canonical bytes --------------------------------------------------------------------------
@@ -343,18 +343,7 @@ class InnoDB(Asking, InnodbJournal):
         several = settings.text("group_replication_single_primary_mode") == "OFF"
         if several and settings.text("group_replication_group_name"):
             return "it is one of several primaries, and another may write the same row"
-        return self._replica(connection)
-
-    def _replica(self, connection: Connection) -> str:
-        """Why this server is not the one to write to, when it copies another."""
-        asked, host = self.replica_status
-        try:
-            row = connection.exec_driver_sql(asked).mappings().first()
-        except DBAPIError as error:
-            if session.code_of(error) == 1227:  # not allowed to ask: replicas are read-only as a rule
-                return ""
-            raise
-        return f"it is a replica of {row[host]}; write to that server" if row else ""
+        return session.copied_from(connection, *self.replica_status)
 
     def begin(self, connection: Connection) -> None:
         """Nothing: sessions are made with their limits."""
@@ -378,19 +367,19 @@ class InnoDB(Asking, InnodbJournal):
 
     def retryable(self, error: BaseException) -> bool:
         """Deadlocks, lock waits and statements that ran too long."""
-        return session.code_of(error) in session.RETRYABLE
+        return errors.code_of(error) in errors.RETRYABLE
 
     def exhausted(self, error: BaseException) -> bool:
         """No disk space, no memory, I/O errors, a server that became read-only."""
-        return session.code_of(error) in session.EXHAUSTED
+        return errors.code_of(error) in errors.EXHAUSTED
 
     def describe(self, error: BaseException) -> str:
         """Our words, the server's number and the constraint's name."""
-        return session.describe(error)
+        return errors.describe(error)
 
     def disconnected(self, error: BaseException) -> bool:
         """Whether the session or its server is gone."""
-        return super().disconnected(error) or session.code_of(error) in session.DISCONNECTED
+        return super().disconnected(error) or errors.code_of(error) in errors.DISCONNECTED
 
     def load(self, connection: Connection) -> Load:
         """By the statements at work. How far its replicas lag a primary cannot tell."""

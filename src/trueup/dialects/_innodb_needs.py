@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from trueup.dialects._innodb_errors import DENIED, code_of
 from trueup.dialects._innodb_rights import grant, rights
-from trueup.dialects._innodb_session import DENIED, code_of
 from trueup.store import Dialect
 from trueup.tables import Need
 
