@@ -333,6 +333,13 @@ class Dialect(JsonWords):
         """
         return and_(*(live == image for live, image in keys), where)
 
+    def rows_written(self, connection: Connection) -> int:
+        """How many rows this transaction inserted, changed or deleted so far, in any table but the journal's.
+
+        Asked only of a table that `calls_functions`, so that an engine without such tables need not know.
+        """
+        raise NotImplementedError
+
     def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
         """Hold a lock on a name, so that one session at a time is inside; `what` is a word of ours.
 

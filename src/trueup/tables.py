@@ -53,7 +53,8 @@ class Reference:
     """A declared foreign key, seen from the side that holds it.
 
     `equality` is false where a row may refer to another without equal columns (a PERIOD): then no statement of ours
-    can tell which rows refer to which.
+    can tell which rows refer to which. `enforced` is false where there may be rows that break it, `checked` where the
+    engine takes new ones that do: SQLite unless the session asks for the check, a key that is NOT ENFORCED.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Reference:
     on_update: str = ""
     enforced: bool = True
     equality: bool = True
+    checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,8 @@ class Table:
     `obstacles` are facts that forbid writing (triggers, another storage engine, row security ...), each
     a clause that reads after "cannot be repaired: ". `unseen` are clauses of the same form that forbid only what other
     rows could refer to (a delete, a change of a column that a key may refer to): children that the account may not see.
-    `rows` is the catalogue's estimate, exact when small.
+    `calls_functions` says that a rule of the table (a check, an index, a generated column) calls a function that
+    somebody made, which may write. `rows` is the catalogue's estimate, exact when small.
 
     `place` is the schema (None where the connection has only one) and the name as the catalogue spells them, and
     `identity` what tells this table from a later one of the same name (an oid or its equal; empty where there is none).
@@ -90,6 +93,7 @@ class Table:
     indexes: tuple[tuple[str, ...], ...] = ()
     obstacles: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    calls_functions: bool = False
     rows: int = 0
     place: tuple[str | None, str] = (None, "")
     identity: str = ""

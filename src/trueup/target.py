@@ -68,6 +68,19 @@ class Target:
         """The declared key that the rows broke before the run, so that giving them back breaks it again."""
         return broken_reference(self.table, self.check)
 
+    @property
+    def unchecked_references(self) -> list[Reference]:
+        """The declared keys that the engine does not check when rows are given back, without the broken one.
+
+        To give back what broke a key the checks of all keys are off.
+        """
+        broken, touched = self.broken_reference, set(self.touched)
+        return [
+            one
+            for one in self.table.references
+            if one != broken and touched & set(one.columns) and not (one.checked and broken is None)
+        ]
+
     def same_key(self) -> ColumnElement[bool]:
         """The live row and its image."""
         columns = self.row.relation.c

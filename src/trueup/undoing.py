@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -119,7 +119,8 @@ class UndoChunk:
         statement = self.restoring[whole] if self.target.deletes else self.giving[whole]
         # SQLAlchemy reads the row count of an INSERT only when it is told to
         counted = {"preserve_rowcount": True}
-        written = connection.execute(statement, dict(span), execution_options=counted).rowcount
+        with no_others(self.target, connection, expected):
+            written = connection.execute(statement, dict(span), execution_options=counted).rowcount
         if written != expected:
             raise Mismatch(f"{written} rows were given back where {expected} were to be")
 
@@ -131,12 +132,12 @@ class UndoChunk:
             raise Mismatch("another column of a row changed when it was given back")
 
     def prove_parents(self, connection: Connection, whole: bool, span: Mapping[str, Any]) -> None:
-        """Raise `Mismatch` where a row given back refers to nothing by a key that was not checked meanwhile."""
-        for parent, (holding, counting) in self.parents.items():
+        """Raise `Mismatch` where a row refers to nothing by a key that the engine did not check."""
+        for parent, (holding, counting) in self.parents:
             if not self.dialect.single_writer:
                 connection.execute(holding[whole], dict(span)).all()
             if connection.execute(counting[whole], dict(span)).scalar_one():
-                raise Mismatch(f"the row of {parent} that it refers to is gone")
+                raise Mismatch(f"the row of {parent} that it refers to is not there")
 
     @cached_property
     def giving(self) -> tuple[Update, Update]:
@@ -158,21 +159,13 @@ class UndoChunk:
         return both(lambda whole: into.from_select(names, rows.where(target.in_chunk(whole=whole))))
 
     @cached_property
-    def parents(self) -> dict[str, tuple[tuple[Select[Any], Select[Any]], tuple[Select[Any], Select[Any]]]]:
-        """By table referred to: the statement that holds the parents of the rows given back, and that which counts
-        those without one.
+    def parents(self) -> list[tuple[str, tuple[tuple[Select[Any], Select[Any]], tuple[Select[Any], Select[Any]]]]]:
+        """Of each key that the engine does not check: the table referred to, the statement that holds the parents of
+        the rows given back, and that which counts those without one.
 
-        They may refer to nothing only by the key that they broke before. Empty where the engine itself checks.
+        They may refer to nothing only by the key that they broke before.
         """
-        target = self.target
-        broken = target.broken_reference
-        if broken is None:
-            return {}
-        return {
-            one.parent: self._parents(one)
-            for one in target.table.references
-            if one != broken and set(one.columns) & set(target.touched)
-        }
+        return [(one.parent, self._parents(one)) for one in self.target.unchecked_references]
 
     def _parents(self, reference: Reference) -> tuple[tuple[Select[Any], Select[Any]], tuple[Select[Any], Select[Any]]]:
         target, live = self.target, self.target.row.relation
@@ -255,6 +248,18 @@ class UndoChunk:
         ]
         row = connection.execute(select(*parts).where(relation.c.run_id == run_id, relation.c.seq == seq)).one()
         return ", ".join(str(part) for part in row)
+
+
+@contextmanager
+def no_others(target: Target, connection: Connection, expected: int) -> Iterator[None]:
+    """Raise `Mismatch` where a function that a rule of the table calls writes more than the `expected` rows."""
+    if not target.table.calls_functions:
+        yield
+        return
+    before = target.row.dialect.rows_written(connection)
+    yield
+    if more := target.row.dialect.rows_written(connection) - before - expected:
+        raise Mismatch(f"a function that a rule of {target.table.name} calls wrote {more} other rows")
 
 
 def chunk_of(run_id: str, seqs: Sequence[int]) -> tuple[bool, dict[str, Any]]:

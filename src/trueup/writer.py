@@ -40,7 +40,7 @@ from trueup.planfile import Op
 from trueup.repairs import referred_to
 from trueup.tables import Table
 from trueup.target import CHUNK, FIRST, LAST, RUN, Target, tally
-from trueup.undoing import Mismatch, UndoChunk
+from trueup.undoing import Mismatch, UndoChunk, no_others
 from trueup.verdict import looked_at, of_operation
 
 
@@ -75,6 +75,7 @@ class Chunk:
             self.write(connection, span, expected)
             failpoint("written")
             self.prove(connection, span, expected)
+            self.way_back.prove_parents(connection, True, span)
             failpoint("proved")
             connection.execute(self.record, {**span, CHUNK: chunk})
             failpoint("recorded")
@@ -227,7 +228,8 @@ class Chunk:
 
     def write(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
         """Change the touched columns of the copied rows, and no others."""
-        written = connection.execute(self.writing, dict(span)).rowcount
+        with no_others(self.target, connection, expected):
+            written = connection.execute(self.writing, dict(span)).rowcount
         if written != expected:
             raise Mismatch(f"{written} rows were written where {expected} were planned")
 

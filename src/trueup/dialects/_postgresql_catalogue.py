@@ -18,6 +18,7 @@ from trueup.tables import Column, Family, Reference, Storage, Table
 
 EXACT_ROWS = 100_000
 _NAMING = "trueup_naming"
+UNCOUNTED = "a rule of it calls a function, and with track_counts off nothing tells what that writes"
 
 _ACTIONS = {"a": "", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _PATH = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]+?))\s*(?:,|$)')
@@ -87,6 +88,7 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
     indexes = connection.execute(ask.INDEXES, mine).all()
     constraints = connection.execute(ask.CONSTRAINTS, mine).all()
     types = connection.execute(ask.TYPES, {"oids": [about.oid]}).all()
+    calls = connection.execute(ask.CALLS, {"oids": [about.oid]}).one()
     named = [(_reference(row, places), row) for row in references]
     found = _outline(_displayed(places, place), place, raw, indexes, named)
     readable = about.reached and not about.hidden and any(row["readable"] for row in raw)
@@ -95,7 +97,11 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
         [_column(row) for row in raw],
         # 0.1 is not the same number in every place that reads it
         usable=lambda column: column.family not in ("float", "json"),
-        obstacles=obstacles(spelled(place), about, raw, triggers, [name for name, _ in rules]),
+        obstacles=[
+            *obstacles(spelled(place), about, raw, triggers, [name for name, _ in rules]),
+            *([UNCOUNTED] if calls.calls and not calls.counted else []),
+        ],
+        calls_functions=calls.calls,
         unseen=[clause for row in references if row.inward for clause in unseen(row)],
         identity=str(about.oid),
         rows=_rows(connection, sql_table(found), float(about.reltuples), readable),
@@ -128,7 +134,7 @@ def _displayed(places: Mapping[str, Place], place: Place) -> str:
 
 def _fact(row: Any) -> list[Any]:
     child, parent = spelled((row.child_schema, row.child)), spelled((row.parent_schema, row.parent))
-    return [row.name, child, list(row.columns), parent, list(row.parent_columns), row.text, row.valid]
+    return [row.name, child, list(row.columns), parent, list(row.parent_columns), row.text, row.valid and row.checked]
 
 
 def _column(row: Mapping[str, Any]) -> Column:
@@ -199,7 +205,8 @@ def _reference(row: Any, places: Mapping[str, Place]) -> Reference:
         parent_columns=tuple(row.parent_columns),
         on_delete=_ACTIONS.get(row.on_delete, row.on_delete),
         on_update=_ACTIONS.get(row.on_update, row.on_update),
-        enforced=row.valid,  # NOT VALID lets the rows be that were broken before
+        enforced=row.valid and row.checked,  # NOT VALID lets the rows be that were broken before
+        checked=row.checked,
         equality=not row.period,
     )
 

@@ -75,7 +75,7 @@ REFERENCES = sa.text(
     " c.conrelid = :oid AND above.conrelid IS DISTINCT FROM c.conrelid AS outward,"
     " c.confrelid = :oid AND above.confrelid IS DISTINCT FROM c.confrelid AS inward,"
     " CAST(c.confdeltype AS text) AS on_delete, CAST(c.confupdtype AS text) AS on_update,"
-    " c.convalidated AND coalesce(CAST(to_jsonb(c) ->> 'conenforced' AS boolean), true) AS valid,"
+    " c.convalidated AS valid, coalesce(CAST(to_jsonb(c) ->> 'conenforced' AS boolean), true) AS checked,"
     " coalesce(CAST(to_jsonb(c) ->> 'conperiod' AS boolean), false) AS period, pg_get_constraintdef(c.oid) AS text,"
     " CAST(ct.oid AS bigint) AS child_oid, CAST(CAST(ct.oid AS regclass) AS text) AS child_spelled,"
     " has_schema_privilege(cn.oid, 'USAGE') AND (has_table_privilege(ct.oid, 'SELECT') OR NOT EXISTS (SELECT FROM"
@@ -127,6 +127,30 @@ _TYPE = (
 )
 _OIDS = sa.bindparam("oids", type_=ARRAY(sa.BigInteger))
 TYPES = sa.text(f"WITH RECURSIVE {_USED} SELECT {_TYPE} ORDER BY 1").bindparams(_OIDS)
+# Relations that a write to one of these tables locks: its partitions too.
+_WRITTEN = (
+    "written AS (SELECT CAST(unnest(CAST(:oids AS bigint[])) AS oid) AS oid UNION SELECT i.inhrelid FROM written w"
+    " JOIN pg_inherits i ON i.inhparent = w.oid)"
+)
+# Whether a check, an index, a generated column or a domain calls what somebody made: of what comes with the server
+# no dependency is kept. Those functions may write, and all that tells is the count of this transaction's rows.
+CALLS = sa.text(
+    f"WITH RECURSIVE {_USED}, {_WRITTEN}, rules AS (SELECT CAST('pg_constraint' AS regclass) AS kind, c.oid"
+    " FROM pg_constraint c WHERE c.contype IN ('c', 'x') AND (c.conrelid IN (SELECT oid FROM written)"
+    " OR c.contypid IN (SELECT oid FROM used)) UNION ALL SELECT 'pg_class', i.indexrelid FROM pg_index i"
+    " WHERE i.indrelid IN (SELECT oid FROM written) UNION ALL SELECT 'pg_class', oid FROM written"
+    " UNION ALL SELECT 'pg_attrdef', d.oid FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid"
+    " AND a.attnum = d.adnum WHERE a.attgenerated <> '' AND a.attrelid IN (SELECT oid FROM written))"
+    " SELECT EXISTS (SELECT FROM pg_depend d JOIN rules r ON r.kind = d.classid AND r.oid = d.objid"
+    " WHERE d.refclassid IN (CAST('pg_proc' AS regclass), CAST('pg_operator' AS regclass))) AS calls,"
+    " current_setting('track_counts') = 'on' AS counted"
+).bindparams(_OIDS)
+# the catalogue's own tables too: a function may make, alter or truncate a table
+ROWS_WRITTEN = sa.text(
+    "SELECT CAST(coalesce(sum(pg_stat_get_xact_tuples_inserted(c.oid) + pg_stat_get_xact_tuples_updated(c.oid)"
+    " + pg_stat_get_xact_tuples_deleted(c.oid)), 0) AS bigint) FROM pg_class c JOIN pg_namespace n"
+    " ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND n.nspname <> :journal"
+)
 STAMP = sa.text(
     f"WITH RECURSIVE {_USED}, mine AS (SELECT c.*, n.nspname FROM pg_class c JOIN pg_namespace n"
     " ON n.oid = c.relnamespace WHERE c.oid = ANY(CAST(:oids AS oid[]))), facts AS ("
@@ -155,11 +179,6 @@ STAMP = sa.text(
     " SELECT encode(sha256(convert_to(coalesce(string_agg(fact, '|' ORDER BY fact COLLATE \"C\"), ''), 'UTF8')), 'hex')"
     " FROM facts"
 ).bindparams(_OIDS)
-# Relations that a write to one of these tables locks: its partitions too.
-_WRITTEN = (
-    "written AS (SELECT CAST(unnest(CAST(:oids AS bigint[])) AS oid) AS oid UNION SELECT i.inhrelid FROM written w"
-    " JOIN pg_inherits i ON i.inhparent = w.oid)"
-)
 WRITERS = sa.text(
     f"WITH RECURSIVE {_WRITTEN} SELECT l.virtualtransaction AS id, CAST(min(CAST(l.relation AS bigint)) AS bigint) AS"
     " oid, bool_or(l.pid IS NULL) AS prepared, coalesce(bool_or(pg_backend_pid() = ANY (pg_blocking_pids(l.pid))),"

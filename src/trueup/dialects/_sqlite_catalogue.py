@@ -252,6 +252,7 @@ def _references(connection: Connection, name: str) -> list[Reference]:
     parts: dict[tuple[str, int], list[Any]] = {}
     for row in connection.execute(_REFERENCES, {"name": name}):
         parts.setdefault((row.child, row.id), []).append(row)
+    checked = bool(connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one())
     found = []
     for (child, _), rows in parts.items():
         first = rows[0]
@@ -274,6 +275,7 @@ def _references(connection: Connection, name: str) -> list[Reference]:
                 on_delete=str(first.on_delete).replace("NO ACTION", ""),
                 on_update=str(first.on_update).replace("NO ACTION", ""),
                 enforced=False,  # each connection decides for itself, and the default is not to
+                checked=checked,
             )
         )
     return found

@@ -19,6 +19,7 @@ from trueup.dialects import _postgresql_rights as rights
 from trueup.dialects import _postgresql_session as session
 from trueup.dialects._postgresql_journal import PostgresqlJournal
 from trueup.dialects._postgresql_json import PostgresqlJson
+from trueup.dialects._postgresql_queries import ROWS_WRITTEN
 from trueup.dialects._postgresql_sql import Restoring, folded
 from trueup.dialects._postgresql_types import Verbatim, beneath, refers, settled, whole
 from trueup.errors import NotChecked
@@ -231,6 +232,10 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
     def await_writers(self, connection: Connection, tables: Sequence[Table]) -> None:
         """By `pg_locks`, without a lock of our own: one that waits would hold up the application behind it."""
         session.await_writers(connection, tables)
+
+    def rows_written(self, connection: Connection) -> int:
+        """By the counts of the transaction for every table, the catalogue's included."""
+        return int(connection.execute(ROWS_WRITTEN, {"journal": self.journal_schema}).scalar_one())
 
     def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
         """`=` of the parent's type, under the parent's collation."""

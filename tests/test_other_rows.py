@@ -1,0 +1,165 @@
+"""No row but the planned ones changes, and none is left without what it refers to: rules whose functions write, and
+keys that nothing checks."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.engines import Database
+from tests.proof import config_of
+from tests.rowhash import execute, row_hashes
+from trueup.check import Check
+from trueup.checks.missing import Missing
+from trueup.checks.out_of_range import OutOfRange
+from trueup.config import Config
+from trueup.results import RunReport
+from trueup.run import apply, make_plan, undo
+
+POSTGRESQL = pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
+FUNCTION = "CREATE OR REPLACE FUNCTION f(v text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN {} RETURN true; END $$"
+TABLES = (
+    FUNCTION.format(""),
+    "CREATE FUNCTION g(a text, b text) RETURNS boolean LANGUAGE sql AS 'SELECT public.f(a)'",
+    "CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = g)",
+    "CREATE DOMAIN d AS text CHECK (f(value))",
+    "CREATE TABLE t (id int PRIMARY KEY, name text, note text)",
+    "CREATE TABLE log (n int)",
+    "INSERT INTO log VALUES (0)",
+    "INSERT INTO t SELECT i, CASE WHEN i % 10 = 0 THEN NULL ELSE 'n' END, 'x' FROM generate_series(1, 40) i",
+)
+RULES = {
+    "check": ["ALTER TABLE t ADD CHECK (f(name))"],
+    "domain": ["ALTER TABLE t ALTER COLUMN name TYPE d"],
+    "operator": ["ALTER TABLE t ADD CHECK (name === note)"],
+    # what is called immutable may not write itself, but call what does
+    "generated": [
+        "CREATE FUNCTION h(a text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN public.f(a); END $$",
+        "ALTER TABLE t ADD COLUMN known boolean GENERATED ALWAYS AS (h(name)) STORED",
+    ],
+    "index": [
+        "CREATE FUNCTION h(a text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN public.f(a); END $$",
+        "CREATE INDEX by_h ON t (h(name))",
+    ],
+}
+WRITES = {
+    "inserts": "INSERT INTO public.log VALUES (1);",
+    "truncates": "TRUNCATE public.log;",
+    "makes a table": "CREATE TABLE IF NOT EXISTS public.made (n int);",
+    "changes another row": "UPDATE public.t SET note = 'y' WHERE id = 1;",
+}
+
+
+def missing(repair: str) -> Check:
+    return Missing(table="t", column="name", name="n", fill="zz", repair=(repair,))
+
+
+def applied(config: Config, tmp_path: Path) -> RunReport:
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(config, path, because="test")
+    return apply(config, path, confirm="yes")
+
+
+def function(database: Database, when: str, what: str) -> None:
+    execute(database, [FUNCTION.format(f"IF {when} THEN {WRITES[what]} END IF;")])
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_whose_function_writes_nothing_is_no_obstacle(database: Database, tmp_path: Path, rule: str) -> None:
+    execute(database, [*TABLES, *RULES[rule]])
+    before = row_hashes(database)
+    for repair in ("fill", "quarantine"):
+        config = config_of(database, missing(repair))
+        report = applied(config, tmp_path)
+        assert report.states == {"applied": 4}
+        assert undo(config, report.run_id, confirm="yes").states == {"undone": 4}
+        assert row_hashes(database) == before
+
+
+@POSTGRESQL
+@pytest.mark.parametrize(
+    ("rule", "what"),
+    [*((rule, "inserts") for rule in RULES), *(("check", what) for what in WRITES if what != "inserts")],
+)
+def test_a_rule_whose_function_writes_leaves_the_row_alone(
+    database: Database, tmp_path: Path, rule: str, what: str
+) -> None:
+    execute(database, [*TABLES, *RULES[rule]])
+    function(database, "v = 'zz'", what)
+    before = row_hashes(database)
+    config = config_of(database, missing("fill"))
+
+    report = applied(config, tmp_path)
+
+    assert report.states == {"blocked": 4}
+    assert "a function that a rule of t calls wrote" in report.listed[0].reason
+    assert row_hashes(database) == before
+
+    function(database, "v = 'nobody'", what)
+    report = applied(config, tmp_path)
+    assert report.states == {"applied": 4}
+    function(database, "v IS NULL", what)
+    mended = row_hashes(database)
+    assert undo(config, report.run_id, confirm="yes").states == {"undo_conflict": 4}
+    assert row_hashes(database) == mended
+
+
+@POSTGRESQL
+def test_a_rule_whose_function_cannot_be_watched_is_an_obstacle(database: Database, tmp_path: Path) -> None:
+    name = database.url.rpartition("/")[2].partition("?")[0]
+    execute(database, [*TABLES, *RULES["check"], f'ALTER DATABASE "{name}" SET track_counts = off'])
+    report = applied(config_of(database, missing("fill")), tmp_path)
+    assert report.planned == 0
+
+
+# -- keys that nothing checks ---------------------------------------------------------------------------------------
+UNCHECKED = pytest.mark.parametrize("engine", ["sqlite", "postgresql18"], indirect=True)
+
+
+@pytest.fixture
+def loose(database: Database) -> Database:
+    """Children of two parents of one table, by keys that the engine does not check."""
+    key = "FOREIGN KEY ({}) REFERENCES parents (id)" + (" NOT ENFORCED" if database.engine != "sqlite" else "")
+    children = f"id INTEGER PRIMARY KEY, name VARCHAR(20), a INTEGER, b INTEGER, {key.format('a')}, {key.format('b')}"
+    rows = ", ".join(f"({n}, 'n{n}', {n}, {n + 1})" for n in range(1, 31))
+    execute(
+        database,
+        [
+            "CREATE TABLE parents (id INTEGER PRIMARY KEY)",
+            *(f"INSERT INTO parents VALUES ({n})" for n in range(1, 60)),
+            f"CREATE TABLE t ({children})",
+            f"INSERT INTO t VALUES {rows}, (40, NULL, 41, 42), (50, NULL, 51, 52)",
+        ],
+    )
+    if database.engine == "sqlite":
+        return Database(database.engine, f"{database.url}?foreign_keys=off")
+    return database
+
+
+@UNCHECKED
+@pytest.mark.parametrize("parent", [41, 42])
+def test_an_undo_gives_no_row_back_whose_parent_is_gone(
+    database: Database, loose: Database, tmp_path: Path, parent: int
+) -> None:
+    config = config_of(loose, missing("quarantine"))
+    report = applied(config, tmp_path)
+    assert report.states == {"applied": 2}
+    execute(database, [f"DELETE FROM parents WHERE id = {parent}"])
+
+    undone = undo(config, report.run_id, confirm="yes")
+
+    assert undone.states == {"undone": 1, "undo_conflict": 1}
+    assert [(one.key, one.reason) for one in undone.listed] == [
+        ("40", "the row of parents that it refers to is not there")
+    ]
+    execute(database, [f"INSERT INTO parents VALUES ({parent})"])
+    assert undo(config, report.run_id, confirm="yes").states == {"undone": 2}
+
+
+@UNCHECKED
+def test_a_repair_makes_no_orphan(database: Database, loose: Database, tmp_path: Path) -> None:
+    check = OutOfRange(table="t", column="b", name="o", maximum="45", repair=("clamp",))
+    execute(database, ["DELETE FROM parents WHERE id = 45"])
+    report = applied(config_of(loose, check), tmp_path)
+    assert report.states == {"blocked": 1}
+    assert [one.reason for one in report.listed] == ["the row of parents that it refers to is not there"]
