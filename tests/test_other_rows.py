@@ -2,18 +2,21 @@
 keys that nothing checks."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
+from trueup import runner
 from trueup.check import Check
 from trueup.checks.missing import Missing
 from trueup.checks.out_of_range import OutOfRange
 from trueup.config import Config
 from trueup.results import RunReport
 from trueup.run import apply, make_plan, undo
+from trueup.runner import Runner
 
 POSTGRESQL = pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
 FUNCTION = "CREATE OR REPLACE FUNCTION f(v text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN {} RETURN true; END $$"
@@ -163,3 +166,61 @@ def test_a_repair_makes_no_orphan(database: Database, loose: Database, tmp_path:
     report = applied(config_of(loose, check), tmp_path)
     assert report.states == {"blocked": 1}
     assert [one.reason for one in report.listed] == ["the row of parents that it refers to is not there"]
+
+
+# -- rows of others that follow ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("engine", ["postgresql", "mysql", "mariadb", "sqlite"], indirect=True)
+@pytest.mark.parametrize("rule", ["CASCADE", "SET NULL"])
+def test_a_key_that_refers_to_what_is_computed_from_the_repaired_column_forbids_the_repair(
+    database: Database, tmp_path: Path, rule: str
+) -> None:
+    code = "GENERATED ALWAYS AS (coalesce(name, 'none')) STORED UNIQUE"
+    key = f"FOREIGN KEY (code) REFERENCES t (code) ON UPDATE {rule}"
+    execute(
+        database,
+        [
+            f"CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR(20), code VARCHAR(20) {code})",
+            f"CREATE TABLE c (id INTEGER PRIMARY KEY, code VARCHAR(20), {key})",
+            *(f"INSERT INTO t (id, name) VALUES ({n}, {'NULL' if n == 3 else repr(f'n{n}')})" for n in range(1, 31)),
+            "INSERT INTO c VALUES (1, 'none')",
+        ],
+    )
+    before = row_hashes(database)
+    assert applied(config_of(database, missing("fill")), tmp_path).planned == 0
+    assert row_hashes(database) == before
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mysql", "mariadb"], indirect=True)
+def test_operations_of_one_row_are_taken_back_newest_first_whatever_order_they_came_in(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row is locked while the first of two is done, which is put aside and comes last."""
+    rows = ", ".join(f"({n}, {'NULL' if n == 3 else repr('x')}, {-1 if n < 8 else 1})" for n in range(1, 41))
+    execute(
+        database,
+        ["CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR(20), n INTEGER)", f"INSERT INTO t VALUES {rows}"],
+    )
+    config = config_of(
+        database, missing("fill"), OutOfRange(table="t", column="n", name="o", minimum="0", repair=("clamp",))
+    )
+    before = row_hashes(database)
+    aside = Runner._without_locked
+    put: list[Any] = []
+
+    def busy(self: Runner, ops: Any, locked: Any) -> list[Any]:
+        first = [op for op in ops if op.seq == 1]
+        if put or not first:
+            return aside(self, ops, locked)
+        put.append(first)
+        self.busy.extend(first)
+        return [op for op in ops if op.seq != 1]
+
+    monkeypatch.setattr(runner, "TRIES_LOCKED", 0)
+    monkeypatch.setattr(Runner, "_without_locked", busy)
+    report = applied(config, tmp_path)
+    assert put
+    assert report.states == {"applied": 8}
+    monkeypatch.undo()
+
+    assert undo(config, report.run_id, confirm="yes").states == {"undone": 8}
+    assert row_hashes(database) == before

@@ -64,6 +64,8 @@ def forbids(table: Table, action: Action | Literal["insert"], touched: Sequence[
     if table.obstacles:
         return f"{table.name} cannot be repaired: {'; '.join(table.obstacles)}"
     changed = set(touched) if action == "update" else set()
+    if changed:  # the engine computes them anew, and a key may refer to them
+        changed |= {column.name for column in table.columns.values() if column.generated}
     for reference in table.referenced_by:
         if action == "delete" and not reference.equality:
             return f"{reference.table} refers to rows of {table.name} by a rule that is not equality ({reference.name})"

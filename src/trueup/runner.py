@@ -286,12 +286,28 @@ class Runner:
     def undo(self) -> str:
         """Take back what is applied, newest first; returns why it stopped early, or an empty string."""
         self.take("undoing")
+        left = self._undo_left()
+        # an operation that was put aside came after later ones of its row: it goes first, and they after it
+        while self._meet and left and (now := self._undo_left()) < left:
+            left = now
+        stuck = len(self.busy)
+        return f"{stuck} rows stayed locked by the application; undo again to retry them" if stuck else ""
+
+    @property
+    def _meet(self) -> bool:
+        """Whether two operations of the run may be of one row."""
+        places = [target.table.place for target in self.targets.values()]
+        return len(set(places)) < len(places)
+
+    def _undo_left(self) -> int:
+        """Take back what is applied, newest first; returns how many operations are not taken back."""
+        self.busy = []
         spans = reversed(self.asked(lambda: self.journal.intervals(self.connection, self.run_id, *UNDOABLE)))
         self._undo_all((seq, group) for first, last, group in spans for seq in range(last, first - 1, -1))
         again, self.busy = self.busy, []
         self._undo_all(again)
-        stuck = len(self.busy)
-        return f"{stuck} rows stayed locked by the application; undo again to retry them" if stuck else ""
+        left = self.asked(lambda: self.journal.intervals(self.connection, self.run_id, *UNDOABLE))
+        return sum(last - first + 1 for first, last, _ in left)
 
     def _undo_all(self, ops: Iterable[tuple[int, int]]) -> None:
         for _, alike in groupby(ops, key=lambda op: self.targets[op[1]].broken_reference is None):
