@@ -13,7 +13,7 @@ from trueup.errors import StoreError
 from trueup.journal import Journal
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.tables import Need, Right
-from trueup.target import broken_reference, renewed
+from trueup.target import broken_reference, renewed, unchecked_references
 
 Parts = tuple[Group, Row, Check, Repair]
 #: What a run takes on the journal's tables, once they are there; triggers are its own to look for.
@@ -44,11 +44,8 @@ def _of_group(
     stored = tuple(column.name for column in table.stored())
     reads = [premise.row.table for premise in check.rests_on(row, repair.name)]
     broken = broken_reference(table, check)
-    if broken is not None:
-        beside = [one for one in table.references if one != broken and set(one.columns) & set(group.columns or stored)]
-        holds = [database.table(one.parent) for one in beside]
-    else:
-        holds = []
+    beside = unchecked_references(table, check, group.columns or stored)
+    holds = [database.table(one.parent) for one in beside]
     yield from [Need("SELECT", table.sql)] if back else to_look(database, [(group, row, check, repair)])
     if group.action == "update":
         yield Need("UPDATE", table.sql, (*group.columns, *renewed(table, group)))

@@ -70,16 +70,8 @@ class Target:
 
     @property
     def unchecked_references(self) -> list[Reference]:
-        """The declared keys that the engine does not check when rows are given back, without the broken one.
-
-        To give back what broke a key the checks of all keys are off.
-        """
-        broken, touched = self.broken_reference, set(self.touched)
-        return [
-            one
-            for one in self.table.references
-            if one != broken and touched & set(one.columns) and not (one.checked and broken is None)
-        ]
+        """The declared keys of the columns written that the engine may not check, without the broken one."""
+        return unchecked_references(self.table, self.check, self.touched)
 
     def same_key(self) -> ColumnElement[bool]:
         """The live row and its image."""
@@ -106,6 +98,16 @@ def broken_reference(table: Table, check: Check) -> Reference | None:
         if set(reference.columns) == set(check.columns) and reference.parent == check.reference():
             return reference
     return None
+
+
+def unchecked_references(table: Table, check: Check, touched: Sequence[str]) -> list[Reference]:
+    """The keys of `touched` that the engine does not check, or that are off while what breaks one is given back."""
+    broken = broken_reference(table, check)
+    return [
+        one
+        for one in table.references
+        if one != broken and set(touched) & set(one.columns) and not (one.checked and broken is None)
+    ]
 
 
 def renewed(table: Table, group: Group) -> list[str]:
