@@ -36,7 +36,9 @@ _ALWAYS = {
     "sql_big_selects": "1",
     "sql_quote_show_create": "1",
     "sql_safe_updates": "0",  # MariaDB refuses every UPDATE of two tables under it, even one by primary key
-    "sql_select_limit": "DEFAULT",
+    "sql_select_limit": str(2**64 - 1),  # DEFAULT would be the server's own limit
+    # digests are sorted, and must not be cut; MariaDB has no memory for much longer keys than by default
+    "max_sort_length": "1024",
     "foreign_key_checks": "1",
     "unique_checks": "1",
     "group_concat_max_len": str(64 * 2**20),
