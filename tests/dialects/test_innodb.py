@@ -385,6 +385,30 @@ def test_what_the_journal_cannot_follow_is_an_obstacle(database: Database, diale
     )
 
 
+ZONE = "depends on the session's time zone, and nothing tells the application's"
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"),
+    [
+        ("g INT AS (HOUR(TS)) STORED", ["generated column 'g'"]),
+        ("g INT AS (HOUR(ts)) VIRTUAL", []),
+        ("g INT AS (HOUR(ts)) VIRTUAL, KEY (v, g)", ["generated column 'g'"]),
+        ("`a``b` INT AS (HOUR(ts)) VIRTUAL, g INT AS (`a``b` + 1) STORED", ["generated column 'g'"]),
+        ("g TIMESTAMP AS (dt) STORED", ["generated column 'g'"]),
+        ("g INT AS (HOUR(dt)) STORED, h INT AS (v + 1) VIRTUAL, KEY (g, h), KEY (ts)", []),
+        # a row that is not deleted is the only one of its kind
+        ("g INT AS (IF(ts IS NULL, 1, NULL)) STORED, h INT AS (ISNULL(ts)) VIRTUAL, UNIQUE (v, g), KEY (h)", []),
+        ("g INT AS (ts IS NOT NULL AND HOUR(ts) > 1) STORED", ["generated column 'g'"]),
+    ],
+)
+def test_what_is_kept_of_the_time_zone_is_an_obstacle(
+    database: Database, dialect: InnoDB, reader: Connection, parts: str, found: list[str]
+) -> None:
+    execute(database, [f"CREATE TABLE t (id INT PRIMARY KEY, v INT, ts TIMESTAMP NULL, dt DATETIME, {parts})"])
+    assert dialect.table(reader, "t").obstacles == tuple(f"its {one} {ZONE}" for one in found)
+
+
 def test_the_stamp_follows_the_shape_and_not_the_rows(database: Database, dialect: InnoDB, writer: Connection) -> None:
     execute(database, ["CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v INT)"])
     table = dialect.table(writer, "t")

@@ -96,3 +96,13 @@ def test_the_limit_of_a_statement_ends_with_the_block(writer: Connection) -> Non
     with Mariadb().deadline(writer, 5):
         assert writer.exec_driver_sql("SELECT @@max_statement_time").scalar_one() == 5
     assert writer.exec_driver_sql("SELECT @@max_statement_time").scalar_one() == 0
+
+
+@pytest.mark.parametrize(("made", "kept"), [("UNIX_TIMESTAMP(dt)", True), ("UNIX_TIMESTAMP(ts) + 1", False)])
+def test_seconds_since_1970_depend_on_the_time_zone_unless_they_are_those_of_a_moment(
+    database: Database, writer: Connection, made: str, kept: bool
+) -> None:
+    table = f"CREATE TABLE t (id INT PRIMARY KEY, ts TIMESTAMP NULL, dt DATETIME, g BIGINT AS ({made}) STORED)"
+    execute(database, [table])
+    told = "its generated column 'g' depends on the session's time zone, and nothing tells the application's"
+    assert Mariadb().table(writer, "t").obstacles == ((told,) if kept else ())

@@ -118,3 +118,25 @@ def test_a_key_that_the_server_made_and_hides_is_seen(engine: str, own_server: C
         table = dialect.table(connection, "t")
     assert list(table.columns) == ["my_row_id", "v"]
     assert table.key == ("my_row_id",)
+
+
+ZONE = "depends on the session's time zone, and nothing tells the application's"
+
+
+@pytest.mark.parametrize(
+    ("parts", "found"),
+    [
+        ("KEY k (v, (HOUR(ts)))", ["index 'k'"]),
+        ("KEY k ((ts IS NULL))", []),
+        ("KEY k ((v + 1))", []),
+        ("g DATETIME AS (FROM_UNIXTIME(v)) STORED", ["generated column 'g'"]),
+        ("g DATETIME AS (CAST(ts AT TIME ZONE 'UTC' AS DATETIME)) STORED", []),
+    ],
+)
+@pytest.mark.parametrize("quoted", [True, False])
+def test_what_is_kept_of_the_time_zone_is_an_obstacle(
+    database: Database, writer: Connection, parts: str, found: list[str], quoted: bool
+) -> None:
+    table = f"CREATE TABLE t (id INT PRIMARY KEY, v INT, ts TIMESTAMP NULL, {parts})"
+    execute(database, [f"SET sql_quote_show_create = {quoted:d}", table])
+    assert Mysql().table(writer, "t").obstacles == tuple(f"its {one} {ZONE}" for one in found)

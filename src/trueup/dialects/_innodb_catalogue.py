@@ -17,6 +17,7 @@ from trueup.dialects._innodb_keys import identity, inward_stamp, keys_of, links_
 from trueup.dialects._innodb_rights import grant, rights
 from trueup.dialects._innodb_sql import Members, kind_of
 from trueup.dialects._innodb_triggers import triggers_of
+from trueup.dialects._innodb_zone import zoned
 from trueup.errors import UsageError
 from trueup.tables import Column, Family, Storage, Table
 
@@ -103,6 +104,7 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
     )
     triggers = triggers_of(connection, schema, bare)
     obstacles = _obstacles(connection, schema, bare, about, triggers)
+    obstacles += zoned(connection, schema, bare, columns, mariadb=mariadb)
     if place[0] is not None:
         obstacles.append(f"it stands in the database {schema!r}, and the URL names another")
     made = shared.table_of(
