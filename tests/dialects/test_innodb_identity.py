@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from tests.dialects.accounts import DIALECTS
 from tests.engines import Database
 from tests.rowhash import execute
+from trueup.dialects import _innodb_catalogue
 from trueup.dialects._innodb import InnoDB
 
 pytestmark = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
@@ -65,6 +66,50 @@ def test_a_table_keeps_its_identity_until_another_stands_under_its_name(
         others.append(known())
     assert len({first, *(identity for identity, _ in others)}) == 4
     assert len({stamp, *(stamp for _, stamp in others)}) == 4
+
+
+@pytest.mark.parametrize("name", ["größe", "ẞ / 日本.語", "Ω#p#ж", "a.b"])
+@pytest.mark.parametrize("parts", ["", " PARTITION BY HASH (id) PARTITIONS 2"])
+def test_a_twin_is_told_from_a_table_of_any_name(
+    database: Database, dialect: InnoDB, writer: Connection, name: str, parts: str
+) -> None:
+    execute(
+        database,
+        [
+            "CREATE TABLE near (id INT PRIMARY KEY)",
+            f"CREATE TABLE `{name}` (id INT PRIMARY KEY){parts}",
+            f"CREATE TABLE `{name}s` LIKE `{name}`",
+            f"CREATE TABLE twin LIKE `{name}`",
+        ],
+    )
+    known = [dialect.table(writer, one) for one in (name, f"{name}s", "twin", "near")]
+    assert len({table.identity for table in known} - {""}) == 4
+    assert [table.obstacles for table in known] == [()] * 4
+    writer.rollback()
+    execute(database, [f"RENAME TABLE `{name}` TO old, twin TO `{name}`"])
+    assert dialect.table(writer, name).identity == known[2].identity
+
+
+def test_a_database_of_any_name_has_tables_with_numbers(database: Database, dialect: InnoDB) -> None:
+    execute(database, ["DROP DATABASE IF EXISTS `zß-1`", "CREATE DATABASE `zß-1`", "CREATE TABLE `zß-1`.t (id INT)"])
+    try:
+        url = make_url(database.url).set(database="zß-1")
+        with dialect.engine(url, write=True).connect() as connection:
+            table = dialect.table(connection, "t")
+            assert table.identity
+            assert not any("InnoDB" in clause for clause in table.obstacles)
+    finally:
+        execute(database, ["DROP DATABASE `zß-1`"])
+
+
+def test_a_table_without_a_number_is_refused(
+    database: Database, dialect: InnoDB, writer: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(database, ["CREATE TABLE t (id INT PRIMARY KEY)"])
+    monkeypatch.setattr(_innodb_catalogue, "identity", lambda *_, **__: "")
+    assert dialect.table(writer, "t").obstacles == (
+        "another table in its place would not be told from it: InnoDB's own list does not name it",
+    )
 
 
 def test_a_partitioned_table_stays_the_same_when_a_partition_is_added(

@@ -105,6 +105,9 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
     triggers = triggers_of(connection, schema, bare)
     obstacles = _obstacles(connection, schema, bare, about, triggers)
     obstacles += zoned(connection, schema, bare, columns, mariadb=mariadb)
+    number = identity(connection, schema, bare, mariadb=mariadb)
+    if not number and rights(connection).server("PROCESS") and str(about[0]).lower() == "innodb":
+        obstacles.append("another table in its place would not be told from it: InnoDB's own list does not name it")
     if place[0] is not None:
         obstacles.append(f"it stands in the database {schema!r}, and the URL names another")
     made = shared.table_of(
@@ -113,7 +116,7 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
         usable=lambda column: column.name not in keys.prefixed and kind_of(column.ddl).word not in _NO_KEY,
         obstacles=obstacles,
         unseen=unseen(connection, schema, bare, links, mariadb=mariadb),
-        identity=identity(connection, schema, bare, mariadb=mariadb),
+        identity=number,
         rows=_count(connection, place, int(about[2] or 0)),
         more={
             "engine": str(about[0]),

@@ -207,20 +207,27 @@ def _decoded(name: str) -> str:
 def identity(connection: Connection, schema: str, name: str, *, mariadb: bool) -> str:
     """The number of a table, of a partitioned one that of its oldest partition; '' where it may not be read.
 
-    The oldest partition stays when others are added. On MySQL a name with letters beyond ASCII is not found.
+    The oldest partition stays when others are added.
     """
     if not rights(connection).server("PROCESS"):
         return ""
+    if int(connection.exec_driver_sql("SELECT @@lower_case_table_names").scalar_one()):
+        schema, name = schema.lower(), name.lower()
+    ours, known = "INNODB_TABLES", "NAME"
+    whole = "CAST(CONCAT(:schema, '/', :name) AS BINARY)"
     if mariadb:
-        source, whole = "INNODB_SYS_TABLES", f"CAST(CONCAT({_file('schema')}, '/', {_file('name')}) AS BINARY)"
-    else:
-        source, whole = "INNODB_TABLES", "CAST(CONCAT(:schema, '/', :name) AS BINARY)"
+        ours = "INNODB_SYS_TABLES"
+        whole = f"CAST(CONCAT({_file('schema')}, '/', {_file('name')}) AS BINARY)"
+    elif schema.isascii() and name.isascii():
         schema, name = _encoded(schema), _encoded(name)
+    else:
+        # MySQL tells nobody how it spells these in the names of files; a table's space has the name as it is
+        ours, known = "INNODB_TABLES JOIN information_schema.INNODB_TABLESPACES_BRIEF s USING (SPACE)", "s.NAME"
     found = connection.execute(
         sa.text(
-            f"SELECT MIN(TABLE_ID) FROM information_schema.{source} "  # noqa: S608
-            f"WHERE CAST(NAME AS BINARY) = {whole} OR LOCATE(CONCAT({whole}, '#P#'), CAST(NAME AS BINARY)) = 1 "
-            f"OR LOCATE(CONCAT({whole}, '#p#'), CAST(NAME AS BINARY)) = 1"
+            f"SELECT MIN(TABLE_ID) FROM information_schema.{ours} "  # noqa: S608
+            f"WHERE CAST({known} AS BINARY) = {whole} OR LOCATE(CONCAT({whole}, '#P#'), CAST({known} AS BINARY)) = 1 "
+            f"OR LOCATE(CONCAT({whole}, '#p#'), CAST({known} AS BINARY)) = 1"
         ),
         {"schema": schema, "name": name},
     ).scalar()
