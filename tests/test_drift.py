@@ -16,6 +16,7 @@ from trueup.config import Config
 from trueup.errors import Refused
 from trueup.results import RunReport
 from trueup.run import apply, make_plan, undo, verify
+from trueup.runbook.guard import guard
 
 TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR(20), note VARCHAR(20))"
 COUNTED = "CREATE TABLE totals (n INTEGER)"
@@ -167,7 +168,8 @@ NOT_VALID = {
 def test_what_could_not_be_taken_back_is_not_applied(
     database: Database, config: Config, tmp_path: Path, repair: str
 ) -> None:
-    execute(database, NOT_VALID[database.engine])
+    # the engine may tell the whole row, which says what a guard of ours says
+    execute(database, ["UPDATE t SET note = 'trueup_guard_x: no'", *NOT_VALID[database.engine]])
     before = row_hashes(database)
     config = config_of(database, missing(repair))
     path = str(tmp_path / "plan.jsonl")
@@ -177,6 +179,21 @@ def test_what_could_not_be_taken_back_is_not_applied(
 
     assert set(report.states) == {"blocked"}
     assert all(one.reason.startswith("it could not be taken back: ") for one in report.listed)
+    assert row_hashes(database) == before
+
+
+def test_a_guard_that_is_there_already_lets_a_run_promise_its_way_back(
+    database: Database, config: Config, tmp_path: Path
+) -> None:
+    assert guard(config, "n", act="apply", transition=True).guard.form == "transition"
+    before = row_hashes(database)
+
+    run = applied(config, tmp_path)
+    with pytest.raises(Refused, match="take it off first"):
+        undo(config, run.run_id, confirm="yes")
+    guard(config, "n", act="remove")
+
+    assert undo(config, run.run_id, confirm="yes").states == {"undone": 4}
     assert row_hashes(database) == before
 
 
@@ -197,11 +214,11 @@ def test_a_row_that_breaks_another_key_too_is_not_moved_out(database: Database, 
             *BROKEN_TWICE[database.engine],
             "CREATE TABLE parents (id INTEGER PRIMARY KEY)",
             *(f"INSERT INTO parents VALUES ({n})" for n in range(1, 31)),
-            f"CREATE TABLE children (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, {keys})",
-            f"INSERT INTO children VALUES {rows}, (98, 777, 1), (99, 777, 777)",
+            f"CREATE TABLE trueup_children (id INTEGER PRIMARY KEY, a INTEGER, b INTEGER, {keys})",
+            f"INSERT INTO trueup_children VALUES {rows}, (98, 777, 1), (99, 777, 777)",
         ],
     )
-    check = Orphan(table="children", column="a", references="parents.id", name="n", repair=("quarantine",))
+    check = Orphan(table="trueup_children", column="a", references="parents.id", name="n", repair=("quarantine",))
     config = config_of(database, check)
     before = row_hashes(database)
     path = str(tmp_path / "plan.jsonl")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
@@ -76,7 +76,6 @@ class Dialect(JsonWords):
     #: Prefix of the journal's tables, and their schema where the engine has schemas.
     journal_schema: str | None = None
     journal_prefix: str = "_trueup_"
-
     #: Whether a transaction that writes is alone, so that nothing has to be locked against others.
     single_writer: bool = False
 
@@ -283,8 +282,6 @@ class Dialect(JsonWords):
 
     def deadline(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
         """End a statement of `connection` that outlives `seconds`; by default the session's own limit does."""
-        from contextlib import nullcontext
-
         return nullcontext()
 
     def finish(self, connection: Connection) -> None:
@@ -292,10 +289,8 @@ class Dialect(JsonWords):
 
     @abstractmethod
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
-        """`statement` locking the rows it reads from `row` until the transaction ends.
-
-        With `gone` the rows will be deleted: it waits for transactions that refer to them, too.
-        """
+        """`statement` locking the rows it reads from `row` until the transaction ends; with `gone` against new
+        references to them, too, as they will be deleted."""
 
     def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
         """`statement` locking the rows it reads from `row`, without those that another transaction has locked."""
@@ -346,8 +341,6 @@ class Dialect(JsonWords):
         Entered between transactions; what is done inside is to be committed inside. Raises `StoreError`, or the
         engine's own error, for a lock that was not to be had in time.
         """
-        from contextlib import nullcontext
-
         return nullcontext()
 
     def enforce_references(self, connection: Connection, yes: bool) -> None:
@@ -360,8 +353,6 @@ class Dialect(JsonWords):
 
     def suspended(self, connection: Connection) -> AbstractContextManager[None]:
         """Have declared foreign keys not checked inside of a savepoint that is rolled back, to rehearse an undo."""
-        from contextlib import nullcontext
-
         return nullcontext()
 
     def restoring(self, statement: Insert) -> Insert:
@@ -375,6 +366,10 @@ class Dialect(JsonWords):
     def exhausted(self, error: BaseException) -> bool:
         """Whether the store is at fault and no row: a full disk, an I/O error, a server that became read-only."""
         return False
+
+    @abstractmethod
+    def refused_by_guard(self, error: BaseException) -> bool:
+        """Whether a guard of ours refused the row, told by the guard's name and never by what the row holds."""
 
     @abstractmethod
     def describe(self, error: BaseException) -> str:

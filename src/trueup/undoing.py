@@ -204,7 +204,7 @@ class UndoChunk:
             if self.dialect.retryable(error) or self.dialect.disconnected(error) or self.dialect.exhausted(error):
                 raise
             # a guard of ours refuses the old values, as it should: undo asks for it to be taken off first
-            if "trueup_" not in str(error.orig):
+            if not self.dialect.refused_by_guard(error):
                 raise Mismatch(f"it could not be taken back: {self.dialect.describe(error)}") from None
         except Mismatch as error:
             raise Mismatch(f"it could not be taken back: {error}") from None

@@ -1,4 +1,4 @@
-"""Recognises the triggers of trueup's guards: they refuse a value, and write nothing.
+"""Recognises the triggers of trueup's guards, and what they say: they refuse a value, and write nothing.
 
 A name proves nothing, as anybody can give it. A trigger is taken for a guard only when its whole text is one condition
 and one refusal, and the condition can do nothing but compute. What could be read in two ways is somebody else's.
@@ -56,6 +56,17 @@ def is_guard(name: str, text: str) -> bool:
         # a condition could leave a row out (IGNORE), or end the transaction; its functions are SQLite's own and ours
         return bool(_SQLITE.fullmatch(bare)) and bare.upper().count("RAISE") == 1 and not _DOUBTFUL.search(bare)
     return all(_only_refuses(_bare(quoted, text)) for quoted in _INNODB_QUOTED)
+
+
+def names_guard(name: str) -> bool:
+    """Whether an object of this name is a guard's."""
+    return bool(_NAME.fullmatch(name))
+
+
+def says_guard(message: str) -> bool:
+    """Whether a trigger refused with the words of a guard: its name comes first, and nothing of a row is in them."""
+    name, colon, _ = message.partition(": ")
+    return bool(colon) and names_guard(name)
 
 
 def _only_refuses(bare: str) -> bool:

@@ -373,6 +373,10 @@ class InnoDB(Asking, InnodbJournal):
         """No disk space, no memory, I/O errors, a server that became read-only."""
         return errors.code_of(error) in errors.EXHAUSTED
 
+    def refused_by_guard(self, error: BaseException) -> bool:
+        """By the words of the SIGNAL, or the constraint's name."""
+        return errors.refused_by_guard(error)
+
     def describe(self, error: BaseException) -> str:
         """Our words, the server's number and the constraint's name."""
         return errors.describe(error)

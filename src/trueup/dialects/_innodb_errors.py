@@ -7,6 +7,8 @@ import re
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from trueup.dialects._guards import names_guard, says_guard
+
 #: Deadlock, lock wait, NOWAIT, statement timeouts, killed by the watchdog, changed since read, and a conflict that
 #: Galera or Group Replication found at commit.
 RETRYABLE = frozenset({1205, 1213, 3572, 1969, 3024, 1317, 1020, 3058, 3101})
@@ -17,6 +19,9 @@ EXHAUSTED = DENIED | {3, 5, 28, 1021, 1026, 1030, 1037, 1038, 1041, 1114, 1135, 
 DISCONNECTED = frozenset({0, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
 #: A statement beyond max_allowed_packet, as the server would say, and then be gone.
 TOO_LARGE = 1153
+SIGNALLED = 1644
+#: A unique key, a foreign key or a CHECK refused the row.
+_CONSTRAINED = frozenset({1062, 1452, 3819, 4025})
 
 _WORDS = {
     28: "the disk is full",
@@ -96,18 +101,34 @@ def code_of(error: BaseException) -> int | None:
     return arguments[0] if arguments and isinstance(arguments[0], int) else None
 
 
+def _message(error: BaseException) -> str:
+    inner = error.orig if isinstance(error, DBAPIError) else error
+    return str(inner.args[1]) if inner is not None and len(inner.args) > 1 else ""
+
+
+def _named(code: int | None, message: str) -> str:
+    """The constraint, column or right that a message is about."""
+    for codes, pattern in _NAMED:
+        if code in codes and (found := pattern.search(message)):
+            return next(group for group in found.groups() if group is not None).replace("``", "`")
+    return ""
+
+
+def refused_by_guard(error: BaseException) -> bool:
+    """See `Dialect.refused_by_guard`: a SIGNAL in our words, or a constraint (MySQL: TABLE.KEY) of ours by its name."""
+    code, message = code_of(error), _message(error)
+    if code == SIGNALLED:
+        return says_guard(message)
+    return code in _CONSTRAINED and names_guard(_named(code, message).rpartition(".")[2])
+
+
 def describe(error: BaseException) -> str:
     """Our words, the number and a constraint's name. The server's sentence is dropped: it repeats values."""
     code = code_of(error)
-    inner = error.orig if isinstance(error, DBAPIError) else error
     if code is None:
-        return type(inner).__name__
-    name = ""
-    message = str(inner.args[1]) if inner is not None and len(inner.args) > 1 else ""
-    for codes, pattern in _NAMED:
-        found = pattern.search(message) if code in codes else None
-        if found:
-            name = " " + repr(next(group for group in found.groups() if group is not None).replace("``", "`"))
+        return type(error.orig if isinstance(error, DBAPIError) else error).__name__
+    message = _message(error)
+    name = f" {named!r}" if (named := _named(code, message)) else ""
     words = _WORDS.get(code)
     if denied := _DENIAL.fullmatch(message):
         what, column, table = denied.groups()

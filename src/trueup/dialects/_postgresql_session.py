@@ -1,4 +1,4 @@
-"""Sessions of PostgreSQL: how they are pinned, what they are connected to, and what their errors mean."""
+"""Sessions of PostgreSQL: how they are pinned, and what they are connected to."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from trueup.dialects._postgresql_errors import state_of
 from trueup.dialects._postgresql_queries import WRITERS
 from trueup.dialects._postgresql_sql import COLLATION
 from trueup.errors import UsageError
@@ -84,14 +85,6 @@ _ROLE = "session_replication_role"
 _PATIENCE, _LOOK = 0.5, 0.01
 _DRIVERS = ("psycopg", "psycopg2")
 _COLLATIONS = ("und-x-icu", "pg_c_utf8", "C.utf8", "C.UTF-8")
-
-_PASSING = {"40P01", "40001", "55P03", "57014"}
-# resources, system and internal errors, read-only transactions, rights that the role lacks
-_EXHAUSTED = ("53", "58", "XX", "25006", "42501")
-_GONE = ("08", "57P")
-_IDLE = {"25P03", "25P04", "57P05"}
-# classes whose messages name objects and settings, and never the value of a row
-_HARMLESS = ("08", "0A", "25", "28", "3D", "3F", "42", "53", "55", "57")
 
 
 class StillWriting(Exception):
@@ -292,7 +285,7 @@ def enforce_references(connection: Connection, yes: bool) -> None:
     try:
         connection.exec_driver_sql("SELECT 1")
     except DBAPIError as error:
-        if _state(error) != "42501":
+        if state_of(error) != "42501":
             raise
         connection.info[_KEPT].pop(_ROLE)
     connection.rollback()
@@ -305,7 +298,7 @@ def suspended(connection: Connection) -> Iterator[None]:
     try:
         connection.execute(sa.select(sa.func.set_config("session_replication_role", "replica", sa.true())))
     except DBAPIError as error:
-        if _state(error) != "42501":
+        if state_of(error) != "42501":
             raise
         connection.exec_driver_sql("ROLLBACK TO SAVEPOINT trueup_role")
     yield
@@ -333,67 +326,3 @@ def load(connection: Connection) -> Load:
     if waiting:
         return Load(f"{waiting} sessions wait for a lock of this one")
     return Load()
-
-
-def _original(error: BaseException) -> BaseException:
-    inner = getattr(error, "orig", None)
-    return inner if isinstance(inner, BaseException) else error
-
-
-def _state(error: BaseException) -> str:
-    original = _original(error)
-    return str(getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or "")
-
-
-def retryable(error: BaseException) -> bool:
-    """Whether the error passes by itself."""
-    return _state(error) in _PASSING or "moved to another partition" in str(_original(error))
-
-
-def exhausted(error: BaseException) -> bool:
-    """Whether the server has run out of something, or out of order."""
-    return _state(error).startswith(_EXHAUSTED)
-
-
-def disconnected(error: BaseException) -> bool:
-    """Whether the session is gone. A driver has no code for a connection that broke in its hands."""
-    state = _state(error)
-    if state:
-        return state.startswith(_GONE) or state in _IDLE
-    return type(_original(error)).__name__ in ("OperationalError", "InterfaceError")
-
-
-def _lacking(error: BaseException, sentence: str) -> str:
-    """The right whose lack the server tells, where the statement leaves no doubt."""
-    statement = str(getattr(error, "statement", None) or "").lstrip()
-    if sentence.startswith("permission denied for schema "):
-        return "CREATE" if statement.startswith("CREATE") else "USAGE"
-    reads = statement.startswith("SELECT") and " FOR " not in statement
-    return "SELECT" if reads and sentence.startswith("permission denied for table ") else ""
-
-
-def describe(error: BaseException) -> str:
-    """One line without the value of any row."""
-    original = _original(error)
-    state = _state(error)
-    lines = str(original).strip().splitlines()
-    first = lines[0] if lines else type(original).__name__
-    if not state:
-        return f"{first}: the role needs CONNECT" if "permission denied for database" in first else first
-    if state == "42501" and (right := _lacking(error, first)):
-        return f"{first}: the role needs {right} on it ({state})"
-    if (state == "42883" and "trueup_is_json" in first) or (state == "3F000" and '"pg_temp"' in first):
-        return "JSON in text cannot be tested: the role needs the TEMP privilege, or the server PostgreSQL 16"
-    if state == "42501" and "row-level security" in first:
-        return f"{first}: row security hides rows from this role, and one with BYPASSRLS sees them ({state})"
-    if state == "22021":
-        return f"{type(original).__name__} ({state}): the database holds text that is no UTF-8"
-    if state.startswith(_HARMLESS):
-        return f"{first} ({state})"
-    facts = getattr(original, "diag", None)
-    named = [
-        f"{what} {getattr(facts, attribute)!r}"
-        for what, attribute in (("constraint", "constraint_name"), ("table", "table_name"), ("column", "column_name"))
-        if getattr(facts, attribute, None)
-    ]
-    return ", ".join([f"{type(original).__name__} ({state})", *named])

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import URL
 
 from trueup.dialects import _postgresql_catalogue as catalogue
+from trueup.dialects import _postgresql_errors as errors
 from trueup.dialects import _postgresql_rights as rights
 from trueup.dialects import _postgresql_session as session
 from trueup.dialects._postgresql_journal import PostgresqlJournal
@@ -259,19 +260,23 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
 
     def retryable(self, error: BaseException) -> bool:
         """Deadlock, serialisation, lock timeout, statement timeout, a row that moved to another partition."""
-        return session.retryable(error)
+        return errors.retryable(error)
 
     def exhausted(self, error: BaseException) -> bool:
         """Insufficient resources, a system error, an internal error, a read-only transaction."""
-        return session.exhausted(error)
+        return errors.exhausted(error)
+
+    def refused_by_guard(self, error: BaseException) -> bool:
+        """By the constraint that the server names, which a trigger of ours says to have, too."""
+        return errors.refused_by_guard(error)
 
     def describe(self, error: BaseException) -> str:
         """SQLSTATE, its name, and constraint, table or column; the message only where it cannot carry values."""
-        return session.describe(error)
+        return errors.describe(error)
 
     def disconnected(self, error: BaseException) -> bool:
         """Connection lost, server shutting down, or the session ended for being idle."""
-        return super().disconnected(error) or session.disconnected(error)
+        return super().disconnected(error) or errors.disconnected(error)
 
     def load(self, connection: Connection) -> Load:
         """Replay lag over one second, four fifths of the connections busy, or sessions that wait for us."""

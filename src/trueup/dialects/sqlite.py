@@ -20,6 +20,7 @@ from trueup.dialects import _sqlite_catalogue as catalogue
 from trueup.dialects import _sqlite_functions as functions
 from trueup.dialects import _sqlite_journal as journal
 from trueup.dialects import _sqlite_session as session
+from trueup.dialects._guards import says_guard
 from trueup.dialects._sqlite_json import ARGUMENTS, SqliteJson, as_argument, as_classed, once
 from trueup.errors import NotChecked, StoreError
 from trueup.regexes import portable
@@ -305,6 +306,12 @@ class Sqlite(SqliteJson):
         """FULL, IOERR, READONLY, NOMEM, CORRUPT, CANTOPEN, NOTADB, PROTOCOL."""
         code = getattr(session.original(error), "sqlite_errorcode", None)
         return isinstance(code, int) and code & 0xFF in session.EXHAUSTED
+
+    def refused_by_guard(self, error: BaseException) -> bool:
+        """By the words of its RAISE; a unique index is never named."""
+        original = session.original(error)
+        raised = getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER
+        return raised and says_guard(str(original))
 
     def describe(self, error: BaseException) -> str:
         """SQLite's own sentence, which names columns and never values, and the name of its code."""
