@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -9,7 +10,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from tests.dialects.opened import opened
-from tests.dialects.test_postgresql import script
+from tests.dialects.test_postgresql import role, script
 from tests.engines import Database
 from tests.proof import config_of
 from trueup.check import Check
@@ -75,6 +76,48 @@ def test_a_domain_that_refuses_blocks_the_rows_and_does_not_end_the_plan(databas
     report = applied(database, check, tmp_path)
     assert report.states == {"blocked": 1}
     assert rows(database, "public.t") == before
+
+
+SAYS = "RAISE EXCEPTION USING ERRCODE = '{code}', MESSAGE = 'no ' || id || ' for ' || v, DETAIL = v;"
+
+
+@pytest.mark.parametrize("code", ["42501", "25006", "53100", "42704", "22000"])
+def test_what_a_function_of_the_application_raises_blames_its_row_and_is_never_repeated(
+    database: Database, code: str, tmp_path: Path
+) -> None:
+    script(
+        database,
+        "CREATE FUNCTION public.ok(id int, v text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN IF v = 'secret' AND id = 2"
+        f" THEN {SAYS.format(code=code)} END IF; RETURN true; END $$",
+        "CREATE TABLE public.t (id int PRIMARY KEY, v text, CHECK (public.ok(id, v)))",
+        "INSERT INTO public.t VALUES (1, NULL), (2, NULL), (3, 'a')",
+    )
+    check = Missing(table="t", column="v", name="n", fill="secret", repair=("fill",))
+    report = applied(database, check, tmp_path)
+    assert (report.state, report.states) == ("applied", {"applied": 1, "blocked": 1})
+    assert [one.key for one in report.listed] == ["2"]
+    assert f"({code})" in report.listed[0].reason
+    assert "secret" not in repr(report)
+
+
+def test_a_right_that_a_function_of_the_application_lacks_stops_the_run(database: Database, tmp_path: Path) -> None:
+    script(
+        database,
+        "CREATE TABLE public.known (v text)",
+        "INSERT INTO public.known VALUES ('a')",
+        "CREATE FUNCTION public.ok(v text) RETURNS bool LANGUAGE plpgsql AS"
+        " $$ BEGIN RETURN v IS NULL OR EXISTS (SELECT FROM public.known k WHERE k.v = $1); END $$",
+        "CREATE TABLE public.t (id int PRIMARY KEY, v text, CHECK (public.ok(v)))",
+        "INSERT INTO public.t VALUES (1, NULL), (2, 'a')",
+    )
+    place = make_url(database.url).database
+    rights = ("GRANT ALL ON public.t TO {role}", f"GRANT CREATE ON DATABASE {place} TO {{role}}")
+    check = Missing(table="t", column="v", name="n", fill="a", repair=("fill",))
+    with (
+        role(database, *rights) as url,
+        pytest.raises(StoreError, match=r": permission denied for table known \(42501\); what was written"),
+    ):
+        applied(replace(database, url=url), check, tmp_path)
 
 
 def test_a_database_without_an_encoding_is_read_as_utf_8_and_what_is_not_is_told(

@@ -11,6 +11,11 @@ _GONE = ("08", "57P")
 _IDLE = {"25P03", "25P04", "57P05"}
 # classes whose messages name objects and settings, and never the value of a row
 _HARMLESS = ("08", "0A", "25", "28", "3D", "3F", "42", "53", "55", "57")
+# codes of `_EXHAUSTED` that are a row's matter when a function of the application raises them
+_RAISED = {"42501", "25006"}
+_RAISE = "exec_stmt_raise"
+# functions of the server itself, whose messages name objects and rights and nothing else, whatever runs them
+_OURS_TO_TELL = {"aclcheck_error", "aclcheck_error_col", "PreventCommandIfReadOnly", "ProcessInterrupts"}
 
 
 def _original(error: BaseException) -> BaseException:
@@ -26,12 +31,20 @@ def state_of(error: BaseException) -> str:
 
 def retryable(error: BaseException) -> bool:
     """Whether the error passes by itself."""
-    return state_of(error) in _PASSING or "moved to another partition" in str(_original(error))
+    return state_of(error) in _PASSING or "moved to another partition" in _diag(error, "message_primary")
 
 
 def exhausted(error: BaseException) -> bool:
     """Whether the server has run out of something, or out of order."""
-    return state_of(error).startswith(_EXHAUSTED)
+    state = state_of(error)
+    # who raises an error chooses its code, and a function of the application may choose any
+    raised = inside(error) and (state in _RAISED or _diag(error, "source_function") == _RAISE)
+    return state.startswith(_EXHAUSTED) and not raised
+
+
+def inside(error: BaseException) -> bool:
+    """Whether the error came from within a function, so that its words may be the application's and hold a value."""
+    return bool(_diag(error, "context")) and _diag(error, "source_function") not in _OURS_TO_TELL
 
 
 def refused_by_guard(error: BaseException) -> bool:
@@ -68,6 +81,8 @@ def describe(error: BaseException) -> str:
     first = lines[0] if lines else type(original).__name__
     if not state:
         return f"{first}: the role needs CONNECT" if "permission denied for database" in first else first
+    if inside(error):
+        return _bare(error)
     if state == "42501" and (right := _lacking(error, first)):
         return f"{first}: the role needs {right} on it ({state})"
     if (state == "42883" and "trueup_is_json" in first) or (state == "3F000" and '"pg_temp"' in first):
