@@ -193,3 +193,44 @@ def test_another_column_under_the_same_name_has_another_identity(database: Datab
     assert identity() == before
     script(database, *change)
     assert identity() != before
+
+
+TWINS = [("Ä", "ä"), ("ä", "Ä"), ("\u212aunde", "kunde"), ("kunde", "\u212aunde")]
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(("parent", "other"), TWINS)
+def test_names_that_differ_beyond_ascii_are_two_names(database: Database, parent: str, other: str, first: bool) -> None:
+    """SQLite folds A to Z only: a child that refers to one table, or to one column, was taken for another's."""
+    tables = [f'CREATE TABLE "{parent}" (id INTEGER PRIMARY KEY)', f'CREATE TABLE "{other}" (code TEXT PRIMARY KEY)']
+    script(
+        database,
+        *(tables if first else reversed(tables)),
+        f'CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES "{parent}" (ID) ON DELETE CASCADE)',
+        f'CREATE TABLE p ("{other}" UNIQUE, "{parent}" UNIQUE, id INTEGER PRIMARY KEY)',
+        f'CREATE TABLE q (id INTEGER PRIMARY KEY, p REFERENCES P ("{parent}") ON UPDATE CASCADE)',
+    )
+    with opened(database) as session:
+        (reference,) = session.table(parent).referenced_by
+        assert (reference.table, reference.parent, reference.parent_columns) == ("c", parent, ("id",))
+        assert session.table(other).referenced_by == ()
+        (reference,) = session.table("p").referenced_by
+        assert (reference.table, reference.parent_columns) == ("q", (parent,))
+
+
+def test_a_key_that_names_a_column_twice_is_referred_to(database: Database) -> None:
+    script(
+        database,
+        "CREATE TABLE p (a NOT NULL, b, PRIMARY KEY (a, a))",
+        "CREATE TABLE c (x, y, FOREIGN KEY (x, y) REFERENCES p ON DELETE CASCADE)",
+    )
+    with opened(database) as session:
+        (reference,) = session.table("p").referenced_by
+        assert (reference.columns, reference.parent_columns) == (("x", "y"), ("a", "a"))
+
+
+def test_json_of_a_column_whose_name_differs_beyond_ascii_is_not_this_one_s(database: Database) -> None:
+    script(database, 'CREATE TABLE w (id INTEGER PRIMARY KEY, "ä" TEXT CHECK (JSON_VALID("ä")), "Ä" TEXT)')
+    with opened(database) as session:
+        columns = session.table("w").columns
+        assert (columns["ä"].storage, columns["Ä"].storage) == ("text", None)

@@ -14,6 +14,7 @@ from sqlalchemy.types import NullType, TypeEngine
 from trueup.codec import canonical, digest
 from trueup.dialects._catalogue import Outline, Place, names, resolve, sql_table, table_of
 from trueup.dialects._guards import is_guard
+from trueup.dialects._sqlite_schema import Entry, fold
 from trueup.tables import Column, Family, Reference, Table
 
 EXACT_ROWS = 100_000
@@ -25,10 +26,15 @@ _UNIQUES = sa.text(
     " FROM pragma_index_list(:name) AS i, pragma_index_xinfo(i.name) AS x WHERE x.key ORDER BY i.name, x.seqno"
 )
 _KEY_INDEXES = sa.text("SELECT count(*) FROM pragma_index_list(:name) WHERE origin = 'pk'")
+# a key may name a column twice, and then counts it twice
+_PRIMARY = sa.text(
+    "SELECT x.name FROM pragma_index_list(:name) AS i, pragma_index_xinfo(i.name) AS x"
+    " WHERE i.origin = 'pk' AND x.key ORDER BY x.seqno"
+)
 _REFERENCES = sa.text(
     'SELECT t.name AS child, f.id, f."table" AS parent, f."from" AS "column", f."to" AS target,'
     " f.on_delete, f.on_update FROM sqlite_schema AS t, pragma_foreign_key_list(t.name) AS f WHERE t.type = 'table'"
-    ' AND (lower(t.name) = lower(:name) OR lower(f."table") = lower(:name)) ORDER BY t.name, f.id, f.seq'
+    ' AND (t.name = :name COLLATE NOCASE OR f."table" = :name COLLATE NOCASE) ORDER BY t.name, f.id, f.seq'
 )
 # a trigger keeps its table's name as its own CREATE statement spells it, which need not be the table's
 _SQL = sa.text(
@@ -44,7 +50,7 @@ def known(connection: Connection, journal_prefix: str) -> dict[str, Place]:
     """The tables of the application by name."""
     found = [str(row[0]) for row in connection.exec_driver_sql(_TABLES)]
     own = ("sqlite_", journal_prefix)
-    return names((None, name) for name in found if not name.lower().startswith(own))
+    return names((None, name) for name in found if not fold(name).startswith(own))
 
 
 def table(connection: Connection, journal_prefix: str, name: str) -> Table:
@@ -78,7 +84,7 @@ def table(connection: Connection, journal_prefix: str, name: str) -> Table:
             *(f"the journal's table {journal} has the trigger {trigger!r}" for _, trigger, journal, _ in spying),
         ],
         rows=_rows(connection, sql_table(found), rowid),
-        identity=_identities(schema, journal_prefix)[name.lower()],
+        identity=_identities(schema, journal_prefix)[fold(name)],
         more={
             "engine": "sqlite",
             "encoding": str(connection.exec_driver_sql("PRAGMA encoding").scalar_one()),
@@ -95,32 +101,32 @@ def stamp(connection: Connection, journal_prefix: str, tables: Collection[str]) 
 
     Any table that refers to others counts, as it may refer to these; other tables, indexes and views may come and go.
     """
-    mine = {name.lower() for name in tables}
+    mine = {fold(name) for name in tables}
     schema = _schema(connection)
     facts: list[list[str]] = [
         [name, text] for name, text in _identities(schema, journal_prefix).items() if name in mine
     ]
     facts += [list(row) for row in _on_journal(schema, journal_prefix)]
     for kind, name, table, text in schema:
-        own = table.lower() in mine
-        child = kind == "table" and "references" in text.lower() and not table.lower().startswith(journal_prefix)
+        own = fold(table) in mine
+        child = kind == "table" and "references" in fold(text) and not fold(table).startswith(journal_prefix)
         if own or child:
             facts.append([kind, name, table, text])
     return digest(canonical(sorted(facts)))
 
 
-def _schema(connection: Connection) -> list[tuple[str, str, str, str]]:
+def _schema(connection: Connection) -> list[Entry]:
     """Kind, name, table and CREATE statement of everything in the schema, the oldest first."""
     rows = connection.exec_driver_sql(_SCHEMA)
     return [(str(kind), str(name), str(table), str(sql or "")) for kind, name, table, sql in rows]
 
 
-def _on_journal(schema: Iterable[tuple[str, str, str, str]], journal_prefix: str) -> list[tuple[str, str, str, str]]:
+def _on_journal(schema: Iterable[Entry], journal_prefix: str) -> list[Entry]:
     """Triggers of the journal's own tables, which are nobody's but ours: it makes none."""
-    return [row for row in schema if row[0] == "trigger" and row[2].lower().startswith(journal_prefix)]
+    return [row for row in schema if row[0] == "trigger" and fold(row[2]).startswith(journal_prefix)]
 
 
-def _identities(schema: Iterable[tuple[str, str, str, str]], journal_prefix: str) -> dict[str, str]:
+def _identities(schema: Iterable[Entry], journal_prefix: str) -> dict[str, str]:
     """What tells a table from a later one of its name: how many of the journal's tables, and of its twins, are older.
 
     SQLite gives its tables no number that lasts: VACUUM moves them to other pages and other rows of the schema. It
@@ -132,11 +138,11 @@ def _identities(schema: Iterable[tuple[str, str, str, str]], journal_prefix: str
     twins: dict[str, int] = {}
     found = {}
     for kind, name, _, text in schema:
-        if kind == "table" and name.lower().startswith(journal_prefix):
+        if kind == "table" and fold(name).startswith(journal_prefix):
             own += 1
         elif kind == "table":
             columns = text[text.find("(") :]
-            found[name.lower()] = f"{own}.{twins.setdefault(columns, 0)}"
+            found[fold(name)] = f"{own}.{twins.setdefault(columns, 0)}"
             twins[columns] += 1
     return found
 
@@ -148,24 +154,24 @@ def affinity(column: Column) -> str:
 
 def _declared(declared: str, strict: bool) -> Family:
     """The affinity of a declared type by the rules of sqlite.org/datatype3.html, as the family that stands for it."""
-    name = declared.upper()
+    name = fold(declared)
     if strict:
-        strict_types: dict[str, Family] = {"ANY": "binary", "BLOB": "binary", "TEXT": "text", "REAL": "float"}
+        strict_types: dict[str, Family] = {"any": "binary", "blob": "binary", "text": "text", "real": "float"}
         return strict_types.get(name, "plain")
-    if "INT" in name:
+    if "int" in name:
         return "plain"
-    if any(part in name for part in ("CHAR", "CLOB", "TEXT")):
+    if any(part in name for part in ("char", "clob", "text")):
         return "text"
-    if "BLOB" in name or not name:
+    if "blob" in name or not name:
         return "binary"
-    return "float" if any(part in name for part in ("REAL", "FLOA", "DOUB")) else "plain"
+    return "float" if any(part in name for part in ("real", "floa", "doub")) else "plain"
 
 
 def _column(raw: Mapping[str, Any], alias_name: str, create: str, *, rowid: bool, strict: bool) -> Column:
     name, declared = str(raw["name"]), str(raw["type"])
     upper = declared.upper()
     alias = name == alias_name
-    checked = re.search(rf"json_valid\s*\(\s*[\"`\[]?{re.escape(name)}[\"`\]]?\s*\)", create, re.IGNORECASE)
+    checked = re.search(rf"json_valid\s*\(\s*[\"`\[]?{re.escape(fold(name))}[\"`\]]?\s*\)", fold(create))
     return Column(
         name=name,
         ddl="",  # an untyped column keeps the storage class of each value
@@ -218,7 +224,7 @@ def _outline(connection: Connection, name: str, columns: list[str], primary: tup
         uniques=tuple(sorted(set(uniques))),
         indexes=tuple(sorted(set(indexes))),
         references=tuple(one for one in references if one.table == name),
-        referenced_by=tuple(one for one in references if one.parent.lower() == name.lower()),
+        referenced_by=tuple(one for one in references if fold(one.parent) == fold(name)),
     )
 
 
@@ -236,7 +242,7 @@ def _tells_apart(connection: Connection, table: str, part: Any) -> bool:
 
 
 def _references(connection: Connection, name: str) -> list[Reference]:
-    spelled = {str(row[0]).lower(): str(row[0]) for row in connection.exec_driver_sql(_TABLES)}
+    spelled = {fold(str(row[0])): str(row[0]) for row in connection.exec_driver_sql(_TABLES)}
     known: dict[str, list[Mapping[str, Any]]] = {}
 
     def columns(table: str) -> list[Mapping[str, Any]]:
@@ -246,8 +252,8 @@ def _references(connection: Connection, name: str) -> list[Reference]:
 
     def named(table: str, wanted: Iterable[str]) -> tuple[str, ...]:
         # a REFERENCES clause may spell a column in its own way
-        as_made = {str(column["name"]).lower(): str(column["name"]) for column in columns(table)}
-        return tuple(as_made.get(str(one).lower(), str(one)) for one in wanted)
+        as_made = {fold(str(column["name"])): str(column["name"]) for column in columns(table)}
+        return tuple(as_made.get(fold(str(one)), str(one)) for one in wanted)
 
     parts: dict[tuple[str, int], list[Any]] = {}
     for row in connection.execute(_REFERENCES, {"name": name}):
@@ -256,13 +262,14 @@ def _references(connection: Connection, name: str) -> list[Reference]:
     found = []
     for (child, _), rows in parts.items():
         first = rows[0]
-        parent = spelled.get(str(first.parent).lower(), str(first.parent))
+        parent = spelled.get(fold(str(first.parent)), str(first.parent))
         targets = [row.target for row in rows]
         if None in targets:  # REFERENCES without columns means the parent's primary key
-            primary = sorted((column for column in columns(parent) if column["pk"]), key=lambda one: int(one["pk"]))
-            targets = [column["name"] for column in primary]
-        if len(targets) != len(rows) or {one.lower() for one in map(str, targets)} - {
-            str(column["name"]).lower() for column in columns(parent)
+            # a key that is the rowid has no index of its own, and one column
+            targets = list(connection.execute(_PRIMARY, {"name": parent}).scalars())
+            targets = targets or [column["name"] for column in columns(parent) if column["pk"]]
+        if len(targets) != len(rows) or {fold(str(one)) for one in targets} - {
+            fold(str(column["name"])) for column in columns(parent)
         }:
             continue  # to no table, or to no columns of it: SQLite enforces nothing, or refuses every write by itself
         found.append(
@@ -284,7 +291,7 @@ def _references(connection: Connection, name: str) -> list[Reference]:
 def _rows(connection: Connection, relation: sa.Table, rowid: bool) -> int:
     some = sa.select(sa.literal_column("1")).select_from(relation).limit(EXACT_ROWS + 1).subquery()
     count = int(connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0)
-    taken = {column.name.lower() for column in relation.columns}
+    taken = {fold(column.name) for column in relation.columns}
     free = [name for name in ("rowid", "_rowid_", "oid") if name not in taken]
     if count <= EXACT_ROWS:
         return count
