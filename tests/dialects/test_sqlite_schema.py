@@ -40,6 +40,7 @@ def told(database: Database, name: str = "t") -> tuple[str, str, object]:
 
 
 HARMLESS = {
+    "a full-text index of its own rows": ["CREATE VIRTUAL TABLE f USING fts5 (v, t)"],
     "an index elsewhere": ["CREATE UNIQUE INDEX one ON other (y)"],
     "a new table": ["CREATE TABLE new (id INTEGER PRIMARY KEY, v TEXT)"],
     "a view": ["CREATE VIEW v AS SELECT * FROM t"],
@@ -108,6 +109,7 @@ CHANGES = {
     "a child": ["CREATE TABLE c (t REFERENCES t ON DELETE CASCADE)"],
     "a child that spells the table otherwise": ["CREATE TABLE c (t, FOREIGN KEY (T) REFERENCES T (ID))"],
     "a trigger of the journal": ["CREATE TRIGGER spy AFTER INSERT ON _trueup_run BEGIN DELETE FROM t; END"],
+    "a full-text index": ["CREATE VIRTUAL TABLE f USING fts5 (v, content='t')"],
     "a guard": ["CREATE TRIGGER trueup_guard_x BEFORE INSERT ON t WHEN new.v < 0 BEGIN SELECT RAISE(ABORT, 'no'); END"],
 }
 
@@ -234,3 +236,49 @@ def test_json_of_a_column_whose_name_differs_beyond_ascii_is_not_this_one_s(data
     with opened(database) as session:
         columns = session.table("w").columns
         assert (columns["ä"].storage, columns["Ä"].storage) == ("text", None)
+
+
+READERS = [
+    "fts5 (v, content='t')",
+    "FTS5(v,content=T, content_rowid=id)",
+    'fts5 (v, tokenize = "porter ascii", content = "t")',
+    "fts5 (v, c=[T])",
+    "\"fts5\" (v, prefix='2 3', /* content=x, */ content=`t` -- content=y\n )",
+    'fts4 (CONTENT="t", v)',
+    "fts4 (v, tokenize=simple, content=t)",
+    "fts5 (v, content='seen')",
+    "fts5 (v, content=SEEN_AGAIN)",
+]
+NO_READERS = [
+    "fts5 (v, t)",
+    "fts5 (v, content='')",
+    "fts5 (v, content='twin', content_rowid='id')",
+    "fts5 (v, content_rowid='t', content='twin')",
+    "fts5 (v, content='others')",
+    'fts4 (v, content="twin")',
+    # where content= is the declaration of a column
+    "fts3 (v, content='t')",
+    "rtree (t, low, high)",
+]
+VIEWS = (
+    'CREATE VIEW seen AS SELECT id, v FROM other, "T"',
+    "CREATE VIEW seen_again AS SELECT * FROM Seen",
+    "CREATE VIEW others AS SELECT x FROM other /* t */",
+)
+
+
+@pytest.mark.parametrize("index", READERS)
+def test_a_full_text_index_that_reads_its_rows_from_a_table_forbids_repairs(database: Database, index: str) -> None:
+    """The application's search called the database malformed."""
+    script(database, *SHOP, *VIEWS, f"CREATE VIRTUAL TABLE f USING {index}")
+    with opened(database) as session:
+        told = "the full-text index 'f' reads its rows from it, and would no longer match"
+        assert session.table("t").obstacles == (told,)
+        assert session.table("twin").obstacles == ()
+
+
+@pytest.mark.parametrize("index", NO_READERS)
+def test_a_full_text_index_of_other_rows_is_no_obstacle(database: Database, index: str) -> None:
+    script(database, *SHOP, *VIEWS, f"CREATE VIRTUAL TABLE f USING {index}")
+    with opened(database) as session:
+        assert session.table("t").obstacles == ()

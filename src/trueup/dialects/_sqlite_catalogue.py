@@ -1,4 +1,4 @@
-"""SQLite's catalogue, by PRAGMA: the text of CREATE statements decides nothing that matters."""
+"""SQLite's catalogue, by PRAGMA: of CREATE statements the text decides only what no PRAGMA tells."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy.types import NullType, TypeEngine
 from trueup.codec import canonical, digest
 from trueup.dialects._catalogue import Outline, Place, names, resolve, sql_table, table_of
 from trueup.dialects._guards import is_guard
-from trueup.dialects._sqlite_schema import Entry, fold
+from trueup.dialects._sqlite_schema import Entry, fold, full_text
 from trueup.tables import Column, Family, Reference, Table
 
 EXACT_ROWS = 100_000
@@ -74,6 +74,7 @@ def table(connection: Connection, journal_prefix: str, name: str) -> Table:
     foreign = [trigger for trigger in triggers if not is_guard(*trigger)]
     schema = _schema(connection)
     spying = _on_journal(schema, journal_prefix)
+    readers = full_text(schema, name)
     return table_of(
         found,
         columns,
@@ -82,6 +83,7 @@ def table(connection: Connection, journal_prefix: str, name: str) -> Table:
         obstacles=[
             *(f"it has the trigger {trigger!r}, whose effects would not be journaled" for trigger, _ in foreign),
             *(f"the journal's table {journal} has the trigger {trigger!r}" for _, trigger, journal, _ in spying),
+            *(f"the full-text index {one!r} reads its rows from it, and would no longer match" for one in readers),
         ],
         rows=_rows(connection, sql_table(found), rowid),
         identity=_identities(schema, journal_prefix)[fold(name)],
@@ -91,6 +93,7 @@ def table(connection: Connection, journal_prefix: str, name: str) -> Table:
             "declared": [[str(column["name"]), str(column["type"]), str(column["dflt_value"])] for column in raw],
             "create": create,
             "triggers": [list(trigger) for trigger in foreign] + [[row[1], row[3]] for row in spying],
+            "readers": readers,
             "guards": [list(trigger) for trigger in triggers if trigger not in foreign],
         },
     )
@@ -107,6 +110,7 @@ def stamp(connection: Connection, journal_prefix: str, tables: Collection[str]) 
         [name, text] for name, text in _identities(schema, journal_prefix).items() if name in mine
     ]
     facts += [list(row) for row in _on_journal(schema, journal_prefix)]
+    facts += [["full text", reader, name, ""] for name in mine for reader in full_text(schema, name)]
     for kind, name, table, text in schema:
         own = fold(table) in mine
         child = kind == "table" and "references" in fold(text) and not fold(table).startswith(journal_prefix)
