@@ -1,9 +1,12 @@
 """What an attack from outside found, on paths that no other test covers: each lost, changed or leaked a row once."""
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from tests.dialects.opened import opened
 from tests.engines import Database
@@ -145,3 +148,46 @@ def test_what_a_column_of_json_would_lose_is_not_decoded_as_lossless(database: D
     preview = make_plan(config, str(tmp_path / "plan.jsonl"))
     assert preview.summary.count == count
     assert preview.plan.groups[0].effect == "lossless"
+
+
+#: The inner text of JSON strings, escaped once, and whether it can be decoded.
+ESCAPED = {
+    r"{\"a\":\"\ud800\"}": False,
+    r"{\"a\":\"\uDC00x\"}": False,
+    r"{\"a\":\"\ud83d\ud83d\ude00\"}": False,
+    r"{\"a\":\"\ud83d\\\\\ude00\"}": False,
+    r"{\"a\":\"\ud83d\ude00\"}": True,
+    r"{\"a\":\"\uD83D\uDE00\uD83D\uDE00\"}": True,
+    r"{\"a\":\"\\ud800\"}": True,
+    r"{\"a\":\"\\\\ud800 \ud7ff \ue000\"}": True,
+}
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_half_a_surrogate_pair_is_not_decoded_into_bytes_that_are_no_text(database: Database, tmp_path: Path) -> None:
+    """The application could not read its table any more."""
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as plain:
+        plain.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, m TEXT)")
+        plain.executemany("INSERT INTO t (m) VALUES (?)", [(f'"{text}"',) for text in ESCAPED])
+        plain.executemany("INSERT INTO t (m) VALUES (?)", [("{}",)] * 30)
+        before = plain.execute("SELECT * FROM t").fetchall()
+        check = WrongJsonType(table="t", column="m", expected=("object",), name="n", repair=("decode",))
+        config, path = config_of(database, check), str(tmp_path / "plan.jsonl")
+        make_plan(config, path)
+        assert apply(config, path, confirm="yes").states == {"applied": sum(ESCAPED.values())}
+        now = plain.execute("SELECT * FROM t").fetchall()
+        assert [old != new for old, new in zip(before, now, strict=True)][: len(ESCAPED)] == list(ESCAPED.values())
+        for text, (_, new) in zip(ESCAPED, now, strict=False):
+            assert not ESCAPED[text] or json.loads(new) == json.loads(json.loads(f'"{text}"'))
+        undo(config, "last", confirm="yes")
+        assert plain.execute("SELECT * FROM t").fetchall() == before
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("text", [r"\ud800", r"\u00e9\udfff", r"\ud83d\ude00", r"\\ud800"])
+def test_a_member_with_half_a_surrogate_pair_is_told_as_it_is_spelled(database: Database, text: str) -> None:
+    with opened(database) as session:
+        value = sa.literal('{"a": "' + text + '"}')
+        found = session.connection.scalar(sa.select(session.dialect.json_path_text(value, "text", ["a"])))
+    whole = json.loads(f'"{text}"')
+    assert found == (f'"{text}"' if "\ud800" in whole or "\udfff" in whole else whole)

@@ -34,6 +34,20 @@ _TYPES = {
 }
 ARGUMENTS = 90  # SQLite takes 127 arguments, some builds 100
 _PLAIN_KEY = re.compile(r"[ !#-\[\]-~]*")
+# half a surrogate pair, as GLOB: a high one before anything else than a low one, a low one after anything else than a
+# high one. A sign that differs is enough, as in valid JSON four digits follow a backslash and a u
+_HIGH, _LOW = ("\\", "u", "dD", "89abAB"), ("\\", "u", "dD", "c-fC-F")
+_DIGITS = "[0-9a-fA-F][0-9a-fA-F]"
+
+
+def _signs(classes: Sequence[str]) -> str:
+    return "".join(f"[{one}]" for one in classes)
+
+
+_HALVES = (
+    *(f"*{_signs(_HIGH)}{_DIGITS}{_signs(_LOW[:at])}[^{_LOW[at]}]*" for at in range(4)),
+    *(f"*{_signs(_HIGH[:at])}[^{_HIGH[at]}]{'?' * (5 - at)}{_signs(_LOW)}{_DIGITS}*" for at in range(4)),
+)
 
 
 class SqliteJson(Dialect):
@@ -96,11 +110,12 @@ class SqliteJson(Dialect):
             return super().json_path_text(value, storage, path)
         place = literal(_path(path), sa.Text)
         words = {"true": literal("true", sa.Text), "false": literal("false", sa.Text), "null": sa.null()}
-        # json_extract() cuts a string off at an escaped NUL: such a string stays as it is spelled
+        # json_extract() cuts a string off at an escaped NUL, and makes bytes that are no text of half a surrogate pair:
+        # such a string stays as it is spelled
         spelled = value.op("->", return_type=sa.Text())(place)
-        whole = func.instr(spelled, "\\u0000") == 0
-        text = sa.case((whole, sa.cast(func.json_extract(value, place), sa.Text)), else_=spelled)
-        found = sa.case(words, value=func.json_type(value, place), else_=text)
+        text = sa.cast(func.json_extract(value, place), sa.Text)
+        ways = [(func.instr(spelled, "\\u0000") > 0, spelled), (_half_a_pair(spelled), spelled)]
+        found = sa.case(words, value=func.json_type(value, place), else_=sa.case(*ways, else_=text))
         return sa.case((self.json_guard(value, storage), found), else_=sa.null())
 
     def json_path_number(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
@@ -129,11 +144,11 @@ class SqliteJson(Dialect):
     def json_string(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
         """json_extract() of the whole value."""
         spelled = func.trim(sa.cast(value, sa.Text), BLANKS)
-        # json_extract() cuts a string off at an escaped NUL, which would make broken text look whole:
-        # such a string stays as it is spelled, which is never JSON itself
+        # json_extract() cuts a string off at an escaped NUL, which would make broken text look whole, and makes bytes
+        # that are no text of half a surrogate pair: such a string stays as it is spelled, which is never JSON itself
         nul = func.instr(func.replace(value, "\\\\", ""), "\\u0000") > 0
         inner = func.substr(spelled, 2, func.length(spelled) - 2)
-        return sa.case((nul, inner), else_=func.json_extract(value, "$"))
+        return sa.case((sa.or_(nul, _half_a_pair(value)), inner), else_=func.json_extract(value, "$"))
 
     def json_valid(self, text: ColumnElement[str], types: Sequence[str]) -> ColumnElement[bool]:
         """What SQLite itself accepts, and what no NUL cuts off."""
@@ -310,6 +325,15 @@ def _invalid(value: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a value that is not NULL is no JSON; the cheap tests come last, they seldom decide."""
     nul = func.instr(value, func.char(0)) > 0
     return sa.or_(func.json_valid(value) == 0, func.typeof(value) == "blob", nul)
+
+
+def _half_a_pair(text: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether valid JSON escapes half a surrogate pair, which no text can hold; most have no surrogate at all."""
+    # room before the first sign, and no backslash that is escaped itself
+    plain = literal("      ", sa.Text).concat(func.replace(text, "\\\\", "__"))
+    some = text.op("GLOB", return_type=sa.Boolean())(literal(f"*{_signs(_HIGH[:3])}[89a-fA-F]*", sa.Text))
+    halves = (plain.op("GLOB", return_type=sa.Boolean())(literal(form, sa.Text)) for form in _HALVES)
+    return sa.and_(some, sa.or_(*halves))
 
 
 def _path(keys: Sequence[str]) -> str:
