@@ -1,6 +1,7 @@
 """A backup is verified by restoring it, and never when anything of it differs."""
 
 import json
+import sqlite3
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.rowhash import execute
 from trueup.backup import Record, read_record, record_path, sha256, write_record
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.config import Config
-from trueup.errors import UsageError
+from trueup.errors import StoreError, UsageError
 from trueup.runbook.backup import backup, verify
 
 SCRIPT = [
@@ -149,3 +150,21 @@ def test_the_record_holds_no_value_and_no_password(config: Config, tmp_path: Pat
     assert "marker" not in text
     assert "://" not in text
     assert json.loads(text)["format"] == 1
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_backup_that_finds_no_room_says_so_in_one_sentence(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def small(*args: object, **options: object) -> sqlite3.Connection:
+        made: sqlite3.Connection = connect(*args, **options)  # type: ignore[call-overload]
+        if str(args[0]).endswith(".db") and str(tmp_path / "backups") in str(args[0]):
+            made.execute("PRAGMA max_page_count=2")  # a full disk, as SQLite tells it
+        return made
+
+    monkeypatch.setattr("trueup.backups.sqlite.sqlite3.connect", small)
+    with pytest.raises(StoreError, match=r"^the backup could not be written: .*full \(SQLITE_FULL\)$"):
+        taken(config, tmp_path)
+    assert list((tmp_path / "backups").iterdir()) == []

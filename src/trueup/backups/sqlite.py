@@ -32,8 +32,11 @@ class SqliteTool(Tool):
     def dump(self, store: SqlStore, connection: Connection, tables: Sequence[str], path: Path) -> Dumped:
         """sqlite3_backup on the session that holds the snapshot."""
         raw: Any = connection.connection.driver_connection
-        with closing(sqlite3.connect(path)) as target:
-            raw.backup(target)
+        try:
+            with closing(sqlite3.connect(path)) as target:
+                raw.backup(target)
+        except sqlite3.Error as error:  # of a full disk, or of the database itself
+            raise StoreError(f"the backup could not be written: {store.dialect.describe(error)}") from None
         return Dumped(f"SQLite {sqlite3.sqlite_version} backup")
 
     @contextmanager
