@@ -18,6 +18,7 @@ from trueup.checks.orphan import Orphan
 from trueup.checks.out_of_range import OutOfRange
 from trueup.checks.stale_total import StaleTotal
 from trueup.checks.torn_write import TornWrite
+from trueup.checks.unknown_value import UnknownValue
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.config import Config
 from trueup.errors import Refused
@@ -293,3 +294,25 @@ def test_a_trigger_that_only_has_the_name_of_a_guard_is_an_obstacle(database: Da
     with store.connect() as connection:
         assert "trueup_guard_x" in SqlDatabase(store, connection).table("events").obstacles[0]
     store.close()
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_guard_compares_bytes_where_the_column_folds_case(database: Database) -> None:
+    """As the checks do: a new value of another case was refused, and a change of case to a bad value let through."""
+    execute(
+        database,
+        [
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE, state TEXT COLLATE NOCASE)",
+            "INSERT INTO t VALUES (1, 'a', 'on'), (2, 'A', 'on'), (3, 'b', 'off')",
+        ],
+    )
+    twin = config_of(database, Duplicate(table="t", column="name", name="guarded"))
+    guard(twin, "guarded", act="apply")
+    assert refused(database, "INSERT INTO t VALUES (4, 'A', 'on')")
+    assert not refused(database, "INSERT INTO t VALUES (4, 'B', 'on')")
+    guard(twin, "guarded", act="remove")
+    word = config_of(database, UnknownValue(table="t", column="state", allowed=("on", "off"), name="guarded"))
+    guard(word, "guarded", act="apply")
+    assert refused(database, "UPDATE t SET state = 'ON' WHERE id = 1")
+    assert not refused(database, "UPDATE t SET state = state")
+    assert (scan(twin).exit_code, scan(word).exit_code) == (0, 0)

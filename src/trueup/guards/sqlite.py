@@ -48,7 +48,8 @@ class SqliteWords(Words):
         name, table = guard_name(check), self.table(row.table)
         bad = self.condition(check, row, "new.")
         watched = self.watched(check, row)
-        changed = " OR ".join(f"new.{self.quoted(c)} IS NOT old.{self.quoted(c)}" for c in watched)
+        # for a column that folds case another case would be no change
+        changed = " OR ".join(f"new.{self.quoted(c)} COLLATE BINARY IS NOT old.{self.quoted(c)}" for c in watched)
         columns = ", ".join(self.quoted(column) for column in watched)
         refuse = f"BEGIN SELECT RAISE(ABORT, {quoted_text(refusal(check, name))}); END"
         guard = self.triggers(
@@ -64,9 +65,9 @@ class SqliteWords(Words):
         return self.row(check, row, transition=True, window=False)
 
     def unique(self, check: Check, row: Row, wanted: Unique) -> Guard:
-        """A unique index; writers wait while it is built."""
+        """A unique index, which compares bytes as the check does; writers wait while it is built."""
         name = guard_name(check)
-        columns = ", ".join(self.quoted(column) for column in wanted.columns)
+        columns = ", ".join(f"{self.quoted(column)} COLLATE BINARY" for column in wanted.columns)
         install = Step(
             f"CREATE UNIQUE INDEX {self.quoted(name)} ON {self.table(row.table)} ({columns})",
             "the write lock while the index is built",
