@@ -24,8 +24,12 @@ WORDS = {
 _TOLD = ("declared", "guards")
 #: The labels of the types of a table's columns: a difference here is never harmless.
 ENUMS = "enums"
-#: What tells the table itself from others, or says only that something about it was altered.
-_OWN = ("place", "identity", "altered")
+#: Of each of those types, by its number: which label goes by which number, whatever it is called.
+LABELS = "labels"
+#: Of each composite type: the columns that rest on it, and its attributes by their numbers.
+COMPOSITES = "composites"
+#: What tells the table itself from others (a copy has other numbers), or says only that something about it was altered.
+_OWN = ("place", "identity", "altered", LABELS, COMPOSITES)
 #: Differences that never do harm, even between plan and apply.
 _LOOSE = ("indexes",)
 
@@ -119,7 +123,24 @@ def refuses_undo(
     for name, some in kept.get(ENUMS, ()):
         if lost := set(some) - labels.get(str(name), set()):
             return f"type {name} of {table.name} has lost {len(lost)} of its labels since the run, or they were renamed"
+    if why := _exchanged(kept, table, wanted):
+        return why
     return forbids(table, "insert" if action == "delete" else action, touched)
+
+
+def _exchanged(kept: Mapping[str, Any], table: Table, wanted: Sequence[str]) -> str:
+    """Whether the text of a value means another value since the run, as names were exchanged within its type."""
+    facts = table.facts or {}
+    numbered = {str(number): dict(labels) for number, labels in facts.get(LABELS, ())}
+    for number, labels in kept.get(LABELS, ()):
+        now = numbered.get(str(number), {})
+        if any(now.get(one, label) != label for one, label in labels):
+            return f"a type of {table.name} has labels that were renamed since the run"
+    attributes = {str(name): list(some) for name, _, some in facts.get(COMPOSITES, ())}
+    for name, columns, some in kept.get(COMPOSITES, ()):
+        if set(columns) & set(wanted) and attributes.get(str(name)) != list(some):
+            return f"type {name} of {table.name} has other attributes since the run"
+    return ""
 
 
 def harmless(kept: Mapping[str, Any], table: Table) -> tuple[str, ...]:

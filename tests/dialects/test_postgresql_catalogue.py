@@ -362,11 +362,12 @@ def test_forced_row_security_hides_rows_from_the_owner(database: Database) -> No
 SHAPE = (
     "CREATE SCHEMA app",
     "CREATE TYPE public.mood AS ENUM ('ok', 'bad')",
+    "CREATE TYPE public.place AS (street text, city text)",
     "CREATE DOMAIN public.word AS text CHECK (VALUE <> 'x')",
     "CREATE TABLE public.up (id int PRIMARY KEY, n int UNIQUE)",
     (
-        "CREATE TABLE public.whole (id int PRIMARY KEY, m public.mood, w public.word, v text, ms public.mood[])"
-        " PARTITION BY RANGE (id)"
+        "CREATE TABLE public.whole (id int PRIMARY KEY, m public.mood, w public.word, v text, ms public.mood[],"
+        " ps public.place[]) PARTITION BY RANGE (id)"
     ),
     "ALTER TABLE public.whole ADD up int REFERENCES public.up",
     "CREATE TABLE public.t PARTITION OF public.whole FOR VALUES FROM (0) TO (100)",
@@ -383,6 +384,8 @@ CHANGES = (
     "ALTER TABLE public.t ENABLE ROW LEVEL SECURITY",
     "ALTER TABLE public.t FORCE ROW LEVEL SECURITY",
     "ALTER TYPE public.mood RENAME VALUE 'ok' TO 'fine'",
+    "ALTER TYPE public.place RENAME ATTRIBUTE city TO town",
+    "ALTER TYPE public.place DROP ATTRIBUTE city, ADD ATTRIBUTE city text",
     "ALTER DOMAIN public.word ADD CHECK (VALUE <> 'y')",
     "ALTER TABLE public.whole DETACH PARTITION public.t",
     "ALTER TABLE public.t ENABLE TRIGGER quiet",

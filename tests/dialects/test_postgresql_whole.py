@@ -17,7 +17,8 @@ from trueup.check import Check
 from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
 from trueup.checks.unknown_value import UnknownValue
-from trueup.errors import StoreError
+from trueup.config import Config
+from trueup.errors import Refused, StoreError
 from trueup.results import RunReport
 from trueup.run import apply, make_plan, propose, scan, undo, verify
 
@@ -118,6 +119,81 @@ def test_a_right_that_a_function_of_the_application_lacks_stops_the_run(database
         pytest.raises(StoreError, match=r": permission denied for table known \(42501\); what was written"),
     ):
         applied(replace(database, url=url), check, tmp_path)
+
+
+SWAPPED = {
+    "attributes": (
+        "ALTER TYPE public.place RENAME ATTRIBUTE street TO x",
+        "ALTER TYPE public.place RENAME ATTRIBUTE city TO street",
+        "ALTER TYPE public.place RENAME ATTRIBUTE x TO city",
+    ),
+    "attribute anew": (
+        "ALTER TYPE public.place DROP ATTRIBUTE street",
+        "ALTER TYPE public.place ADD ATTRIBUTE street text",
+    ),
+    "labels": (
+        "ALTER TYPE public.state RENAME VALUE 'open' TO 'x'",
+        "ALTER TYPE public.state RENAME VALUE 'closed' TO 'open'",
+        "ALTER TYPE public.state RENAME VALUE 'x' TO 'closed'",
+    ),
+    "label anew": (
+        "ALTER TYPE public.state RENAME VALUE 'open' TO 'shut'",
+        "ALTER TYPE public.state ADD VALUE 'open'",
+    ),
+}
+#: The text of every value goes on meaning what it did.
+ADDED = (
+    "ALTER TYPE public.state ADD VALUE 'ajar' BEFORE 'closed'",
+    "CREATE TYPE public.other AS (a int)",
+    "ALTER TABLE public.t ADD o public.other",
+)
+
+
+def with_types(database: Database, tmp_path: Path) -> tuple[Config, RunReport]:
+    script(
+        database,
+        "CREATE TYPE public.place AS (street text, city text)",
+        "CREATE TYPE public.state AS ENUM ('open', 'closed')",
+        "CREATE TABLE public.t (id int PRIMARY KEY, v text, s public.state, places public.place[])",
+        "INSERT INTO public.t SELECT i, CASE WHEN i > 1 THEN 'v' END, 'open', ARRAY[ROW('s', 'c')::public.place]"
+        " FROM generate_series(1, 3) i",
+    )
+    check = Missing(table="t", column="v", name="n", repair=("quarantine",))
+    report = applied(database, check, tmp_path)
+    assert report.states == {"applied": 1}
+    return config_of(database, check), report
+
+
+@pytest.mark.parametrize("swap", SWAPPED)
+def test_names_exchanged_within_a_type_keep_an_undo_from_giving_back_something_else(
+    database: Database, swap: str, tmp_path: Path
+) -> None:
+    config, run = with_types(database, tmp_path)
+    script(database, *SWAPPED[swap])
+    before = rows(database, "public.t")
+    with pytest.raises(Refused) as caught:
+        undo(config, run.run_id, confirm="yes")
+    told = (
+        "type public.place of t has other attributes" if "attr" in swap else "a type of t has labels that were renamed"
+    )
+    assert f"{told} since the run" in str(caught.value)
+    assert rows(database, "public.t") == before
+
+
+def test_what_a_type_gained_since_the_run_does_not_keep_an_undo(database: Database, tmp_path: Path) -> None:
+    config, run = with_types(database, tmp_path)
+    script(database, *ADDED)
+    assert undo(config, run.run_id, confirm="yes").states == {"undone": 1}
+    assert rows(database, "public.t") == [f'({n},{"v" if n > 1 else ""},open,"{{""(s,c)""}}",)' for n in (1, 2, 3)]
+
+
+def test_attributes_of_a_column_that_is_not_written_may_be_renamed(database: Database, tmp_path: Path) -> None:
+    with_types(database, tmp_path)
+    script(database, "INSERT INTO public.t SELECT 4, NULL, s, places FROM public.t LIMIT 1")
+    check = Missing(table="t", column="v", name="n", fill="zz", repair=("fill",))
+    run = applied(database, check, tmp_path)
+    script(database, "ALTER TYPE public.place RENAME ATTRIBUTE city TO town")
+    assert undo(config_of(database, check), run.run_id, confirm="yes").states == {"undone": 1}
 
 
 def test_a_database_without_an_encoding_is_read_as_utf_8_and_what_is_not_is_told(

@@ -110,20 +110,27 @@ CONSTRAINTS = sa.text(
     " convalidated AS validated FROM pg_constraint"
     " WHERE conrelid = :oid AND contype IN ('c', 'x', 'p', 'u') ORDER BY conname"
 )
-# what a column's type may rest on: domains down to their base, elements of arrays, parts of composite types
+# what the type of a column (`root`) may rest on: domains down to their base, elements of arrays, parts of composites
 _USED = (
-    "used AS (SELECT a.atttypid AS oid FROM pg_attribute a WHERE a.attrelid = ANY(CAST(:oids AS oid[])) AND a.attnum"
-    " > 0 AND NOT a.attisdropped UNION SELECT beneath.oid FROM used u JOIN pg_type t ON t.oid = u.oid CROSS JOIN"
-    " LATERAL (SELECT t.typbasetype AS oid UNION ALL SELECT t.typelem UNION ALL SELECT a.atttypid FROM pg_attribute a"
+    "used AS (SELECT CAST(a.attname AS text) AS root, a.atttypid AS oid FROM pg_attribute a"
+    " WHERE a.attrelid = ANY(CAST(:oids AS oid[])) AND a.attnum > 0 AND NOT a.attisdropped"
+    " UNION SELECT u.root, beneath.oid FROM used u JOIN pg_type t ON t.oid = u.oid CROSS JOIN LATERAL"
+    " (SELECT t.typbasetype AS oid UNION ALL SELECT t.typelem UNION ALL SELECT a.atttypid FROM pg_attribute a"
     " WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS beneath"
     " WHERE beneath.oid <> 0)"
 )
 _TYPE = (
     "format_type(t.oid, NULL) AS name, CAST(t.typtype AS text) AS kind, t.typnotnull AS required,"
+    " CAST(t.oid AS text) AS number, ARRAY(SELECT u.root FROM used u WHERE u.oid = t.oid ORDER BY 1) AS columns,"
     " ARRAY(SELECT CAST(e.enumlabel AS text)"
-    " FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels, ARRAY(SELECT CAST(c.conname AS"
+    " FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS labels,"
+    " ARRAY(SELECT CAST(e.oid AS text)"
+    " FROM pg_enum e WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) AS label_numbers,"
+    " ARRAY(SELECT a.attnum || ' ' || quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod)"
+    " FROM pg_attribute a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)"
+    " AS attributes, ARRAY(SELECT CAST(c.conname AS"
     " text) || ' ' || pg_get_constraintdef(c.oid) FROM pg_constraint c WHERE c.contypid = t.oid ORDER BY 1) AS rules"
-    " FROM used u JOIN pg_type t ON t.oid = u.oid WHERE t.typtype IN ('d', 'e')"
+    " FROM pg_type t WHERE t.oid IN (SELECT oid FROM used) AND t.typtype IN ('c', 'd', 'e')"
 )
 _OIDS = sa.bindparam("oids", type_=ARRAY(sa.BigInteger))
 TYPES = sa.text(f"WITH RECURSIVE {_USED} SELECT {_TYPE} ORDER BY 1").bindparams(_OIDS)
