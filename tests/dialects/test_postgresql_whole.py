@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from tests.dialects.opened import opened
@@ -194,6 +196,28 @@ def test_attributes_of_a_column_that_is_not_written_may_be_renamed(database: Dat
     run = applied(database, check, tmp_path)
     script(database, "ALTER TYPE public.place RENAME ATTRIBUTE city TO town")
     assert undo(config_of(database, check), run.run_id, confirm="yes").states == {"undone": 1}
+
+
+def test_settings_of_the_database_do_not_keep_a_run_from_its_end(database: Database, tmp_path: Path) -> None:
+    place = make_url(database.url).database
+    script(
+        database,
+        "CREATE TYPE public.state AS ENUM ('open', 'closed')",
+        "CREATE TABLE public.t (id int PRIMARY KEY, v varchar(9) DEFAULT 'd' CHECK (v <> 'x'), s public.state)",
+        "INSERT INTO public.t VALUES (1, NULL, 'open'), (2, 'a', 'closed')",
+        f"ALTER DATABASE {place} SET quote_all_identifiers = on",
+        f"ALTER DATABASE {place} SET idle_in_transaction_session_timeout = '300ms'",
+    )
+    if database.engine == "postgresql18":
+        script(database, f"ALTER DATABASE {place} SET transaction_timeout = '300ms'")
+    check = Missing(table="t", column="v", name="n", fill="zz", repair=("fill",))
+    report = applied(database, check, tmp_path)
+    assert report.states == {"applied": 1}
+    assert undo(config_of(database, check), report.run_id, confirm="yes").states == {"undone": 1}
+    with opened(database) as session:
+        session.ask(sa.literal(1))
+        time.sleep(0.6)
+        assert session.ask(sa.literal(1)) == [1]
 
 
 def test_a_database_without_an_encoding_is_read_as_utf_8_and_what_is_not_is_told(

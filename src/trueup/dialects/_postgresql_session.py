@@ -33,11 +33,15 @@ _PINS = {
     "lc_monetary": "C",
     "xmloption": "content",
     "standard_conforming_strings": "on",
+    # definitions and types are read as the catalogue spells them
+    "quote_all_identifiers": "off",
     # a name given when connecting would stay with the session that a pooler lends
     "application_name": "trueup",
 }
 _READING = {
     "statement_timeout": "0",
+    # the other side of a comparison may take its time
+    "idle_in_transaction_session_timeout": "0",
     "transaction_read_only": "on",
     # a cursor is read to its end: without this it is planned for its first rows
     "cursor_tuple_fraction": "1",
@@ -119,6 +123,8 @@ def engine(url: URL, *, write: bool) -> Engine:
         connection.rollback()
         # a pooler that answers cancel requests has to give sessions a number of its own
         record.info[_POOLED] = connection.info.backend_pid != backend
+        if version >= 170000:
+            record.info[_KEPT] = {"transaction_timeout": "0"}
         record.info[_TAUGHT] = version < 160000 and may
         if record.info[_TAUGHT] and not record.info[_POOLED]:
             _teach(connection)
