@@ -16,7 +16,11 @@ from trueup.stores.sql import SqlStore
 
 CHECK = OutOfRange(table="t", column="a", maximum="10", name="a", repair=("clamp",))
 FULL = {
-    "postgresql": "DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$",
+    # what an application raises with such a code is its own: the server itself has to run out of something
+    "postgresql": (
+        "SET LOCAL work_mem = '64kB'; SET LOCAL temp_file_limit = '64kB';"
+        " SELECT count(*) FROM (SELECT i FROM generate_series(1, 200000) AS i ORDER BY -i) AS sorted"
+    ),
     "mysql": "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1021, MESSAGE_TEXT = 'no room'",
     "mariadb": "SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1021, MESSAGE_TEXT = 'no room'",
 }
