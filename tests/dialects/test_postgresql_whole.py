@@ -80,10 +80,11 @@ def test_a_domain_that_refuses_blocks_the_rows_and_does_not_end_the_plan(databas
     assert rows(database, "public.t") == before
 
 
+RAISED = ["42501", "25006", "53100", "42704", "22000", "08006", "57P01", "57P05", "25P03", "40001", "40P01", "55P03"]
 SAYS = "RAISE EXCEPTION USING ERRCODE = '{code}', MESSAGE = 'no ' || id || ' for ' || v, DETAIL = v;"
 
 
-@pytest.mark.parametrize("code", ["42501", "25006", "53100", "42704", "22000"])
+@pytest.mark.parametrize("code", RAISED)
 def test_what_a_function_of_the_application_raises_blames_its_row_and_is_never_repeated(
     database: Database, code: str, tmp_path: Path
 ) -> None:
@@ -100,6 +101,29 @@ def test_what_a_function_of_the_application_raises_blames_its_row_and_is_never_r
     assert [one.key for one in report.listed] == ["2"]
     assert f"({code})" in report.listed[0].reason
     assert "secret" not in repr(report)
+
+
+INSIDE = "DO $$ BEGIN {} END $$"
+TROUBLE = {
+    "ended": ("PERFORM pg_terminate_backend(pg_backend_pid()); PERFORM pg_sleep(5);", True, False),
+    "locked": ("PERFORM FROM public.t FOR UPDATE NOWAIT;", False, True),
+    "said to be ended": ("RAISE EXCEPTION USING ERRCODE = '57P01';", False, False),
+    "said to be locked": ("RAISE EXCEPTION USING ERRCODE = '55P03';", False, False),
+}
+
+
+@pytest.mark.parametrize("what", TROUBLE)
+def test_the_servers_own_trouble_within_a_function_is_told_from_what_the_function_says(
+    database: Database, what: str
+) -> None:
+    body, gone, passes = TROUBLE[what]
+    script(database, "CREATE TABLE public.t (id int PRIMARY KEY)", "INSERT INTO public.t VALUES (1)")
+    with psycopg.connect(database.url) as other, opened(database, write=True) as session:
+        other.execute("SELECT FROM public.t FOR UPDATE")
+        with pytest.raises(sa.exc.DBAPIError) as error:
+            session.connection.exec_driver_sql(INSIDE.format(body))
+        assert session.dialect.disconnected(error.value) == gone
+        assert session.dialect.retryable(error.value) == passes
 
 
 def test_a_right_that_a_function_of_the_application_lacks_stops_the_run(database: Database, tmp_path: Path) -> None:

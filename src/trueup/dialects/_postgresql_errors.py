@@ -13,7 +13,10 @@ _IDLE = {"25P03", "25P04", "57P05"}
 _HARMLESS = ("08", "0A", "25", "28", "3D", "3F", "42", "53", "55", "57")
 # codes of `_EXHAUSTED` that are a row's matter when a function of the application raises them
 _RAISED = {"42501", "25006"}
-_RAISE = "exec_stmt_raise"
+# what of the server carries an error that a function's own words made: RAISE of PL/pgSQL, plpy.error() of PL/Python
+_RAISE = {"exec_stmt_raise", "PLy_elog_impl", "PLy_output"}
+# only these end a session; a function cannot raise them
+_FATAL = ("", "FATAL", "PANIC")
 # functions of the server itself, whose messages name objects and rights and nothing else, whatever runs them
 _OURS_TO_TELL = {"aclcheck_error", "aclcheck_error_col", "PreventCommandIfReadOnly", "ProcessInterrupts"}
 
@@ -31,15 +34,19 @@ def state_of(error: BaseException) -> str:
 
 def retryable(error: BaseException) -> bool:
     """Whether the error passes by itself."""
-    return state_of(error) in _PASSING or "moved to another partition" in _diag(error, "message_primary")
+    passing = state_of(error) in _PASSING or "moved to another partition" in _diag(error, "message_primary")
+    return passing and not _raised(error)
 
 
 def exhausted(error: BaseException) -> bool:
     """Whether the server has run out of something, or out of order."""
     state = state_of(error)
-    # who raises an error chooses its code, and a function of the application may choose any
-    raised = inside(error) and (state in _RAISED or _diag(error, "source_function") == _RAISE)
-    return state.startswith(_EXHAUSTED) and not raised
+    return state.startswith(_EXHAUSTED) and not (_raised(error) or (inside(error) and state in _RAISED))
+
+
+def _raised(error: BaseException) -> bool:
+    """Whether a function made the error: who raises one chooses its code, and the application may choose any."""
+    return _diag(error, "source_function") in _RAISE
 
 
 def inside(error: BaseException) -> bool:
@@ -57,10 +64,13 @@ def _diag(error: BaseException, field: str) -> str:
 
 
 def disconnected(error: BaseException) -> bool:
-    """Whether the session is gone. A driver has no code for a connection that broke in its hands."""
+    """Whether the session is gone. A driver has no code for a connection that broke in its hands.
+
+    Another server's end that a function met (dblink) is an error like any other, and ours goes on.
+    """
     state = state_of(error)
     if state:
-        return state.startswith(_GONE) or state in _IDLE
+        return (state.startswith(_GONE) or state in _IDLE) and _diag(error, "severity_nonlocalized") in _FATAL
     return type(_original(error)).__name__ in ("OperationalError", "InterfaceError")
 
 
