@@ -31,8 +31,8 @@ class Database(Protocol):
         """Every base table."""
         ...
 
-    def row(self, table: str, alias: str = "") -> Row:
-        """A row of `table`, under another name when it stands beside itself."""
+    def row(self, table: str, alias: str = "", *, own: bool = False) -> Row:
+        """A row of `table`, under another name when it stands beside itself; see `Dialect.own_rows` for `own`."""
         ...
 
     def ask(self, statement: Executable) -> Sequence[Sequence[Any]]:

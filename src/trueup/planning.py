@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain
 from typing import IO, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import FromClause, func, select
 from sqlalchemy.exc import DBAPIError
 
 from trueup import __version__
@@ -181,7 +181,7 @@ class Planner:
         """Why the check itself is in doubt: an absurd rate, or an empty table that it refers to."""
         parent = draft.check.reference()
         if draft.found and parent:
-            target = database.table(parent).sql
+            target = parents(draft, database.table(parent))
             if not database.ask(select(*list(target.c)[:1]).select_from(target).limit(1)):
                 return f"{parent} is empty, so every reference to it looks broken; the fault is there"
         rate = draft.found / draft.rows if draft.rows else 0
@@ -281,6 +281,12 @@ def keep_apart(drafts: Sequence[Draft], files: contextlib.ExitStack) -> None:
                 if number in first:
                     claims.add(number, key)
             draft.spools[choice] = kept
+
+
+def parents(draft: Draft, table: Table) -> FromClause:
+    """The rows of `table` that the check of a draft looks references up in."""
+    premises = draft.check.rests_on(draft.look.row, "")
+    return next((one.row.relation for one in premises if one.absent and one.row.table.name == table.name), table.sql)
 
 
 def new_spool(files: contextlib.ExitStack) -> IO[str]:

@@ -126,6 +126,10 @@ class Dialect(JsonWords):
 
         return digest(canonical([self.table(connection, table.name).facts or {} for table in tables]))
 
+    def own_rows(self, table: Table, alias: str) -> FromClause:
+        """A table under another name, with the rows that a foreign key of or to it covers and no others."""
+        return table.sql.alias(alias)
+
     #: How this engine would hold JSON by default, for `adopt`.
     usual_storage: Storage = "json"
 

@@ -77,7 +77,8 @@ class Table:
     a clause that reads after "cannot be repaired: ". `unseen` are clauses of the same form that forbid only what other
     rows could refer to (a delete, a change of a column that a key may refer to): children that the account may not see.
     `calls_functions` says that a rule of the table (a check, an index, a generated column) calls a function that
-    somebody made, which may write. `rows` is the catalogue's estimate, exact when small.
+    somebody made, which may write. `inherited` says that a query of it shows rows of other tables too, which inherit
+    from it: a foreign key that refers to it knows none of them. `rows` is the catalogue's estimate, exact when small.
 
     `place` is the schema (None where the connection has only one) and the name as the catalogue spells them, and
     `identity` what tells this table from a later one of the same name (an oid or its equal; empty where there is none).
@@ -94,6 +95,7 @@ class Table:
     obstacles: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     calls_functions: bool = False
+    inherited: bool = False
     rows: int = 0
     place: tuple[str | None, str] = (None, "")
     identity: str = ""

@@ -171,7 +171,7 @@ class UndoChunk:
         target, live = self.target, self.target.row.relation
         if not reference.equality:
             raise Mismatch(f"whether its row of {reference.parent} is there cannot be told ({reference.name})")
-        parent = target.row.database.row(reference.parent, alias="parent").relation
+        parent = target.row.database.row(reference.parent, alias="parent", own=True).relation
         pairs = list(zip(reference.columns, reference.parent_columns, strict=True))
         same = and_(*(self.dialect.refers(live.c[mine], parent.c[theirs]) for mine, theirs in pairs))
         given = target.image.join(live, target.same_key())

@@ -48,6 +48,10 @@ class Orphan(SetCheck):
     the parent's collation, inside JSON byte for byte. `where: {content_type_id: 7}` says which rows refer to this
     table at all, where another column decides.
 
+    **Tables that inherit.** On PostgreSQL a foreign key finds only the parent's own rows. Where one is declared for
+    these columns, also `NOT VALID`, the check does too. Where none is, it finds what the application's queries of the
+    parent show: rows of tables that inherit from it are parents as well.
+
     **Repairs.** `relink` (lossless) where `relink_by: {customer_email: email}` names columns that tell the parent
     and exactly one parent has the same bytes in all of them. `nullify` (lossy) takes the reference away where NULL
     is allowed. `quarantine` (destructive) moves the row out of the table.
@@ -127,6 +131,8 @@ class Orphan(SetCheck):
         unique = wanted == parent.table.key or wanted in parent.table.uniques
         if any(path for _, path in places) or not unique or not self.null or self.where:
             return None
+        if parent.table.inherited and not self._declared(row, parent):
+            return None  # a foreign key would refuse what refers to a row of a table that inherits
         pairs = zip(places, wanted, strict=True)
         if any(row.column(name).ddl != parent.column(above).ddl for (name, _), above in pairs):
             return None
@@ -215,7 +221,17 @@ class Orphan(SetCheck):
                         )
 
     def _parent(self, row: Row, alias: str = "referenced") -> Row:
-        return row.database.row(self.reference(), alias if alias != self.table else f"{alias}_")
+        alias = alias if alias != self.table else f"{alias}_"
+        parent = row.database.row(self.reference(), alias)
+        return row.database.row(self.reference(), alias, own=True) if self._declared(row, parent) else parent
+
+    def _declared(self, row: Row, parent: Row) -> bool:
+        """Whether a foreign key says the same as this check."""
+        wanted = set(zip(self.columns, self._parent_columns(parent), strict=True))
+        return any(
+            one.parent == parent.table.name and set(zip(one.columns, one.parent_columns, strict=True)) == wanted
+            for one in row.table.references
+        )
 
     def _refuse_periods(self, row: Row) -> None:
         """Raise `NotChecked` for a declared reference whose rule is not that columns are equal."""

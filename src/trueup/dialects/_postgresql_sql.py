@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Boolean, Insert, Text
+from sqlalchemy import Alias, Boolean, Insert, Text
 from sqlalchemy.exc import CompileError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -34,6 +34,18 @@ class Restoring(Insert):
     """An INSERT ... SELECT that may give values to GENERATED ALWAYS AS IDENTITY columns."""
 
     inherit_cache = True
+
+
+class Only(Alias):
+    """A table under another name without the rows of tables that inherit from it: what a foreign key looks at."""
+
+    inherit_cache = True
+
+
+@compiles(Only)
+def _only(element: Only, compiler: SQLCompiler, **options: Any) -> str:
+    text: str = compiler.visit_alias(element, **options)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it bare
+    return f"ONLY {text}" if options.get("asfrom") and not options.get("ashint") else text
 
 
 @compiles(is_json)

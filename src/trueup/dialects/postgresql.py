@@ -21,7 +21,7 @@ from trueup.dialects import _postgresql_session as session
 from trueup.dialects._postgresql_journal import PostgresqlJournal
 from trueup.dialects._postgresql_json import PostgresqlJson
 from trueup.dialects._postgresql_queries import ROWS_WRITTEN
-from trueup.dialects._postgresql_sql import Restoring, folded
+from trueup.dialects._postgresql_sql import Only, Restoring, folded
 from trueup.dialects._postgresql_types import Verbatim, beneath, refers, settled, whole
 from trueup.errors import NotChecked
 from trueup.regexes import portable
@@ -81,6 +81,11 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
     def table(self, connection: Connection, name: str) -> Table:
         """Read one table; a partition by its own name too, and any by `"schema"."name"`, quoted."""
         return catalogue.table(connection, self.journal_schema, name)
+
+    def own_rows(self, table: Table, alias: str) -> FromClause:
+        """ONLY; a partitioned table has no other rows than those of its partitions."""
+        partitioned = str((table.facts or {}).get("kind", "")).startswith("p")
+        return super().own_rows(table, alias) if partitioned else Only._construct(table.sql, name=alias)
 
     def naming(self, connection: Connection) -> str:
         """The first schema of the `search_path` that there is, as the role, the database and the URL set it."""

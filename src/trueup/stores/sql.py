@@ -197,9 +197,11 @@ class SqlDatabase:
         """The tables that were asked for so far."""
         return list(self._tables.values())
 
-    def row(self, table: str, alias: str = "") -> Row:
+    def row(self, table: str, alias: str = "", *, own: bool = False) -> Row:
         """A row of `table`."""
         found = self.table(table)
+        if own:
+            return Row(found, self, self.dialect.own_rows(found, alias or found.place[1]))
         return Row(found, self, found.sql.alias(alias) if alias else None)
 
     def ask(self, statement: Executable) -> Sequence[Sequence[Any]]:
