@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import URL
 
 from trueup.jsonwords import JsonWords
-from trueup.tables import Column, Need, Storage, Table
+from trueup.tables import Column, LooseRule, Need, Storage, Table
 
 Changing = TypeVar("Changing", Insert, Update)
 
@@ -130,16 +130,17 @@ class Dialect(JsonWords):
         """A table under another name, with the rows that a foreign key of or to it covers and no others."""
         return table.sql.alias(alias)
 
+    def loose_rules(self, connection: Connection, table: Table) -> Sequence[LooseRule]:
+        """The rules of a table, without guards of ours, that rows from before them may break."""
+        return []
+
     #: How this engine would hold JSON by default, for `adopt`.
     usual_storage: Storage = "json"
 
     def adopt(self, table: Table) -> Table:
         """A table of another engine as this one would hold it, to word statements that are not run."""
-        columns = {
-            name: replace(column, storage=column.storage and self.usual_storage)
-            for name, column in table.columns.items()
-        }
-        return replace(table, columns=columns)
+        usual = self.usual_storage
+        return replace(table, columns={n: replace(c, storage=c.storage and usual) for n, c in table.columns.items()})
 
     # -- keys -------------------------------------------------------------------------------------
     @abstractmethod
@@ -260,9 +261,7 @@ class Dialect(JsonWords):
         return ""
 
     def seclude(self, connection: Connection, names: Sequence[str], *, place: bool = False) -> None:
-        """Take back what defaults gave to others on tables of the journal that were just made; on their schema too,
-        where that is new (`place`)."""
-        return
+        """Take back what defaults gave to others on new tables of the journal, and on a new schema (`place`)."""
 
     def largest(self, connection: Connection) -> int | None:
         """Bytes of the largest statement that the server takes; None where it takes any."""
@@ -353,7 +352,6 @@ class Dialect(JsonWords):
         Only undo turns them off, and only to give back a reference that was broken before the run; where the
         engine or the role does not allow it, the row stays an undo conflict.
         """
-        return
 
     def suspended(self, connection: Connection) -> AbstractContextManager[None]:
         """Have declared foreign keys not checked inside of a savepoint that is rolled back, to rehearse an undo."""

@@ -107,6 +107,18 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class LooseRule:
+    """A rule (NOT VALID) that the engine asks of what is written, and not of the rows that were there before.
+
+    `condition` is its text over the table's `columns`; empty of a foreign key, and where the text does not say all.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
     """A right that a run cannot do without: on a table, on `columns` of it where they are named.
 

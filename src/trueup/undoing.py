@@ -8,25 +8,30 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from sqlalchemy import (
+    Boolean,
     Connection,
+    FromClause,
     Insert,
     Select,
     Update,
     and_,
     exists,
+    false,
     func,
     insert,
     literal,
+    literal_column,
     not_,
     null,
     select,
     update,
 )
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.elements import quoted_name
 
 from trueup.failpoints import failpoint
 from trueup.journal import Journal
-from trueup.tables import Reference
+from trueup.tables import LooseRule, Reference
 from trueup.target import FIRST, LAST, RUN, SEQS, Target, in_chunk
 from trueup.verdict import Shown, of_undo, told
 
@@ -195,6 +200,7 @@ class UndoChunk:
         again.
         """
         connection.exec_driver_sql(f"SAVEPOINT {SAVEPOINT}")
+        guarded = False
         try:
             with self._unchecked(connection):
                 self.give_back(connection, True, span, expected)
@@ -204,12 +210,57 @@ class UndoChunk:
             if self.dialect.retryable(error) or self.dialect.disconnected(error) or self.dialect.exhausted(error):
                 raise
             # a guard of ours refuses the old values, as it should: undo asks for it to be taken off first
-            if not self.dialect.refused_by_guard(error):
+            guarded = self.dialect.refused_by_guard(error)
+            if not guarded:
                 raise Mismatch(f"it could not be taken back: {self.dialect.describe(error)}") from None
         except Mismatch as error:
             raise Mismatch(f"it could not be taken back: {error}") from None
         connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+        if guarded:
+            self.behind_guard(connection, span)
         connection.exec_driver_sql(f"RELEASE SAVEPOINT {SAVEPOINT}")
+
+    def behind_guard(self, connection: Connection, span: Mapping[str, Any]) -> None:
+        """Raise `Mismatch` where a rule that a guard kept from being tried would refuse the old values once it is off.
+
+        What a row held a moment ago is refused only by rules that it may have broken before.
+        """
+        target = self.target
+        changed = {name for name, column in target.table.columns.items() if column.generated} | set(target.touched)
+        broken = target.broken_reference
+        for rule in self.dialect.loose_rules(connection, target.table):
+            if (broken is not None and rule.name == broken.name) or not (target.deletes or changed & set(rule.columns)):
+                continue
+            lost = self._refused_by(rule)
+            if lost is None:
+                raise Mismatch(
+                    f"it could not be taken back for certain: a guard refuses first, so that {rule.name}, which is not "
+                    "valid, cannot be tried"
+                )
+            if connection.execute(lost, dict(span)).scalar_one():
+                raise Mismatch(f"it could not be taken back: {rule.name}, which is not valid, refuses the old values")
+
+    def _refused_by(self, rule: LooseRule) -> Select[Any] | None:
+        """How many of a chunk's rows a rule would refuse as they were before the run; None where that is not known."""
+        target, touched = self.target, self.target.touched
+        held = {name: target.held(f"b{i}", name) for i, name in enumerate(touched)}
+        source: FromClause = target.image
+        if not target.deletes:
+            held = {name: target.row.relation.c[name] for name in target.rest} | held
+            source = target.image.join(target.row.relation, target.same_key())
+        labelled = (value.label(quoted_name(name, quote=True)) for name, value in held.items())
+        old = select(*labelled).select_from(source).where(target.in_chunk()).subquery("trueup_old")
+        found = select(func.count()).select_from(old)
+        if rule.condition:
+            return found.where(literal_column(f"({rule.condition})", Boolean).is_(false()))
+        key = next((one for one in target.table.references if one.name == rule.name and one.equality), None)
+        if key is None or not set(key.columns) <= set(held):
+            return None
+        parent = target.row.database.row(key.parent, alias="parent", own=True).relation
+        pairs = list(zip(key.columns, key.parent_columns, strict=True))
+        same = and_(*(self.dialect.refers(old.c[mine], parent.c[theirs]) for mine, theirs in pairs))
+        there = exists(select(literal(1)).select_from(parent).where(same).correlate(old))
+        return found.where(*(old.c[mine].is_not(None) for mine, _ in pairs), not_(there))
 
     def _unchecked(self, connection: Connection) -> AbstractContextManager[None]:
         return nullcontext() if self.target.broken_reference is None else self.dialect.suspended(connection)

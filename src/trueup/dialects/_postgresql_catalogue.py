@@ -11,10 +11,11 @@ from sqlalchemy import Connection
 
 from trueup.dialects import _postgresql_queries as ask
 from trueup.dialects._catalogue import Outline, Place, names, resolve, sql_table, table_of
+from trueup.dialects._guards import names_guard
 from trueup.dialects._postgresql_rights import obstacles, unseen
 from trueup.dialects._postgresql_types import INTEGERS, type_of
 from trueup.errors import UsageError
-from trueup.tables import Column, Family, Reference, Storage, Table
+from trueup.tables import Column, Family, LooseRule, Reference, Storage, Table
 
 EXACT_ROWS = 100_000
 _NAMING = "trueup_naming"
@@ -65,6 +66,14 @@ def stamp(connection: Connection, tables: Sequence[Table]) -> str:
     return str(connection.execute(ask.STAMP, {"oids": [int(table.identity) for table in tables]}).scalar_one())
 
 
+def loose_rules(connection: Connection, table: Table) -> list[LooseRule]:
+    """See `Dialect.loose_rules`."""
+    rows = connection.execute(ask.LOOSE, {"oid": int(table.identity)})
+    return [
+        LooseRule(row.name, tuple(row.columns), row.condition or "") for row in rows if not names_guard(str(row.name))
+    ]
+
+
 def table(connection: Connection, journal: str, name: str) -> Table:
     """Read one table, by its name or by `"schema"."name"`. Raises `UsageError` when there is none."""
     places, _ = known(connection, journal)
@@ -102,6 +111,7 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
             *([UNCOUNTED] if calls.calls and not calls.counted else []),
         ],
         calls_functions=calls.calls,
+        inherited=about.kind != "p" and bool(about.children),
         unseen=[clause for row in references if row.inward for clause in unseen(row)],
         identity=str(about.oid),
         rows=_rows(connection, sql_table(found), float(about.reltuples), readable),
@@ -111,7 +121,6 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
             "partition": [about.bound, list(about.parents)],
             "children": list(about.children),
             "row_security": [about.secured, about.forced],
-        inherited=about.kind != "p" and bool(about.children),
             "policies": [list(row) for row in connection.execute(ask.POLICIES, mine)],
             "triggers": [[row.name, row.text, row.enabled, row.body, row.settings] for row in triggers],
             "rules": rules,

@@ -110,6 +110,25 @@ CONSTRAINTS = sa.text(
     " convalidated AS validated FROM pg_constraint"
     " WHERE conrelid = :oid AND contype IN ('c', 'x', 'p', 'u') ORDER BY conname"
 )
+# A rule over the whole row counts as one over every column. Its text is not enough where it names the row itself, whose
+# type is the table's, or a computed column. MATCH FULL takes no key that is NULL in part, which is a rule of its own.
+LOOSE = sa.text(
+    "SELECT CAST(f.conname AS text) AS name, (SELECT 'num_nulls(' || string_agg(quote_ident(a.attname), ', ')"
+    " || ') IN (0, ' || count(*) || ')' FROM pg_attribute a WHERE a.attrelid = f.conrelid AND a.attnum = ANY(f.conkey))"
+    " AS condition, ARRAY(SELECT CAST(a.attname AS text) FROM pg_attribute a WHERE a.attrelid = f.conrelid"
+    " AND a.attnum = ANY(f.conkey)) AS columns FROM pg_constraint f WHERE f.conrelid = :oid AND f.contype = 'f'"
+    " AND f.confmatchtype = 'f' AND NOT f.convalidated"
+    " AND coalesce(CAST(to_jsonb(f) ->> 'conenforced' AS boolean), true)"
+    " UNION ALL SELECT CAST(c.conname AS text) AS name, CASE WHEN c.contype = 'n' THEN quote_ident((SELECT a.attname"
+    " FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attnum = c.conkey[1])) || ' IS NOT NULL'"
+    " WHEN c.contype = 'c' AND NOT EXISTS (SELECT FROM unnest(c.conkey) AS k (number) LEFT JOIN pg_attribute a"
+    " ON a.attrelid = c.conrelid AND a.attnum = k.number WHERE k.number <= 0 OR a.attgenerated <> '')"
+    " THEN pg_get_expr(c.conbin, c.conrelid) END AS condition,"
+    " ARRAY(SELECT CAST(a.attname AS text) FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attnum > 0"
+    " AND NOT a.attisdropped AND (a.attnum = ANY(c.conkey) OR 0 = ANY(c.conkey)) ORDER BY a.attnum) AS columns"
+    " FROM pg_constraint c WHERE c.conrelid = :oid AND c.contype IN ('c', 'f', 'n') AND NOT c.convalidated"
+    " AND coalesce(CAST(to_jsonb(c) ->> 'conenforced' AS boolean), true) ORDER BY 1, 2"
+)
 # what the type of a column (`root`) may rest on: domains down to their base, elements of arrays, parts of composites
 _USED = (
     "used AS (SELECT CAST(a.attname AS text) AS root, a.atttypid AS oid FROM pg_attribute a"

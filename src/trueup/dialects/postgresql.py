@@ -26,7 +26,7 @@ from trueup.dialects._postgresql_types import Verbatim, beneath, refers, settled
 from trueup.errors import NotChecked
 from trueup.regexes import portable
 from trueup.store import Load, Stage
-from trueup.tables import Column, Need, Storage, Table
+from trueup.tables import Column, LooseRule, Need, Storage, Table
 
 _RULES = {"case", "space", "unicode"}
 # the white space of Unicode, as Python's str.split() knows it
@@ -86,6 +86,10 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         """ONLY; a partitioned table has no other rows than those of its partitions."""
         partitioned = str((table.facts or {}).get("kind", "")).startswith("p")
         return super().own_rows(table, alias) if partitioned else Only._construct(table.sql, name=alias)
+
+    def loose_rules(self, connection: Connection, table: Table) -> Sequence[LooseRule]:
+        """CHECK, NOT NULL and FOREIGN KEY that are NOT VALID."""
+        return catalogue.loose_rules(connection, table)
 
     def naming(self, connection: Connection) -> str:
         """The first schema of the `search_path` that there is, as the role, the database and the URL set it."""
