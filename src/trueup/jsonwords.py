@@ -107,6 +107,10 @@ class JsonWords(ABC):
         """Whether `json_put` can write the document without losing any of it; asked of what is JSON."""
         return true()
 
+    def json_opens(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Whether `json_set_null` can write into the document at all; asked of what is JSON, never NULL."""
+        return true()
+
     def json_set(
         self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
     ) -> ColumnElement[Any]:

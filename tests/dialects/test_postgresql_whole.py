@@ -18,6 +18,7 @@ from trueup.check import Check
 from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
 from trueup.checks.unknown_value import UnknownValue
+from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.config import Config
 from trueup.errors import Refused, StoreError
 from trueup.results import RunReport
@@ -144,6 +145,29 @@ def test_a_right_that_a_function_of_the_application_lacks_stops_the_run(database
         pytest.raises(StoreError, match=r": permission denied for table known \(42501\); what was written"),
     ):
         applied(replace(database, url=url), check, tmp_path)
+
+
+@pytest.mark.parametrize("storage", ["json", "text", "jsonb"])
+def test_a_document_that_cannot_be_written_into_is_left_and_not_planned_to_stay_as_it_is(
+    database: Database, storage: str, tmp_path: Path
+) -> None:
+    odd = (r"""(2, '{"a": 1e999999, "q": 8}'), (3, '{"a": "\u0000", "q": 8}'),""") if storage == "json" else ""
+    script(
+        database,
+        "CREATE TABLE public.par (id bigint PRIMARY KEY)",
+        "INSERT INTO public.par VALUES (1)",
+        f"CREATE TABLE public.t (id int PRIMARY KEY, j {storage})",
+        f"""INSERT INTO public.t VALUES (1, '{{"q": 1}}'), {odd} (4, '{{"q": 8}}'), (5, '{{"q": "8"}}')""",
+    )
+    orphan = Orphan(table="t", column="j.q", references="par.id", name="n", repair=("nullify",))
+    typed = WrongJsonType(table="t", column="j.q", expected=("boolean", "null"), name="n", repair=("nullify",))
+    before = rows(database, "public.t")
+    for check, found in ((orphan, 2), (typed, 3)):
+        report = applied(database, check, tmp_path)
+        assert (report.planned, report.states) == (found, {"applied": found})
+        assert undo(config_of(database, check), report.run_id, confirm="yes").states == {"undone": found}
+        assert rows(database, "public.t") == before
+        (tmp_path / "plan.jsonl").unlink()
 
 
 SWAPPED = {

@@ -292,7 +292,10 @@ class Orphan(SetCheck):
         return and_(*tests)
 
     def _nullable(self, row: Row) -> ColumnElement[bool]:
-        return always(any(row.place(name)[1] or row.column(name).nullable for name in self.columns))
+        """Each path into JSON can be written; of plain columns one that takes NULL is enough."""
+        inside = [name for name, path in map(row.place, self.columns) if path]
+        opens = [row.dialect.json_opens(row[name], row.column(name)) for name in inside]
+        return and_(*opens) if opens else always(any(row.column(name).nullable for name in self.columns))
 
     def _nulled(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """One NULL is enough; the columns that must not be NULL (a tenant, say) keep their value."""

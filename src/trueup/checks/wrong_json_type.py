@@ -206,8 +206,10 @@ class WrongJsonType(RowCheck):
         return {name: row[name] if path else row.dialect.json_wrap(WRAP_KEY, row[name], row.column(name))}
 
     def _nullable(self, row: Row) -> ColumnElement[bool]:
-        if self._path(row):
-            return and_(always("null" in self.types), row.json(self.column).value.is_not(None))
+        name, path = row.place(self.column)
+        if path:
+            opens = row.dialect.json_opens(row[name], row.column(name))
+            return and_(always("null" in self.types), row.json(self.column).value.is_not(None), opens)
         return and_(always(self.null), nullify(self.column).fits(row))
 
     def _nulled(self, row: Row) -> Mapping[str, ColumnElement[Any]]:

@@ -167,6 +167,10 @@ class PostgresqlJson(Dialect):
         same = strings(text) == strings(sa.cast(sa.cast(text, _JSONB), Text))
         return sa.case((is_json(text), same), else_=sa.false())
 
+    def json_opens(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Whether it can be read as jsonb: json takes numbers and escapes that jsonb cannot hold."""
+        return sa.true() if column.storage == "jsonb" else func.coalesce(is_json(sa.cast(value, Text)), sa.false())
+
     def json_path_lacks(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
     ) -> ColumnElement[bool]:
