@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete, func, select
 
 from tests.engines import Database
-from trueup.errors import StoreError
+from trueup.errors import StoreError, UsageError
 from trueup.journal import Journal
 from trueup.stores.sql import SqlStore
 
@@ -36,6 +36,22 @@ def test_a_journal_that_a_crash_left_without_its_name_is_named_by_the_next_run(s
         journal.prepare(connection)
         assert journal.db_uuid(connection)
     assert names(store) == 1
+
+
+def test_where_there_is_no_journal_it_is_said_where_it_was_looked_for(store: SqlStore) -> None:
+    where = "table '_trueup_run'"
+    if store.dialect.journal_schema:
+        with store.connect(write=True) as connection:
+            Journal(store).prepare(connection)
+            connection.commit()
+            connection.exec_driver_sql("ALTER SCHEMA trueup RENAME TO kept")
+            connection.commit()
+        where = "journal in its schema 'trueup'"
+    with (
+        store.connect() as connection,
+        pytest.raises(UsageError, match=rf" has no runs: there is no {where}, and no journal is looked for elsewhere$"),
+    ):
+        Journal(store).find(connection, "last")
 
 
 def test_operators_who_start_at_once_give_a_database_one_name(database: Database) -> None:

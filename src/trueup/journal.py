@@ -79,7 +79,7 @@ class Journal(JournalTables):
 
     def _find(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
         if not self.exists(connection):
-            raise UsageError(f"{self.store} has no runs: nothing was ever applied to it")
+            raise UsageError(f"{self.store} has no runs: there {self.looked}, and no journal is looked for elsewhere")
         rows = connection.execute(select(self.run.c.run_id).order_by(self.run.c.no.desc())).scalars().all()
         hits = rows[:1] if run_id == "last" else [one for one in rows if one.startswith(run_id)]
         if len(hits) != 1 or not run_id:

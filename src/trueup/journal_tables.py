@@ -135,6 +135,11 @@ class JournalTables:
         """All tables but those of images."""
         return [self.meta, self.run, self.op, self.chunk, self.image]
 
+    @property
+    def looked(self) -> str:
+        """What is said to be missing where there is no journal: a renamed one is not found, and is none here."""
+        return f"is no journal in its schema {self._schema!r}" if self._schema else f"is no table {self.run.name!r}"
+
     def exists(self, connection: Connection) -> bool:
         """Whether this database has a journal, and it has its name: a crash can come in between.
 

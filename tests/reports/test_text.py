@@ -241,7 +241,7 @@ def test_runs_are_a_table_and_none_is_a_sentence() -> None:
 run            state    started                  operations  undoable  store  because
 20261121-ab12  applied  2026-11-18 11:06:40 UTC       1,234     1,230  app    the importer wrote text until 4f2a1c"""
     )
-    assert text(runs_report([])) == "no runs yet: nothing has been written by trueup here"
+    assert text(runs_report([])) == "no runs: the journal is empty, or there is none where it is looked for"
 
 
 def test_a_verification_puts_its_problems_first() -> None:

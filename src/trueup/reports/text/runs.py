@@ -124,7 +124,7 @@ def _listed(run: RunReport) -> Iterator[RenderableType]:
 def runs_report(runs: Sequence[RunReport]) -> RenderableType:
     """A table of runs as the journal gives them, or one line that there are none."""
     if not runs:
-        return line("no runs yet: nothing has been written by trueup here")
+        return line("no runs: the journal is empty, or there is none where it is looked for")
     rows = [
         (
             (run.run_id, STRONG),
