@@ -15,7 +15,7 @@ from itertools import chain
 from typing import IO, Any
 
 from sqlalchemy import FromClause, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 
 from trueup import __version__
 from trueup.changes import Group, Left, Plan, PlanSummary
@@ -110,7 +110,11 @@ class Planner:
             for check in checks:
                 draft = Draft(check, Look(looking, check, values=self.values))
                 drafts.append(draft)
-                self.draft(database, draft, files)
+                try:
+                    self.draft(database, draft, files)
+                except DataError as error:  # a value that the check names, or one that it met
+                    about = f"{check.title}, on {check.table}.{', '.join(check.columns)}"
+                    raise StoreError(f"{self.store}: {about}: {self.store.dialect.describe(error)}") from None
             keep_apart(drafts, files)
             header = self.header(database, drafts)
             return header, self.write(header, drafts, path)

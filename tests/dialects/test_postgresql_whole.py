@@ -268,6 +268,33 @@ def test_settings_of_the_database_do_not_keep_a_run_from_its_end(database: Datab
             assert session.ask(sa.func.current_setting(limit)) == ["0"]
 
 
+def test_a_sign_that_the_databases_encoding_lacks_is_told_with_the_check_and_the_column(
+    database: Database, tmp_path: Path
+) -> None:
+    url = make_url(database.url)
+    name = f"{url.database}_latin"
+    script(database, f"CREATE DATABASE {name} ENCODING LATIN1 TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    narrow = Database(database.engine, url.set(database=name).render_as_string(hide_password=False))
+    try:
+        script(
+            narrow,
+            "CREATE TABLE public.t (id int PRIMARY KEY, v text)",
+            "INSERT INTO public.t VALUES (1, NULL), (2, U&'\\00e9'), (3, 'odd')",
+        )
+        told = r": n, on t\.v: a value has a sign that the database's encoding LATIN1 lacks \(22P05\)$"
+        filled = Missing(table="t", column="v", name="n", fill="€", repair=("fill",))
+        known = UnknownValue(table="t", column="v", allowed=("é", "€"), name="n", repair=("nullify",))
+        for check in (filled, known):
+            with pytest.raises(StoreError, match=told):
+                make_plan(config_of(narrow, check), str(tmp_path / "plan.jsonl"))
+        (result,) = scan(config_of(narrow, known)).results
+        assert result.reason == "a value has a sign that the database's encoding LATIN1 lacks (22P05)"
+        report = applied(narrow, replace(filled, fill="ü"), tmp_path)
+        assert report.states == {"applied": 1}
+    finally:
+        script(database, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def test_a_database_without_an_encoding_is_read_as_utf_8_and_what_is_not_is_told(
     database: Database, tmp_path: Path
 ) -> None:

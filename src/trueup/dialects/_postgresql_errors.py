@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from trueup.dialects._guards import names_guard
 
 _PASSING = {"40P01", "40001", "55P03", "57014"}
@@ -19,6 +21,8 @@ _RAISE = {"exec_stmt_raise", "PLy_elog_impl", "PLy_output"}
 _FATAL = ("", "FATAL", "PANIC")
 # functions of the server itself, whose messages name objects and rights and nothing else, whatever runs them
 _OURS_TO_TELL = {"aclcheck_error", "aclcheck_error_col", "PreventCommandIfReadOnly", "ProcessInterrupts"}
+
+_ENCODING = re.compile(r'"(\w+)"$')
 
 
 def _original(error: BaseException) -> BaseException:
@@ -91,6 +95,9 @@ def describe(error: BaseException) -> str:
     first = lines[0] if lines else type(original).__name__
     if not state:
         return f"{first}: the role needs CONNECT" if "permission denied for database" in first else first
+    # of its sentence, which holds the bytes of the value, no more than the encoding
+    if _diag(error, "source_function") == "report_untranslatable_char" and (named := _ENCODING.search(first)):
+        return f"a value has a sign that the database's encoding {named[1]} lacks ({state})"
     if inside(error):
         return _bare(error)
     if state == "42501" and (right := _lacking(error, first)):
