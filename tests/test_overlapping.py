@@ -75,3 +75,36 @@ def test_a_check_whose_repair_is_refused_takes_nothing_from_others(database: Dat
     made = make_plan(config(database, doubtful, TEN), plan).summary
     assert made.by_group == (2,)
     assert [one.check for one in made.left] == ["doubtful"]
+
+
+def test_the_preview_of_an_undo_foresees_what_two_checks_did_to_one_row(database: Database, plan: str) -> None:
+    before = row_hashes(database)
+    both = config(database, TEN, OTHER)
+    make_plan(both, plan)
+    run = apply(both, plan, confirm="yes").run_id
+    seen = undo(both, run)
+    assert (seen.states, seen.listed) == ({"undone": 4}, ())
+    # of row 1 the newer operation is in conflict, so that the older one meets another row than it left
+    execute(database, ["UPDATE t SET b = 7 WHERE id = 1"])
+    seen = undo(both, run)
+    assert {(one.key, one.state) for one in seen.listed} == {("1", "undo_conflict")}
+    done = undo(both, run, confirm="yes")
+    assert (done.states, done.listed) == (seen.states, seen.listed)
+    execute(database, ["UPDATE t SET b = 10 WHERE id = 1"])
+    assert undo(both, run).states == {"undone": 2}
+    assert undo(both, run, confirm="yes").states == {"undone": 4}
+    assert row_hashes(database) == before
+
+
+def test_the_preview_looks_again_as_the_undo_does(database: Database, plan: str) -> None:
+    # the application changes what the older operation wrote, and then what neither of them did
+    both = config(database, TEN, OTHER)
+    make_plan(both, plan)
+    run = apply(both, plan, confirm="yes").run_id
+    execute(
+        database, ["UPDATE t SET a = 3 WHERE id = 1", "UPDATE t SET p = 2 WHERE id = 3", "DELETE FROM t WHERE id = 4"]
+    )
+    seen = undo(both, run)
+    assert len(seen.listed) == 4
+    done = undo(both, run, confirm="yes")
+    assert (done.states, done.listed) == (seen.states, seen.listed)

@@ -28,6 +28,7 @@ from trueup.execution import (
     undoing,
 )
 from trueup.findings import Finding
+from trueup.foreseeing import previewed
 from trueup.guarding import missing_guards, refuse_under_guard
 from trueup.journal import Journal
 from trueup.options import nearest
@@ -49,7 +50,7 @@ from trueup.signing import vouched
 from trueup.store import Dialect
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.strategy import confirmed
-from trueup.verifying import compare, dry_run, previewed
+from trueup.verifying import compare, dry_run
 
 SAMPLES = 5
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import (
     Boolean,
+    ColumnElement,
     Connection,
     FromClause,
     Insert,
@@ -73,10 +75,19 @@ class UndoChunk:
         action, edited = self.target.group.action, self.target.edited
         return {seq: of_undo(action, shown.get(seq), edited=edited) for seq in seqs}
 
-    def preview(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, tuple[str, str]]:
-        """The same without locks and without writing."""
+    def preview(
+        self,
+        connection: Connection,
+        run_id: str,
+        seqs: Sequence[int],
+        given: Sequence[tuple[Target, Sequence[int]]] = (),
+    ) -> dict[int, tuple[str, str]]:
+        """The same without locks and without writing, on the rows as they are once others are taken back.
+
+        `given` are the others: of each of these rows one operation of each of their targets.
+        """
         whole, span = chunk_of(run_id, seqs)
-        statement = self.found.where(self.target.in_chunk(whole=whole))
+        statement = self.found_after(given).where(self.target.in_chunk(whole=whole))
         return self.verdicts(seqs, told(connection.execute(statement, span).all()))
 
     def current(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, Shown]:
@@ -87,16 +98,31 @@ class UndoChunk:
     @cached_property
     def found(self) -> Select[Any]:
         """The rows of a run's images with what `Shown` tells of each."""
+        return self.found_after(())
+
+    def found_after(self, given: Sequence[tuple[Target, Sequence[int]]]) -> Select[Any]:
+        """`found`, with what these operations of others would give back in the place of what the rows hold."""
         target, row, image = self.target, self.target.row, self.target.image.c
-        rest = (row.digest(target.rest) if target.rest else literal("")) if target.whole else null()
+        source = target.image.join(row.relation, target.same_key())
+        back: dict[str, ColumnElement[Any]] = {}
+        for number, (other, seqs) in enumerate(given):
+            held = replace(other, row=row, image=cast(Any, other.image.alias(f"given{number}")))
+            mine = and_(held.image.c.run_id == image.run_id, held.image.c.seq.in_(seqs), held.same_key())
+            source = source.join(held.image, mine)
+            back |= {name: held.image.c[f"b{i}"] for i, name in enumerate(held.touched)}
+
+        def digest(names: Sequence[str]) -> ColumnElement[str]:
+            return self.dialect.digest([(row.column(name), back.get(name, row[name])) for name in names])
+
+        rest = (digest(target.rest) if target.rest else literal("")) if target.whole else null()
         return select(
             image.seq,
-            row.digest(target.touched),
+            digest(target.touched),
             rest,
             image.before_digest if target.deletes else image.after_digest,
             image.before_digest,
             image.rest_digest,
-        ).select_from(target.image.join(row.relation, target.same_key()))
+        ).select_from(source)
 
     @cached_property
     def reading(self) -> tuple[Select[Any], Select[Any]]:

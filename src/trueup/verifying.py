@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
-from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, func, or_, select
 
 from trueup.check import Check, Repair, Row
-from trueup.journal import LEFT_ALONE, UNDOABLE, Journal
+from trueup.journal import LEFT_ALONE, Journal
 from trueup.planfile import Op, PlanFile
 from trueup.results import OpRecord, Progress, RunReport, Verification
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.target import Target, tally
-from trueup.undoing import UndoChunk
 from trueup.verdict import looked_at, of_operation
 
 PAGE = 1000
@@ -103,28 +101,6 @@ def images_of(
         found.update(dict(zip(COUNTS, map(int, values), strict=True)))
         progress.advance(span["trueup_high"] - start + 1)
     return found
-
-
-def previewed(
-    journal: Journal, connection: Connection, run: Mapping[str, Any], bound: Mapping[int, Target], progress: Progress
-) -> dict[str, Any]:
-    """What an undo of a run would do, row by row, as fields of its report; nothing is locked or written."""
-    states: Counter[str] = Counter()
-    listed: list[OpRecord] = []
-    chunks = {number: UndoChunk(journal, target) for number, target in bound.items()}
-    spans = journal.intervals(connection, run["run_id"], *UNDOABLE)
-    progress.task("looking", sum(last - first + 1 for first, last, _ in spans))
-    for first, last, group in spans:
-        for start in range(first, last + 1, PAGE):
-            seqs = range(start, min(start + PAGE - 1, last) + 1)
-            for seq, (state, reason) in chunks[group].preview(connection, run["run_id"], seqs).items():
-                states[state] += 1
-                if reason and len(listed) < LISTED:
-                    pk = chunks[group].key_text(connection, run["run_id"], seq)
-                    listed.append(OpRecord(seq, bound[group].table.name, pk, state, reason))
-            connection.rollback()
-            progress.advance(len(seqs))
-    return {"states": dict(states), "listed": tuple(listed)}
 
 
 Bound = Mapping[int, tuple[Row, Check, Repair]]
