@@ -11,7 +11,7 @@ from tests.proof import config_of, run_script
 from tests.rowhash import changed_rows, execute, row_hashes
 from trueup.config import Config
 from trueup.errors import PlanError, Refused, UsageError
-from trueup.run import apply, undo
+from trueup.run import apply, status, undo, verify
 from trueup.runbook.backup import backup
 from trueup.runbook.restore import forget, restore_plan
 
@@ -54,9 +54,18 @@ def test_the_mistake_is_taken_back_and_what_else_was_written_stays(
     run = apply(config, path, confirm="yes", because="a script without WHERE")
     assert (run.state, run.states) == ("applied", {"applied": 12})
     assert changed_rows(before, row_hashes(database)) == {"users": {"39", "40", "41"}}
+    seen = verify(config, run.run_id)
+    assert (seen.sound, seen.intact, seen.untold) == (True, 12, ())
+    forget(config, "users")
+    # the check asks the copy that is gone: that says nothing about the run
+    seen = verify(config, run.run_id)
+    assert (seen.problems, seen.intact, dict(seen.remaining)) == ((), 12, {})
+    assert [one.partition(": ")[0] for one in seen.untold] == ["check users-as-in-the-backup did not run"]
+    kept = status(config, run.run_id)
+    assert kept.state == "applied"
+    assert kept.verified.startswith("sound; check users-as-in-the-backup did not run: ")
     assert undo(config, run.run_id, confirm="yes").states == {"undone": 12}
     assert row_hashes(database) == damaged
-    forget(config, "users")
 
 
 def test_a_table_that_is_as_in_the_backup_needs_no_plan(config: Config, tmp_path: Path) -> None:

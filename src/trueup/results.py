@@ -218,7 +218,7 @@ class Verification:
 
     Of `rows` operations `intact` still show what the run wrote, `restored` show again what stood there before it
     (they were undone), `changed_since` were written by the application after that. `remaining` are the findings that
-    its checks still report.
+    its checks still report, `untold` says of which of them that is not known.
     """
 
     run_id: str
@@ -230,6 +230,7 @@ class Verification:
     problems: tuple[str, ...] = ()
     left: tuple[Left, ...] = field(default=())
     restored: int = 0
+    untold: tuple[str, ...] = ()
 
     @property
     def sound(self) -> bool:

@@ -288,14 +288,11 @@ def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progr
         checks = {target.check.title: target.check for target in bound.values()}
         scanner = Scanner(store, config.strategy, samples=0, values=False, sink=None, progress=progress)
         results = scanner.run([replace(check, repair=()) for check in checks.values()])
-        problems = list(seen.problems)
-        problems += [
-            f"check {result.title} did not run: {result.reason}" for result in results if result.status == "not checked"
-        ]
-        remaining = {result.title: result.findings for result in results}
-        found = replace(seen, remaining=remaining, problems=tuple(problems))
+        remaining = {result.title: result.findings for result in results if result.status != "not checked"}
+        untold = [f"check {one.title} did not run: {one.reason}" for one in results if one.status == "not checked"]
+        found = replace(seen, remaining=remaining, untold=tuple(untold))
         with store.connect(write=True) as connection:
-            word = "sound" if found.sound else "; ".join(found.problems)
+            word = "; ".join(found.problems or ["sound", *untold])
             journal.mark(
                 connection,
                 row["run_id"],

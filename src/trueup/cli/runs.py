@@ -41,7 +41,7 @@ def verify(run_id: str, path: str | None, store: str) -> int:
     elif any(found.remaining.values()):
         following = [(spoken("scan", where), "shows what is still broken")]
     show(verification_report(found, next_steps=following))
-    return 1 if following else 0
+    return 3 if found.sound and found.untold else 1 if following else 0
 
 
 @click.command(cls=Command, epilog="trueup runs")

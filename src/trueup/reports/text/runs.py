@@ -149,6 +149,7 @@ def verification_report(found: Verification, *, next_steps: Sequence[tuple[str, 
         parts.append(indented(*(line((masked(problem), BAD)) for problem in found.problems)))
     else:
         parts.append(line(("sound", GOOD), f": run {found.run_id} ({found.state}) is as its journal says"))
+    parts += [line(("NOT CHECKED", BAD), f" what remains: {masked(one)}") for one in found.untold]
     rows = [
         (number(found.rows), "rows of the run were looked at"),
         *([] if found.state == "undone" else [(number(found.intact), "still show what the run wrote")]),
