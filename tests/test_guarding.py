@@ -1,6 +1,7 @@
 """Guards: refused while broken rows remain, tried, kept out of the repair's way, noticed when they have gone."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from trueup.checks.torn_write import TornWrite
 from trueup.checks.unknown_value import UnknownValue
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.config import Config
-from trueup.errors import Refused
+from trueup.errors import Refused, UsageError
 from trueup.run import apply, make_plan, scan, undo
 from trueup.runbook.guard import GuardReport, guard
 
@@ -118,6 +119,39 @@ def test_a_guard_refuses_what_the_check_would_find_and_nothing_else(
     assert (gone.standing, gone.act) == (None, "removed")
     assert not refused(database, f"UPDATE events SET {column} = {bad} WHERE id = 1")
     assert scan(config).results[0].findings == 1
+
+
+RENAMED = [CHECKS[2][0], CHECKS[6][0], CHECKS[8][0]]
+
+
+@pytest.mark.parametrize("check", RENAMED, ids=lambda check: check.kind)
+def test_a_guard_of_a_check_that_has_another_name_now_is_taken_off_by_the_old_one(
+    database: Database, check: Check
+) -> None:
+    config = ready(database, check)
+    guard(config, "guarded", act="apply")
+    renamed = config_of(database, replace(check, name="renamed"))
+    assert guard(renamed, "guarded", act="remove").broken is None
+    assert scan(renamed).notices == ()
+    assert not refused(database, "UPDATE events SET email = NULL, user_id = 99 WHERE id = 1")
+    assert not refused(database, "UPDATE events SET email = 'b@x.org' WHERE id = 1")
+    with pytest.raises(UsageError, match="there is no check 'guarded'; there is renamed"):
+        guard(renamed, "guarded", act="remove")
+
+
+def test_a_guard_that_lets_broken_rows_be_is_taken_off_by_its_old_name(database: Database, tmp_path: Path) -> None:
+    check = Missing(table="events", column="email", name="guarded", fill="x@x.org", repair=("fill",))
+    config = ready(database, check)
+    execute(database, ["UPDATE events SET email = NULL WHERE id = 1"])
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(config, path, accept_rate=["guarded"])
+    run = apply(config, path, confirm="yes").run_id
+    guard(config, "guarded", act="apply", transition=True)
+    renamed = config_of(database, replace(check, name="renamed"))
+    with pytest.raises(Refused, match="take it off first: 'trueup guard guarded --remove'"):
+        undo(renamed, run, confirm="yes")
+    guard(renamed, "guarded", act="remove")
+    assert undo(renamed, run, confirm="yes").states == {"undone": 1}
 
 
 def test_a_guard_asks_again_when_what_decides_about_a_row_changes(database: Database) -> None:

@@ -222,6 +222,14 @@ class Words(ABC):
             notes if check.reference() else (),
         )
 
+    def spot(self, guard: Guard) -> str:
+        """The full name of the table that a guard stands on."""
+        return ".".join(self.quoted(part) for part in guard.place if part)
+
+    @abstractmethod
+    def recorded(self, guard: Guard) -> Guard:
+        """A guard that its record tells of, with the steps that take it off, whatever its form is."""
+
     @abstractmethod
     def row(self, check: Check, row: Row, *, transition: bool, window: bool) -> Guard:
         """By a condition on the row."""

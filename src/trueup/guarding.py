@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,26 +99,19 @@ class Register:
         rows = connection.execute(select(self.table).order_by(self.table.c.name)).mappings().all()
         return [self._standing(connection, row) for row in rows]
 
+    def recorded(self, connection: Connection, title: str) -> list[Guard]:
+        """The guards that were installed for a check of this title, with what takes them off.
+
+        By the record alone: the configuration may have no such check any more, or mean another table by it.
+        """
+        if not self.exists(connection):
+            return []
+        rows = connection.execute(select(self.table).order_by(self.table.c.name)).mappings().all()
+        return [self.words.recorded(_recorded(row)) for row in rows if row["check_title"] == title]
+
     def _standing(self, connection: Connection, row: RowMapping) -> Standing:
         known: Mapping[str, str] = json.loads(row["objects"])
-        told = json.loads(row["options"])
-        name, check, table = row["name"], row["check_title"], row["tbl"]
-        schema, bare = told["place"]
-        reads = tuple((one[0], one[1], one[2]) for one in told["reads"])
-        guard = Guard(
-            name,
-            check,
-            table,
-            row["form"],
-            (),
-            (),
-            tuple(known),
-            (),
-            (schema, bare),
-            told["definer"],
-            told["made"],
-            reads,
-        )
+        guard = _recorded(row)
         now = self.words.standing(connection, guard.place, list(known))
         gone = [one for one in known if one not in now]
         changed = [one for one, text in now.items() if digest(text.encode()) != known[one]]
@@ -127,7 +121,7 @@ class Register:
             problem = f"{', '.join(changed)} is not as it was installed"
         else:
             problem = self.words.trouble(connection, guard)
-        return Standing(name, check, table, row["form"], int(row["installed"]), problem, bool(now))
+        return Standing(guard.name, guard.check, guard.table, guard.form, int(row["installed"]), problem, bool(now))
 
     def enter(self, connection: Connection, guard: Guard, options: Mapping[str, Any]) -> None:
         """Remember a guard as the catalogue shows it now."""
@@ -161,6 +155,25 @@ class Register:
         """A guard was taken off."""
         connection.execute(delete(self.table).where(self.table.c.name == name))
         connection.commit()
+
+
+def _recorded(row: RowMapping) -> Guard:
+    """A guard as the register has it, without its statements."""
+    told = json.loads(row["options"])
+    schema, bare = told["place"]
+    return Guard(
+        row["name"],
+        row["check_title"],
+        row["tbl"],
+        row["form"],
+        (),
+        (),
+        tuple(json.loads(row["objects"])),
+        place=(schema, bare),
+        definer=told["definer"],
+        made=told["made"],
+        reads=tuple((one[0], one[1], one[2]) for one in told["reads"]),
+    )
 
 
 def run_steps(store: SqlStore, words: Words, connection: Connection, steps: Sequence[Step]) -> None:
@@ -232,7 +245,7 @@ def missing_guards(store: SqlStore, connection: Connection) -> Iterator[str]:
             how = "does not stand" if not one.there or "as it was" in one.problem else "stops good writes"
             yield (
                 f"the guard of {one.check} {how}: {one.problem}; install it again with "
-                f"'trueup guard {one.check} --apply'"
+                f"'trueup guard {shlex.quote(one.check)} --apply'"
             )
 
 
@@ -241,7 +254,7 @@ def refuse_under_guard(store: SqlStore, connection: Connection, titles: Sequence
     standing = [one for one in Register(store).standing(connection) if one.check in titles and one.there]
     if standing:
         names = ", ".join(dict.fromkeys(one.check for one in standing))
-        commands = "; ".join(f"'trueup guard {one.check} --remove'" for one in standing)
+        commands = "; ".join(f"'trueup guard {shlex.quote(one.check)} --remove'" for one in standing)
         raise Refused(
             f"the guard of {names} would refuse the values that this gives back; take it off first: {commands}"
         )

@@ -57,6 +57,15 @@ class InnodbWords(Words):
         """With backslashes and NUL as the modes of our own sessions read them."""
         return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\0", "\\0") + "'"
 
+    def recorded(self, guard: Guard) -> Guard:
+        """Its triggers with the account that was made for them, or its constraint."""
+        if guard.form != "transition":
+            drop = Step(f"ALTER TABLE {self.spot(guard)} DROP CONSTRAINT {self.quoted(guard.name)}", _META)
+            return replace(guard, remove=(drop,))
+        steps = [Step(f"DROP TRIGGER IF EXISTS {self.quoted(one)}", _META) for one in guard.objects]
+        steps += [Step(self.dropped(self.account(guard.definer)), "none")] if guard.made else []
+        return replace(guard, remove=tuple(steps))
+
     def row(self, check: Check, row: Row, *, transition: bool, window: bool) -> Guard:
         """Two triggers; a CHECK only within a window, and where the condition is of the row alone."""
         name, table = guard_name(check), self.table(row.table)

@@ -32,6 +32,23 @@ class PostgresqlWords(Words):
         plain = super().text(value)
         return "E" + plain.replace("\\", "\\\\") if "\\" in value else plain
 
+    def recorded(self, guard: Guard) -> Guard:
+        """Its trigger with its function, or its constraint, which an index may be left of."""
+        own, table = self.quoted(guard.name), self.spot(guard)
+        beside = f"{self.quoted(guard.place[0] or 'public')}.{own}"
+        steps = (
+            (
+                Step(f"DROP TRIGGER IF EXISTS {own} ON {table}", _BRIEF),
+                Step(f"DROP FUNCTION IF EXISTS {beside}()", "none"),
+            )
+            if guard.form == "transition"
+            else (
+                Step(f"ALTER TABLE IF EXISTS {table} DROP CONSTRAINT IF EXISTS {own}", _BRIEF),
+                Step(f"DROP INDEX IF EXISTS {beside}", _BRIEF),
+            )
+        )
+        return replace(guard, remove=steps)
+
     def row(self, check: Check, row: Row, *, transition: bool, window: bool) -> Guard:
         """A CHECK; a trigger in the transition form, and where the condition asks another table."""
         name, table = guard_name(check), self.table(row.table)

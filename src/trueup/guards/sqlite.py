@@ -43,6 +43,12 @@ class SqliteWords(Words):
         """SQLite without the functions that trueup brings along."""
         return _Native()
 
+    def recorded(self, guard: Guard) -> Guard:
+        """Its triggers, or its index."""
+        kind = "TRIGGER" if guard.form == "transition" else "INDEX"
+        steps = (Step(f"DROP {kind} IF EXISTS {self.quoted(one)}", _WRITE) for one in guard.objects)
+        return replace(guard, remove=tuple(steps))
+
     def row(self, check: Check, row: Row, *, transition: bool, window: bool) -> Guard:
         """Two triggers; the one on UPDATE asks only where the value changes."""
         name, table = guard_name(check), self.table(row.table)

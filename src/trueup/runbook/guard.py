@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,13 +23,15 @@ from trueup.trying import AsRoles, Outcomes, Trial, tried
 
 @dataclass(frozen=True, slots=True)
 class GuardReport:
-    """What became of a guard. `broken` rows break the check now; `standing` is the record of an installed one."""
+    """What became of a guard. `broken` rows break the check now, None where the configuration has no such check any
+    more; `standing` is the record of an installed one.
+    """
 
     guard: Guard
     engine: str
     environment: str
     act: Literal["show", "applied", "removed"]
-    broken: int
+    broken: int | None
     standing: Standing | None = None
     trial: Trial | None = None
 
@@ -80,9 +83,12 @@ def guard(
     one is made for the guard. Production asks for its name in `confirm`.
     """
     progress = progress or Silent()
-    check = one_check(config, title)
+    gone = act == "remove" and title not in {check.title for check in config.checks}
+    check = None if gone else one_check(config, title)
     if act != "show" and config.environment == ENVIRONMENT and confirm != config.environment:
         raise Refused(f"this changes the schema of {config.environment}; add --confirm {config.environment}")
+    if check is None:
+        return _remove_recorded(config, title)
     with opened(config, check.store) as store:
         with store.connect():
             pass  # the server says what it really is, MariaDB behind mysql:// too
@@ -102,20 +108,46 @@ def guard(
 
 def _remove(work: _Work, *, whole: bool = True) -> Guard:
     """Take off every form; `whole` asks that nothing is left of it."""
-    words = work.register.words
     with work.store.connect() as connection:
-        forms = list(words.forms(work.check, SqlDatabase(work.store, connection)))
-    if not forms:
+        forms = list(work.register.words.forms(work.check, SqlDatabase(work.store, connection)))
+        recorded = work.register.recorded(connection, work.check.title)
+    if not forms and not recorded:
         raise Refused(f"{work.check.title} has no guard on this engine")
-    with work.store.connect(write=True) as connection:
-        for form in forms:
-            taken_off(work.store, words, connection, form)
-        if whole and (left := next(filter(None, (words.left(connection, form) for form in forms)), "")):
-            raise StoreError(f"the guard of {work.check.title} is off, but {left} is left: the account may not drop it")
+    _take_off(work.store, work.register, [*forms, *recorded], whole=whole)
+    return [*recorded, *forms][-1]
+
+
+def _remove_recorded(config: Config, title: str) -> GuardReport:
+    """Take off the guards that stand under a title of which the configuration has no check any more."""
+    report = None
+    for name in config.stores:
+        with opened(config, name) as store:
+            with store.connect() as connection:
+                register = Register(store)
+                found = register.recorded(connection, title)
+                if found and (why := store.dialect.writable(connection)):
+                    raise StoreError(f"{store} cannot be written: {why}")
+            if found:
+                _take_off(store, register, found)
+                report = GuardReport(found[-1], store.dialect.name, config.environment, "removed", None)
+    if report is None:
+        one_check(config, title)  # which names the nearest
+        raise AssertionError("a check that is not there is told")
+    return report
+
+
+def _take_off(store: SqlStore, register: Register, guards: Sequence[Guard], *, whole: bool = True) -> None:
+    words = register.words
+    with store.connect(write=True) as connection:
+        for one in guards:
+            taken_off(store, words, connection, one)
+        if whole and (left := next(filter(None, (words.left(connection, one) for one in guards)), "")):
+            title = guards[0].check
+            raise StoreError(f"the guard of {title} is off, but {left} is left: the account may not drop it")
         connection.rollback()
-        if work.register.exists(connection):
-            work.register.forget(connection, forms[0].name)
-    return forms[-1]
+        if register.exists(connection):
+            for name in {one.name for one in guards}:
+                register.forget(connection, name)
 
 
 def _install(work: _Work, made: Guard) -> Trial:
