@@ -125,8 +125,8 @@ def _sentence(path: str, error: yaml.MarkedYAMLError) -> str:
 def _item(node: yaml.Node, path: str, environ: Mapping[str, str]) -> Item:
     place = f"{path}:{node.start_mark.line + 1}"
     if isinstance(node, yaml.ScalarNode):
-        text = _filled(node.value, place, environ)
-        return Item(place, text, quoted=node.style is not None, shown=node.value)
+        shown = _whole(node.value, place)
+        return Item(place, _filled(shown, place, environ), quoted=node.style is not None, shown=shown)
     if isinstance(node, yaml.SequenceNode):
         return Item(place, items=tuple(_item(child, path, environ) for child in node.value))
     return Item(place, pairs=tuple(_pairs(node, path, environ)))
@@ -138,12 +138,20 @@ def _pairs(node: yaml.Node, path: str, environ: Mapping[str, str]) -> Iterator[t
         line = key_node.start_mark.line + 1
         if not isinstance(key_node, yaml.ScalarNode):
             raise ConfigError(f"{path}:{line}: a key must be text")
-        if key_node.value in seen:
-            first = seen[key_node.value]
-            raise ConfigError(f"{path}:{line}: {key_node.value!r} is said twice; line {first} has it already")
-        seen[key_node.value] = line
-        key = Item(f"{path}:{line}", key_node.value, quoted=True, shown=key_node.value)
+        word = _whole(key_node.value, f"{path}:{line}")
+        if word in seen:
+            raise ConfigError(f"{path}:{line}: {word!r} is said twice; line {seen[word]} has it already")
+        seen[word] = line
+        key = Item(f"{path}:{line}", word, quoted=True, shown=word)
         yield key, _item(value_node, path, environ)
+
+
+def _whole(text: str, place: str) -> str:
+    """`text` with each character that is escaped as a surrogate pair, as JSON does it, made one."""
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        raise ConfigError(f"{place}: half of a surrogate pair (\\ud800 to \\udfff) is no character") from None
 
 
 def _filled(text: str, place: str, environ: Mapping[str, str]) -> str:

@@ -1,5 +1,6 @@
 """What nobody would type and scripts hand over all the same: one clear line, never a bug."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from tests.cli import shop
 from tests.cli.conftest import Trueup
+from trueup.yamlfile import read_yaml
 
 NAME = "that is no name of a file"
 ODD = {
@@ -49,6 +51,8 @@ CONFIGS = {
     ),
     b"a: " + b"x" * 2_000_000: "trueup.yaml: the file has 2,000,003 bytes; at most 1,000,000 are read",
     b"[" * 5000: "trueup.yaml:1: nested deeper than 20 levels",
+    b'a:\n  "\\ud800": 1': "trueup.yaml:2: half of a surrogate pair (\\ud800 to \\udfff) is no character",
+    b'a: ["x", "b\\udc00"]': "trueup.yaml:1: half of a surrogate pair (\\ud800 to \\udfff) is no character",
     b"a: \0": "trueup.yaml:1: a character that YAML forbids; write the file as UTF-8 text",
 }
 
@@ -58,6 +62,12 @@ def test_a_configuration_that_is_no_text_is_one_line(trueup: Trueup, content: by
     Path("trueup.yaml").write_bytes(content)
     told = trueup("scan")
     assert (told.code, told.out, told.err) == (2, "", f"trueup: {CONFIGS[content]}\n")
+
+
+def test_a_character_that_json_escapes_as_two_halves_is_one() -> None:
+    item = read_yaml(json.dumps({"\U0001f600": ["a\U0001f600b"]}).encode(), "x", {})
+    ((key, value),) = item.pairs or ()
+    assert (key.text, [one.text for one in value.items or ()]) == ("\U0001f600", ["a\U0001f600b"])
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

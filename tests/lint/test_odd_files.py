@@ -1,11 +1,14 @@
 """Files that are no Python, or are Python of an odd kind: each is told in one line, and the others are linted."""
 
+import json
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from trueup import discovery
+from trueup.lint.formats import Format
 from trueup.lint.results import Report
 from trueup.lint.runner import job, lint
 
@@ -110,3 +113,20 @@ def test_a_link_to_nowhere_and_a_folder_named_like_a_file_are_passed_over(tmp_pa
     report = run(tmp_path, {"good.py": GOOD})
     assert report.unreadable == {}
     assert report.files == 1
+
+
+@pytest.mark.parametrize("form", ["text", "json", "sarif", "github", "junit"])
+def test_a_name_that_is_no_utf8_is_told_in_every_format(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, data in ((b"a\xff.py", GOOD), (b"b\xfe.py", b"def f(:\n")):
+        Path(os.fsdecode(name)).write_bytes(data)
+    for place in (".", str(tmp_path)):
+        text = discovery.load("lint.formats", form, Format)().render(lint(job([place], use_cache=False)))
+        # json escapes what is no ASCII: what its reader gets must be text too
+        told = (
+            (json.dumps(json.loads(text), ensure_ascii=False) if form in ("json", "sarif") else text).encode().decode()
+        )
+        for one in ("a%FF.py", "b%FE.py") if form == "sarif" else () if form == "junit" else ("udcff.py", "udcfe.py"):
+            assert one in told

@@ -9,6 +9,7 @@ from trueup.findings import Source
 from trueup.lint.formats import Format
 from trueup.lint.results import Report
 from trueup.lint.suppress import marks
+from trueup.reports import plain
 
 
 class Json(Format):
@@ -40,4 +41,4 @@ class Json(Format):
             "ignored": report.ignored,
             "baseline": report.known,
         }
-        return json.dumps(data, indent=2) + "\n"
+        return json.dumps(plain(data), indent=2) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from trueup.lint import rule as rules
 from trueup.lint.formats import Format
 from trueup.lint.results import Report
 from trueup.lint.suppress import marks
+from trueup.reports import plain
 
 _LEVEL = {"high": "error", "medium": "warning", "low": "note"}
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -54,7 +56,7 @@ class Sarif(Format):
                 }
             ],
         }
-        return json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+        return json.dumps(plain({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}), indent=2) + "\n"
 
 
 def _rule(name: str) -> dict[str, Any]:
@@ -95,4 +97,5 @@ def _result(finding: Finding, mark: str, ids: dict[str, int], report: Report) ->
 
 
 def _uri(path: str) -> str:
-    return Path(path).as_uri() if PurePath(path).is_absolute() else quote(PurePath(path).as_posix())
+    # by its bytes, which need not be UTF-8
+    return Path(path).as_uri() if PurePath(path).is_absolute() else quote(os.fsencode(PurePath(path).as_posix()))
