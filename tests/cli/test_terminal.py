@@ -1,9 +1,11 @@
 """On a real terminal: what is asked for, typed, and shown in colour."""
 
+import json
 import os
 import pty
 import re
 import select
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli import shop
+from trueup.cli import common
+from trueup.cli.lint import FORMATS
 
 PATIENCE = 60.0
 
@@ -77,3 +81,33 @@ def test_colours_are_for_terminals_and_for_those_who_want_them(folder: Path, mon
 
 def test_quick_work_shows_no_bar_on_a_terminal(folder: Path) -> None:
     assert "━" not in on_a_terminal("scan")[1]
+
+
+HOSTILE = "t\x1b]0;x\x07\x9b31m\r\u202e"
+
+
+def test_what_a_name_says_is_shown_and_not_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with sqlite3.connect("odd.db") as odd:
+        odd.execute(f'CREATE TABLE "{HOSTILE}" (id INTEGER PRIMARY KEY, "{HOSTILE}" TEXT)')
+        odd.execute(f'INSERT INTO "{HOSTILE}" VALUES (1, NULL)')
+    odd.close()
+    check = {"kind": "missing", "table": HOSTILE, "column": HOSTILE, "name": "n"}
+    config = {"environment": "test", "stores": {"app": "sqlite:///odd.db"}, "checks": [check]}
+    Path("trueup.yaml").write_text(json.dumps(config))
+    Path(f"{HOSTILE}.py").write_text(f"def f(seen=[]):\n    seen.append('{HOSTILE}')\n")
+    commands = ["sql", "advise", "guard n", "scan", "guard n --format django", "notice last"]
+    for command in [*commands, *(f"lint . --no-cache --format {form}" for form in FORMATS)]:
+        _, shown = on_a_terminal(command)
+        assert not re.search(r"\x1b\]|\x07|\x9b|\r(?!\n)|\u202e", shown), command
+    # a file is for programs: there a statement is what has to be run
+    text = subprocess.run([sys.executable, "-m", "trueup", "sql"], capture_output=True).stdout.decode()
+    assert HOSTILE in text
+    github = [sys.executable, "-m", "trueup", "lint", ".", "--no-cache", "--format", "github"]
+    assert "\x1b" not in subprocess.run(github, capture_output=True).stdout.decode()
+
+
+def test_commands_write_to_the_terminal_in_one_place() -> None:
+    own = {"common.py", "__init__.py"}
+    others = [path for path in Path(common.__file__).parent.glob("*.py") if path.name not in own]
+    assert not [path for path in others if re.search(r"click\.echo\(|stdout\.write\(|\bprint\(", path.read_text())]

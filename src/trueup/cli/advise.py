@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from trueup.cli.common import Command, check_option, config_option, read_config, show
+from trueup.cli.common import Command, check_option, config_option, read_config, say, show
 
 
 @click.command(
@@ -37,12 +37,12 @@ def advise(path: str | None, only: tuple[str, ...], backup: str, scratch: str, a
     with Shown() as progress:
         found = advised(config, only, backup=backup, scratch=scratch, progress=progress)
     if as_json:
-        click.echo(json.dumps({"format": 1, "advice": [asdict(one) for one in found]}, indent=2))
+        say(json.dumps({"format": 1, "advice": [asdict(one) for one in found]}, indent=2))
         return 0
     for one in found:
         show(line((one.check, STRONG), f"  {one.why}"))
         if one.index:
-            click.echo(f"  {one.index};\n  -- then ask: {one.statement};\n  -- to take it off: {one.remove};")
+            say(f"  {one.index};\n  -- then ask: {one.statement};\n  -- to take it off: {one.remove};")
         for word, plan in (("before", one.before), ("after", one.after)):
             if plan:
                 show(indented(line((word, DIM)), indented(*(line(text) for text in plan))))

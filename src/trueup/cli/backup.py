@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trueup.cli.common import Command, config_option, read_config, show, store_option
+from trueup.cli.common import Command, config_option, read_config, say, show, store_option
 from trueup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def backup(
                 progress=progress,
             )
     if as_json:
-        click.echo(json.dumps(document(record), indent=2))
+        say(json.dumps(document(record), indent=2))
     else:
         _say(record, tried=not no_verify)
     return 3 if record.problems else 0

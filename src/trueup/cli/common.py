@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -111,10 +112,21 @@ def spoken(command: str, *options: str) -> str:
     return " ".join(["trueup", command, *(option for option in options if option)])
 
 
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text that programs read too, such as SQL: to a file or a pipe byte for byte, on a terminal escaped.
+
+    A name in the catalogue may hold what a terminal obeys.
+    """
+    from trueup.reports._words import safe
+
+    if (sys.stderr if err else sys.stdout).isatty():
+        text = "".join(sign if sign in "\n\t" else safe(sign) for sign in text)
+    click.echo(text, err=err, nl=nl)
+
+
 def show(report: RenderableType) -> None:
     """Print a report: colours and the terminal's width only where there is a terminal."""
     import os
-    import sys
 
     from rich.console import Console
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trueup.cli.common import Command, show
+from trueup.cli.common import Command, say, show
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -35,7 +35,7 @@ def compare(left: str, right: str, as_json: bool) -> int:
     found = comparing.compare(left, right)
     if as_json:
         document = {"format": 1, **asdict(found)}
-        click.echo(json.dumps(document, indent=2))
+        say(json.dumps(document, indent=2))
     else:
         show(_report(found))
     return 0 if all(pair.same for pair in found.pairs) else 1

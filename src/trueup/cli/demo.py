@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trueup.cli.common import Command
+from trueup.cli.common import Command, say
 from trueup.errors import StoreError, UsageError
 from trueup.output import folder, write
 
@@ -145,7 +145,7 @@ class Story:
     def say(self, text: str) -> None:
         """A numbered paragraph."""
         self.chapter += 1
-        click.echo()
+        say("")
         click.secho(f"{self.chapter}. {text}", bold=True)
 
     def run(self, *args: str, expected: int = 0) -> None:
@@ -162,11 +162,11 @@ class Story:
         """What the live application writes meanwhile."""
         with closing(sqlite3.connect("shop.db")) as shop, shop:
             shop.execute(statement)
-        click.echo(f"\n  (meanwhile the application writes: {told})")
+        say(f"\n  (meanwhile the application writes: {told})")
 
     def tell(self) -> None:
         """The whole loop."""
-        click.echo(f"A small learning platform lives in {self.where}/shop.db. One night an importer went wrong.")
+        say(f"A small learning platform lives in {self.where}/shop.db. One night an importer went wrong.")
         self.say("What is broken? A scan reads, and never writes. It ends with 1, as there are findings.")
         self.run("scan", "--limit", "3", "--export", "findings.csv", expected=1)
         self.say(
@@ -203,7 +203,7 @@ class Story:
         self.run("verify", "last")
         self.run("scan")
         self.run("runs")
-        click.echo(
+        say(
             f"\nMended, verified, undone and mended again. Look around in {self.where}: trueup.yaml says what "
             "is checked, plan.jsonl what was changed.\nOn your own data: trueup scan URL"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trueup.cli.common import Command, config_option, read_config, show
+from trueup.cli.common import Command, config_option, read_config, say, show
 from trueup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def guard(
             progress=progress,
         )
     if as_json:
-        click.echo(json.dumps(document(report), indent=2))
+        say(json.dumps(document(report), indent=2))
     elif report.act == "show":
-        click.echo(migration(report.guard, form or "sql", report.engine), nl=False)
+        say(migration(report.guard, form or "sql", report.engine), nl=False)
         if form is None:
             _say(report)
     else:

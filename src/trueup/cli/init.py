@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trueup.cli.common import DEFAULT, Command
+from trueup.cli.common import DEFAULT, Command, say
 from trueup.errors import UsageError
 from trueup.jsontext import JsonText
 
@@ -47,7 +47,7 @@ def init(url: str, output: str, force: bool) -> int:
     checks = run.propose(Config.from_url(url))
     write(output, written(url, checks))
     where = "" if output == DEFAULT else f" -c {shlex.quote(output)}"
-    click.echo(f"{output}: {many(len(checks), 'check')} proposed; read it, change it, then: trueup scan{where}")
+    say(f"{output}: {many(len(checks), 'check')} proposed; read it, change it, then: trueup scan{where}")
     return 0
 
 

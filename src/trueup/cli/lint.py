@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from trueup.cli.common import Command
+from trueup.cli.common import Command, say
 from trueup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def lint(
             return found.exit_code
     if write_baseline is not None:
         write(Path(write_baseline), found.findings, dict(found.lines))
-        click.echo(f"{len(found.findings)} findings written to {write_baseline}")
+        say(f"{len(found.findings)} findings written to {write_baseline}")
         return 0
     _write(output, _rendered("json" if as_json else form, found))
     return found.exit_code
@@ -129,10 +128,10 @@ def _mend(found: Report, how: str, *, write: bool) -> int:
             real = Path(one.path).resolve()
             write_file(real, one.after, private=False, like=real)
         else:
-            click.echo(one.diff(), nl=False)
+            say(one.diff(), nl=False)
     count = sum(one.mended for one in changed)
     if write:
-        click.echo(f"mended {count} findings in {len(changed)} files", err=True)
+        say(f"mended {count} findings in {len(changed)} files", err=True)
     return count
 
 
@@ -145,7 +144,7 @@ def _rendered(form: str, found: Report) -> str:
 
 def _write(output: str, text: str) -> None:
     if output == "-":
-        sys.stdout.write(text)
+        say(text, nl=False)
         return
     from trueup.output import write
 
@@ -156,8 +155,8 @@ def _tell(name: str | None) -> None:
     from trueup.lint import rule
 
     if name is not None:
-        click.echo(rule.page(rule.load(name)), nl=False)
+        say(rule.page(rule.load(name)), nl=False)
         return
     for kind in rule.every():
         first = (kind.__doc__ or "").strip().splitlines()[0]
-        click.echo(f"{kind.name:32} {first}{'' if kind.default else ' (off unless selected)'}")
+        say(f"{kind.name:32} {first}{'' if kind.default else ' (off unless selected)'}")

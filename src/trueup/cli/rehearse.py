@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from trueup.cli.common import Command, config_option, read_config, show
+from trueup.cli.common import Command, config_option, read_config, say, show
 
 
 @click.command(
@@ -37,7 +37,7 @@ def rehearse(plan: str, path: str | None, backup: str, scratch: str, as_json: bo
     with Shown() as progress:
         found = rehearsed(config, plan, backup=backup, scratch=scratch, progress=progress)
     if as_json:
-        click.echo(json.dumps({"format": 1, **plain(asdict(found))}, indent=2))
+        say(json.dumps({"format": 1, **plain(asdict(found))}, indent=2))
         return 3 if found.problems else 0
     states = ", ".join(f"{count:,} {name}" for name, count in found.applied.states.items()) or "nothing to do"
     show(line((plan, STRONG), f"  on {found.backup}: {states}; {many(found.intact, 'row')} verified"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from trueup.cli.common import Command, config_option, read_config, show, source, spoken, store_option, words
+from trueup.cli.common import Command, config_option, read_config, say, show, source, spoken, store_option, words
 from trueup.errors import UsageError
 
 
@@ -85,7 +85,7 @@ def restore_plan(
             "new": found.new,
             "unfit": dict(found.unfit),
         }
-        click.echo(json.dumps(document, indent=2))
+        say(json.dumps(document, indent=2))
         return 1 if count or found.unfit else 0
     if not count and found.unfit:
         show(line(("nothing to set back", BAD), f"  {found.table}: no row that is in both and fits differs"))

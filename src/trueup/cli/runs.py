@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 import click
 
 from trueup.cli.apply import confirming, exit_code, token
-from trueup.cli.common import Command, config_option, confirm_options, read_config, show, source, spoken, store_option
+from trueup.cli.common import (
+    Command,
+    config_option,
+    confirm_options,
+    read_config,
+    say,
+    show,
+    source,
+    spoken,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from trueup.results import RunReport
@@ -118,7 +128,7 @@ def recover(path: str | None, store: str, yes: bool, confirm: str) -> int:
     with Shown() as progress:
         found = run.recover(config, confirm=confirm or ("yes" if yes else ""), progress=progress)
     if not found:
-        click.echo("nothing to recover: no run was left open")
+        say("nothing to recover: no run was left open")
         return 0
     where = source(path, store)
     sure = bool(yes or confirm)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from trueup.cli.common import Command, check_option, config_option, read_config, show, source, store_option
+from trueup.cli.common import Command, check_option, config_option, read_config, say, show, source, store_option
 from trueup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -139,8 +138,5 @@ def sql(path: str | None, store: str, only: tuple[str, ...], dialect: str) -> in
 
     for statement in run.statements(read_config(path, store), only=only, dialect=dialect):
         text = statement.sql.rstrip().rstrip(";")
-        if sys.stdout.isatty():
-            # a name in the catalogue may hold what a terminal obeys; a file gets the exact bytes
-            text = "\n".join(safe(line) for line in text.split("\n"))
-        click.echo(f"-- {safe(statement.check)}: {safe(statement.purpose)}\n" + (f"{text};\n" if text else ""))
+        say(f"-- {safe(statement.check)}: {safe(statement.purpose)}\n" + (f"{text};\n" if text else ""))
     return 0

@@ -8,7 +8,7 @@ from typing import cast
 
 import click
 
-from trueup.cli.common import Command, config_option, read_config, show, store_option
+from trueup.cli.common import Command, config_option, read_config, say, show, store_option
 
 
 @click.command(
@@ -33,7 +33,7 @@ def notice(run_id: str, path: str | None, store: str, kind: str, form: str) -> i
     from trueup.runbook import tell
 
     text = tell.notice(read_config(path, store), run_id, cast("Kind", kind), form, store_name=store)
-    click.echo("\n".join(safe(line) for line in text.splitlines()))
+    say("\n".join(safe(line) for line in text.splitlines()))
     return 0
 
 
@@ -54,7 +54,7 @@ def checklist(run_id: str, path: str | None, store: str, as_json: bool) -> int:
     with Shown() as progress:
         boxes = tell.boxes(read_config(path, store), run_id, store_name=store, progress=progress)
     if as_json:
-        click.echo(json.dumps({"format": 1, "boxes": [asdict(box) for box in boxes]}, indent=2))
+        say(json.dumps({"format": 1, "boxes": [asdict(box) for box in boxes]}, indent=2))
     else:
         phase = ""
         for box in boxes:

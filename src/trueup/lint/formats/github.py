@@ -5,7 +5,9 @@ from __future__ import annotations
 from trueup.findings import Source
 from trueup.lint.formats import Format
 from trueup.lint.results import Report
+from trueup.reports._words import safe
 
+_ESCAPED = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _LEVEL = {"high": "error", "medium": "warning", "low": "notice"}
 
 
@@ -29,7 +31,7 @@ class Github(Format):
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return "".join(_ESCAPED.get(sign) or safe(sign) for sign in text)
 
 
 def _property(text: str) -> str:
