@@ -1,10 +1,13 @@
 """The journal's copies keep no type of the application's: it can drop and change them, and undo gives all back."""
 
+import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
+from tests.binaries import postgresql_folder
 from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import changed_rows, execute, row_hashes
@@ -154,6 +157,56 @@ def test_a_type_that_was_dropped_and_made_anew_meets_a_journal_that_is_whole(
     assert kept == [(1, "bad", None)]
 
 
+#: Casts both ways that write other values than the type's own functions, and a row somewhere else.
+CASTS = [
+    "CREATE TABLE called (what text)",
+    "CREATE TYPE mood AS ENUM ('good', 'bad', 'more')",
+    "CREATE TYPE pair AS (a int, b mood)",
+    "CREATE DOMAIN kind AS mood",
+    *(
+        statement
+        for name, other in (("mood", "CASE $1 WHEN 'bad' THEN 'good' ELSE 'bad' END"), ("pair", "'(0,more)'"))
+        for statement in (
+            (
+                f"CREATE FUNCTION read_{name}(text) RETURNS {name} LANGUAGE plpgsql AS $$ BEGIN"
+                f" INSERT INTO public.called VALUES ('read'); RETURN (SELECT r.v FROM"
+                f" jsonb_to_record(jsonb_build_object('v', {other})) AS r(v public.{name})); END $$"
+            ),
+            (
+                f"CREATE FUNCTION write_{name}({name}) RETURNS text LANGUAGE plpgsql AS $$ BEGIN"
+                " INSERT INTO public.called VALUES ('write'); RETURN 'no such'; END $$"
+            ),
+            f"CREATE CAST (text AS {name}) WITH FUNCTION read_{name} AS IMPLICIT",
+            f"CREATE CAST ({name} AS text) WITH FUNCTION write_{name} AS ASSIGNMENT",
+        )
+    ),
+]
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("key", ["int", "mood"])
+def test_casts_that_the_application_made_take_no_part_in_what_is_kept(
+    database: Database, tmp_path: Path, key: str
+) -> None:
+    columns = "m mood, k kind, p pair, n mood, name text"
+    keys = ["'good'", "'bad'"] if key != "int" else ["1", "2"]
+    values = 'jsonb_to_record(\'{"m": "bad", "p": "(1,bad)"}\') AS r(m mood, p pair)'
+    execute(
+        database,
+        [
+            # what compares the tables shows a key by a cast
+            *(one for one in CASTS if key == "int" or not one.startswith("CREATE CAST (mood")),
+            f"CREATE TABLE t (id {key} PRIMARY KEY, {columns})",
+            f"INSERT INTO t SELECT {keys[0]}, m, m, p, NULL, NULL FROM {values}",
+            f"INSERT INTO t SELECT {keys[1]}, m, m, p, m, 'x' FROM {values}",
+        ],
+    )
+    for repair in ("fill", "quarantine"):
+        there_and_back(database, Missing(table="t", column="name", fill="zz"), repair, tmp_path)
+    there_and_back(database, Missing(table="t", column="n", fill="more"), "fill", tmp_path)
+    assert not row_hashes(database)["called"]
+
+
 @INNODB
 def test_per_cent_signs_in_the_members_of_an_enum_are_members_like_others(database: Database, tmp_path: Path) -> None:
     execute(
@@ -168,3 +221,38 @@ def test_per_cent_signs_in_the_members_of_an_enum_are_members_like_others(databa
     )
     for repair in ("fill", "quarantine"):
         there_and_back(database, Missing(table="t", column="name", fill="z%"), repair, tmp_path)
+
+
+@POSTGRESQL
+def test_a_large_object_of_a_row_in_quarantine_is_none_that_nothing_refers_to(
+    database: Database, tmp_path: Path
+) -> None:
+    program = postgresql_folder() / "vacuumlo"
+    if not program.exists():
+        pytest.skip("no vacuumlo")
+    execute(
+        database,
+        [
+            "CREATE EXTENSION lo",
+            "CREATE TABLE t (id int PRIMARY KEY, name text, a lo, b oid)",
+            "INSERT INTO t SELECT n, nullif(n, 1), lo_from_bytea(0, 'a'), lo_from_bytea(0, 'b') FROM generate_series(1, 3) n",
+            "SELECT lo_from_bytea(0, 'nobody''s')",
+        ],
+    )
+    check = Missing(table="t", column="name", repair=("quarantine",))
+    config = config_of(database, check)
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(config, path, because="a test", accept_rate=[check.title])
+    run = apply(config, path, confirm="yes", because="a test")
+    assert run.states == {"applied": 1}
+
+    address = urlsplit(database.url)
+    where = ["-h", str(address.hostname), "-p", str(address.port), "-U", str(address.username)]
+    subprocess.run([program, *where, address.path[1:]], check=True)
+
+    assert undo(config, run.run_id, confirm="yes").states == {"undone": 1}
+    with psycopg.connect(database.url) as connection:
+        held = connection.execute("SELECT lo_get(a), lo_get(b) FROM t").fetchall()
+        left = connection.execute("SELECT count(*) FROM pg_largeobject_metadata").fetchone()
+    assert held == [(b"a", b"b")] * 3
+    assert left == (6,)

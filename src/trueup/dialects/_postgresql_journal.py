@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from trueup.dialects._postgresql_types import beneath, whole
+from trueup.dialects._postgresql_types import own, read, written
 from trueup.store import Dialect, Kept
 from trueup.tables import Column
 
@@ -107,31 +107,27 @@ _OWNER = sa.text(
 
 # -- images -------------------------------------------------------------------------------------------------------
 def image_type(column: Column) -> str:
-    """Types of pg_catalog as they are, without a collation of the application's; all others as text."""
+    """Types of pg_catalog as they are, without a collation of the application's; all others as text.
+
+    A domain over a type of pg_catalog is kept as that type: vacuumlo looks for large objects in columns of type oid.
+    """
     if own(column):
         return "text"
+    if column.base:
+        return column.base
     return column.ddl if not _collation(column) or _collation(column).startswith("pg_catalog.") else _bare(column)
 
 
-def own(column: Column) -> bool:
-    """Whether the type is one of the application's or of an extension: under an empty `search_path` only those have
-    a schema before their name."""
-    return "." in _bare(column)
-
-
 def into_image(value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-    """The text that the type's output function writes; a cast may have another, as of `char(n)` or `boolean`."""
-    if not own(column):
-        return value
-    # not IS NOT NULL, which takes a composite of nothing but NULL for NULL
-    return sa.case((value.is_distinct_from(sa.null()), sa.func.concat(value)), else_=sa.null())
+    """Of types that are not PostgreSQL's own, the text that the output function writes."""
+    return written(value) if own(column) else value
 
 
 def from_image(image: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-    """The text read by the type's input function; the column's collation, where the copy has another."""
-    value: ColumnElement[Any] = sa.cast(image, whole(beneath(column))) if own(column) else image
+    """Text read by the type's input function; the column's collation, where the copy has another."""
+    value: ColumnElement[Any] = read(image, column) if own(column) else image
     collation = _collation(column)
-    if collation and (own(column) or not collation.startswith("pg_catalog.")):
+    if collation and (column.base or own(column) or not collation.startswith("pg_catalog.")):
         value = value.op("COLLATE")(sa.literal_column(collation))
     return value
 
@@ -212,7 +208,7 @@ class PostgresqlJournal(Dialect):
     journal_prefix = ""
 
     def image_type(self, column: Column) -> str:
-        """PostgreSQL's own types as they are, types of the application and of extensions as text."""
+        """PostgreSQL's own types as they are, domains over them as those, all others as text."""
         return image_type(column)
 
     def into_image(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:

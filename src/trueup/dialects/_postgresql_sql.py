@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Alias, Boolean, Insert, Text
+from sqlalchemy import Alias, Boolean, ColumnElement, Insert, Text, null, type_coerce
 from sqlalchemy.exc import CompileError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
 
 #: The attribute of SQLAlchemy's dialect that a session leaves the best collation for `lower()` in.
 COLLATION = "trueup_collation"
@@ -46,6 +47,25 @@ class Only(Alias):
 def _only(element: Only, compiler: SQLCompiler, **options: Any) -> str:
     text: str = compiler.visit_alias(element, **options)  # type: ignore[no-untyped-call]  # SQLAlchemy leaves it bare
     return f"ONLY {text}" if options.get("asfrom") and not options.get("ashint") else text
+
+
+class taken_in(FunctionElement[Any]):  # noqa: N801 - as above
+    """Text, read by a type's input function: that is what reads a string of JSON, whatever the type."""
+
+    name = "trueup_taken_in"
+    inherit_cache = True
+
+    def __init__(self, text: ColumnElement[str], kind: TypeEngine[Any]) -> None:
+        super().__init__(text, type_coerce(null(), kind))
+        self.type = kind
+
+
+@compiles(taken_in)
+def _taken_in(element: taken_in, compiler: SQLCompiler, **options: Any) -> str:
+    text, typed = element.clauses
+    kind = compiler.dialect.type_compiler_instance.process(typed.type)
+    record = f"jsonb_to_record(jsonb_build_object('v', {compiler.process(text, **options)}))"
+    return f"(SELECT trueup_v.v FROM {record} AS trueup_v(v {kind}))"  # noqa: S608 - a type of the catalogue
 
 
 @compiles(is_json)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import operators
 from sqlalchemy.types import TypeEngine
 
+from trueup.dialects._postgresql_sql import taken_in
 from trueup.tables import Column
 
 INTEGERS = {"int2", "int4", "int8"}
@@ -110,6 +111,28 @@ def whole(ddl: str) -> Verbatim:
     if shortened:
         return Verbatim(shortened[1].replace("bit", "bit varying").replace("varying varying", "varying") + shortened[2])
     return Verbatim(bare)
+
+
+def own(column: Column) -> bool:
+    """Whether the type, or the one beneath a domain, is one of the application's or of an extension: under an empty
+    `search_path` only those have a schema before their name."""
+    return "." in beneath(column).partition(" COLLATE ")[0]
+
+
+def written(value: ColumnElement[Any]) -> ColumnElement[str]:
+    """The text that the type's output function writes: a cast may write another, as of `char(n)` or `boolean`, or one
+    that the application made."""
+    # not IS NOT NULL, which takes a composite of nothing but NULL for NULL
+    return sa.case((value.is_distinct_from(sa.null()), sa.func.concat(value, type_=sa.Text)), else_=sa.null())
+
+
+def read(text: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+    """A value of a column by its type's input function: a CAST of text runs what the application made with CREATE CAST.
+
+    Of types of PostgreSQL's own there are no such casts.
+    """
+    kind = whole(beneath(column))
+    return taken_in(sa.cast(text, sa.Text), kind) if own(column) else sa.cast(text, kind)
 
 
 def settled(value: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -22,7 +22,7 @@ from trueup.dialects._postgresql_journal import PostgresqlJournal
 from trueup.dialects._postgresql_json import PostgresqlJson
 from trueup.dialects._postgresql_queries import ROWS_WRITTEN
 from trueup.dialects._postgresql_sql import Only, Restoring, folded
-from trueup.dialects._postgresql_types import Verbatim, beneath, refers, settled, whole
+from trueup.dialects._postgresql_types import Verbatim, beneath, own, read, refers, settled, whole, written
 from trueup.errors import NotChecked
 from trueup.regexes import portable
 from trueup.store import Load, Stage
@@ -117,7 +117,8 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
     # -- keys -------------------------------------------------------------------------------------
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
         """The text of each part, as the pinned settings write it."""
-        return [sa.cast(row.c[name], Text) for name in table.key]
+        parts = [(table.columns[name], row.c[name]) for name in table.key]
+        return [written(value) if own(column) else sa.cast(value, Text) for column, value in parts]
 
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
         """Arrays unnested side by side, and cast row by row: arrays of arrays would be flattened.
@@ -143,7 +144,7 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         raw = func.unnest(*arrays).table_valued(*parts, name="trueup_ops").render_derived()
         shown: list[ColumnElement[Any]] = [raw.c.seq, raw.c.before, raw.c.after]
         for label, name in zip(keys, table.key, strict=True):
-            shown.append(sa.cast(raw.c[label], whole(beneath(table.columns[name]))).label(label))
+            shown.append(read(raw.c[label], table.columns[name]).label(label))
         return Stage(sa.select(*shown).subquery("trueup_stage"), values)
 
     # -- canonical bytes --------------------------------------------------------------------------
@@ -161,13 +162,16 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
                 (fits, sa.cast(value, Verbatim(padded[0]))),
                 else_=sa.cast(value, Verbatim("pg_catalog.bpchar")),
             )
+        if own(column) and isinstance(value.type, sa.String):
+            return read(value, column)
         return sa.cast(value, whole(beneath(column)))
 
     def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
         """The text as PostgreSQL prints it; of a bytea the first bytes in hexadecimal."""
         if column.family == "binary":
             value = func.substring(sa.cast(value, sa.LargeBinary), 1, 100)
-        return func.left(sa.cast(value, Text), 200, type_=Text)
+        text = written(value) if own(column) else sa.cast(value, Text)
+        return func.left(text, 200, type_=Text)
 
     # -- numbers ----------------------------------------------------------------------------------
 
