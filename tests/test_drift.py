@@ -1,10 +1,12 @@
 """The world changes between plan, first chunk and undo: what does no harm is allowed, all else refused unwritten."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.binaries import postgresql_folder
 from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
@@ -108,6 +110,63 @@ def test_an_undo_gives_nothing_to_another_table_or_column_of_the_same_name(
         verify(config, run.run_id)
 
     assert row_hashes(database) == before
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_a_column_made_anew_in_a_table_that_was_not_stays_another_one_whatever_is_said(
+    database: Database, config: Config, tmp_path: Path
+) -> None:
+    execute(database, ["ALTER TABLE t DROP COLUMN note"])
+    run = applied(config, tmp_path)
+    execute(database, REPLACED)
+
+    with pytest.raises(Refused, match="another column"):
+        undo(config, run.run_id, confirm="yes", same_table=["t"])
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("repair", ["fill", "quarantine"])
+@pytest.mark.parametrize("order", ["same", "other"])
+def test_a_dump_that_was_restored_is_the_same_table_when_a_person_says_so(
+    database: Database, tmp_path: Path, repair: str, order: str
+) -> None:
+    execute(
+        database,
+        [
+            "CREATE TYPE pair AS (gone int, a int, b text)",
+            "ALTER TYPE pair DROP ATTRIBUTE gone",
+            "CREATE TABLE t (gone int, id int PRIMARY KEY, name text, p pair, note text)",
+            "ALTER TABLE t DROP COLUMN gone",
+            "INSERT INTO t SELECT n, CASE WHEN n % 10 > 0 THEN 'x' END, '(1,b)', 'y' FROM generate_series(1, 40) AS n",
+        ],
+    )
+    before = row_hashes(database)
+    config = config_of(database, missing(repair))
+    run = applied(config, tmp_path)
+
+    file, name = str(tmp_path / "dump"), database.url.rsplit("/", 1)[1]
+    server = Database("postgresql", database.url.removesuffix(name) + "postgres")
+    subprocess.run([postgresql_folder() / "pg_dump", "-Fc", "-f", file, database.url], check=True)
+    execute(server, [f'DROP DATABASE "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"'])
+    subprocess.run([postgresql_folder() / "pg_restore", "-d", database.url, file], check=True)
+    if order == "other":
+        execute(
+            database,
+            [
+                "ALTER TABLE t RENAME TO old",
+                "CREATE TABLE t AS SELECT name, id, note, p FROM old",
+                "ALTER TABLE t ADD PRIMARY KEY (id)",
+            ],
+        )
+
+    with pytest.raises(Refused, match="--same-table t"):
+        undo(config, run.run_id, confirm="yes")
+    if order == "other":
+        with pytest.raises(Refused, match="in another order"):
+            undo(config, run.run_id, confirm="yes", same_table=["t"])
+    else:
+        assert undo(config, run.run_id, confirm="yes", same_table=["t"]).states == {"undone": 4}
+        assert row_hashes(database) == before
 
 
 @pytest.mark.parametrize("repair", ["fill", "quarantine"])

@@ -110,12 +110,17 @@ def refuses_undo(
             f"the same, say so with --same-table {table.name}"
         )
     then, now = _columns(kept), _columns(facts)
+    # a table made anew, by a restored dump, numbers its columns anew, and has them in the same order
+    anew = same and kept.get("identity") != facts.get("identity")
     key = tuple(kept["key"])
     wanted = list(then) if action == "delete" else [*key, *touched]
+    found = [name for name in now if name in then and name in wanted]
+    if anew and found != [name for name in then if name in found]:
+        return f"{table.name} has its columns in another order than when the run wrote it"
     for name in wanted:
         if name not in now:
             return f"{table.name}.{name} is gone since the run"
-        if name in then and _sort(then[name]) != _sort(now[name]):
+        if name in then and _sort(then[name], anew) != _sort(now[name], anew):
             return f"{table.name}.{name} is another column now, or of another type, than when the run wrote it"
     if key != table.key and key not in table.uniques:
         return f"{', '.join(key)} no longer tells the rows of {table.name} from one another"
@@ -123,12 +128,12 @@ def refuses_undo(
     for name, some in kept.get(ENUMS, ()):
         if lost := set(some) - labels.get(str(name), set()):
             return f"type {name} of {table.name} has lost {len(lost)} of its labels since the run, or they were renamed"
-    if why := _exchanged(kept, table, wanted):
+    if why := _exchanged(kept, table, wanted, anew):
         return why
     return forbids(table, "insert" if action == "delete" else action, touched)
 
 
-def _exchanged(kept: Mapping[str, Any], table: Table, wanted: Sequence[str]) -> str:
+def _exchanged(kept: Mapping[str, Any], table: Table, wanted: Sequence[str], anew: bool) -> str:
     """Whether the text of a value means another value since the run, as names were exchanged within its type."""
     facts = table.facts or {}
     numbered = {str(number): dict(labels) for number, labels in facts.get(LABELS, ())}
@@ -136,11 +141,16 @@ def _exchanged(kept: Mapping[str, Any], table: Table, wanted: Sequence[str]) -> 
         now = numbered.get(str(number), {})
         if any(now.get(one, label) != label for one, label in labels):
             return f"a type of {table.name} has labels that were renamed since the run"
-    attributes = {str(name): list(some) for name, _, some in facts.get(COMPOSITES, ())}
+    attributes = {str(name): _attributes(some, anew) for name, _, some in facts.get(COMPOSITES, ())}
     for name, columns, some in kept.get(COMPOSITES, ()):
-        if set(columns) & set(wanted) and attributes.get(str(name)) != list(some):
+        if set(columns) & set(wanted) and attributes.get(str(name)) != _attributes(some, anew):
             return f"type {name} of {table.name} has other attributes since the run"
     return ""
+
+
+def _attributes(listed: Sequence[str], anew: bool) -> list[str]:
+    # number, name, type, in the order of the numbers
+    return [one.partition(" ")[2] if anew else one for one in listed]
 
 
 def harmless(kept: Mapping[str, Any], table: Table) -> tuple[str, ...]:
@@ -164,9 +174,9 @@ def _columns(facts: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {str(entry[0]): list(entry[1:]) for entry in facts.get("columns", ())}
 
 
-def _sort(entry: Sequence[Any]) -> tuple[Any, ...]:
+def _sort(entry: Sequence[Any], anew: bool) -> tuple[Any, ...]:
     # type, generated, identity: what says that it is this column, and what it can hold
-    return entry[0], entry[2], entry[-1]
+    return entry[0], entry[2], "" if anew else entry[-1]
 
 
 def _spelled(place: Any) -> str:
