@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.binaries import postgresql_folder
@@ -167,6 +168,62 @@ def test_a_dump_that_was_restored_is_the_same_table_when_a_person_says_so(
     else:
         assert undo(config, run.run_id, confirm="yes", same_table=["t"]).states == {"undone": 4}
         assert row_hashes(database) == before
+
+
+#: Columns that name objects of the catalogue, by the types beneath.
+NAMING = "a regclass, b regclass[], c named, d regprocedure, e regnamespace, f regtype, g regrole"
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("repair", ["fill", "quarantine", "naming"])
+def test_what_a_row_names_may_get_another_name_and_another_object_that_name(
+    database: Database, tmp_path: Path, repair: str
+) -> None:
+    role = database.url.rsplit("/", 1)[1]
+    values = f"'one', '{{one}}', 'one', 'f()', 'place', 'kind', '\"{role}\"'"
+    execute(
+        database,
+        [
+            "CREATE TABLE one (id int)",
+            "CREATE DOMAIN named AS regclass",
+            "CREATE SCHEMA place",
+            "CREATE TYPE kind AS ENUM ()",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            f'CREATE ROLE "{role}"',
+            f"CREATE TABLE t (id int PRIMARY KEY, name text, n regclass, {NAMING})",
+            *(f"INSERT INTO t VALUES ({n}0, NULL, NULL, {values}), ({n}, 'x', 'one', {values})" for n in range(1, 5)),
+        ],
+    )
+    check = missing(repair)
+    if repair == "naming":
+        check = Missing(table="t", column="n", name="n", fill="public.one", repair=("fill",))
+    numbers = "SELECT id, name, n::oid, a::oid, b::oid[], c::oid, d::oid, e::oid, f::oid, g::oid FROM t ORDER BY id"
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        before = connection.execute(numbers).fetchall()
+        run = applied(config_of(database, check), tmp_path)
+        for statement in (
+            "ALTER TABLE one RENAME TO two",
+            "ALTER SCHEMA place RENAME TO places",
+            "ALTER TYPE kind RENAME TO kinds",
+            "ALTER FUNCTION f() RENAME TO g",
+            f'ALTER ROLE "{role}" RENAME TO "{role}_"',
+            "CREATE TABLE one (id int)",
+            # a row of the run that names the new one: an edit, though its text is what it was
+            "UPDATE t SET a = 'one' WHERE id = 10",
+        ):
+            connection.execute(statement)
+        config = config_of(database, check)
+        seen = verify(config, run.run_id)
+        assert seen.sound, seen.problems
+        states = undo(config, run.run_id, confirm="yes").states
+        after = connection.execute(numbers).fetchall()
+        connection.execute("DROP TABLE t")
+        connection.execute(f'DROP ROLE "{role}_"')
+    if repair == "quarantine":
+        assert (states, after) == ({"undone": 4}, before)
+    else:
+        assert states == {"undone": 3, "undo_conflict": 1}
+        assert [row for row in after if row[0] != 10] == [row for row in before if row[0] != 10]
 
 
 @pytest.mark.parametrize("repair", ["fill", "quarantine"])

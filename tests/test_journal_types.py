@@ -235,7 +235,10 @@ def test_a_large_object_of_a_row_in_quarantine_is_none_that_nothing_refers_to(
         [
             "CREATE EXTENSION lo",
             "CREATE TABLE t (id int PRIMARY KEY, name text, a lo, b oid)",
-            "INSERT INTO t SELECT n, nullif(n, 1), lo_from_bytea(0, 'a'), lo_from_bytea(0, 'b') FROM generate_series(1, 3) n",
+            *(
+                f"INSERT INTO t SELECT {n}, nullif({n}, 1), lo_from_bytea(0, 'a'), lo_from_bytea(0, 'b')"
+                for n in (1, 2, 3)
+            ),
             "SELECT lo_from_bytea(0, 'nobody''s')",
         ],
     )

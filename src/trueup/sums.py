@@ -127,9 +127,16 @@ _TEXT = Column("text", "varchar(100)", True, "text")
 
 
 def _digest(row: Row, column: Column, *, coarse: bool) -> ColumnElement[str]:
-    value = (_TEXT, cast(row[column.name], Text)) if coarse else (column, row[column.name])
-    key = [(row.column(name), row[name]) for name in row.table.key if name != column.name]
+    value = (_TEXT, cast(row[column.name], Text)) if coarse else _named(row, column)
+    key = [_named(row, row.column(name)) for name in row.table.key if name != column.name]
     return row.dialect.digest([*key, value])
+
+
+def _named(row: Row, column: Column) -> tuple[Column, ColumnElement[Any]]:
+    """Of what names an object (`regclass` ...) the name: a dump writes that, and the object has another number then."""
+    value = row[column.name]
+    names = row.dialect.name == "postgresql" and (column.base or column.ddl).startswith("reg")
+    return (_TEXT, cast(value, Text)) if names else (column, value)
 
 
 def differences(

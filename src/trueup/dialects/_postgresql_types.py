@@ -18,6 +18,7 @@ from trueup.tables import Column
 
 INTEGERS = {"int2", "int4", "int8"}
 _SHORTENED = re.compile(r"(character varying|bit varying|bit)\(\d+\)((?:\[\])*)")
+_NAMING = re.compile(r"reg[a-z]+((?:\[\])*)")
 # as tightly bound as COLLATE itself: what stands before it goes into brackets
 _TIGHT = 15
 _USUAL = 'pg_catalog."default"'
@@ -133,6 +134,13 @@ def read(text: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
     """
     kind = whole(beneath(column))
     return taken_in(sa.cast(text, sa.Text), kind) if own(column) else sa.cast(text, kind)
+
+
+def numbered(value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+    """Of what names an object of the catalogue (`regclass` ...) the object's number: its name may change, or become
+    another one's."""
+    found = _NAMING.fullmatch(beneath(column))
+    return value if found is None else sa.cast(value, Verbatim(f"oid{found[1]}"))
 
 
 def settled(value: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -22,7 +22,7 @@ from trueup.dialects._postgresql_journal import PostgresqlJournal
 from trueup.dialects._postgresql_json import PostgresqlJson
 from trueup.dialects._postgresql_queries import ROWS_WRITTEN
 from trueup.dialects._postgresql_sql import Only, Restoring, folded
-from trueup.dialects._postgresql_types import Verbatim, beneath, own, read, refers, settled, whole, written
+from trueup.dialects._postgresql_types import Verbatim, beneath, numbered, own, read, refers, settled, whole, written
 from trueup.errors import NotChecked
 from trueup.regexes import portable
 from trueup.store import Load, Stage
@@ -150,7 +150,7 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
     # -- canonical bytes --------------------------------------------------------------------------
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
         """The values as one row's text; the text of a row quotes what is empty and leaves NULL out."""
-        text = sa.cast(func.row(*(value for _, value in columns)), Text)
+        text = sa.cast(func.row(*(numbered(value, column) for column, value in columns)), Text)
         return func.encode(func.sha256(func.convert_to(text, _UTF8)), word("'hex'"), type_=Text)
 
     def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
