@@ -35,9 +35,9 @@ def go(engine: str, url: str, folder: Path, seeds: list[int], file: str) -> int:
     from tests.chaos.bugs import bugs
     from tests.chaos.worlds import worker
     from tests.chaos.worlds.generator import generate
-    from tests.chaos.worlds.loop import Result
     from tests.chaos.worlds.model import read
     from tests.chaos.worlds.places import Ground
+    from tests.chaos.worlds.results import Result
 
     bug = os.environ.get("WORLDS_BUG", "")
     worker.prepare(bug)

@@ -9,7 +9,7 @@ from tests.chaos.worlds.model import Act, World
 from tests.chaos.worlds.words import repaired, text
 
 if TYPE_CHECKING:
-    from tests.chaos.worlds.generator import Maker
+    from tests.chaos.worlds.making import Maker
 
 BOUNDARIES = ("planned", "planned", "applied", "applied", "verified", "ready")
 POINTS = (

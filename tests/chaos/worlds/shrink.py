@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.chaos.worlds.loop import Result
 from tests.chaos.worlds.model import World
+from tests.chaos.worlds.results import Result
 
 #: Seconds that making it smaller may take.
 SECONDS = 20.0

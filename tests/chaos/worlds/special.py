@@ -8,7 +8,7 @@ from tests.chaos.worlds.model import Key, Piece
 from tests.chaos.worlds.words import INNODB, action, text
 
 if TYPE_CHECKING:
-    from tests.chaos.worlds.generator import Maker
+    from tests.chaos.worlds.making import Maker
 
 #: The account that trueup uses where it is a restricted one.
 ACCOUNT = "w_app"

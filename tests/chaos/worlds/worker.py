@@ -11,9 +11,10 @@ from typing import Any
 
 from tests.chaos.bugs import bugs, plant
 from tests.chaos.worlds.generator import generate
-from tests.chaos.worlds.loop import Play, Result, Unbuilt
+from tests.chaos.worlds.loop import Play
 from tests.chaos.worlds.model import World
 from tests.chaos.worlds.places import Ground
+from tests.chaos.worlds.results import Result, Unbuilt
 from tests.chaos.worlds.shrink import smaller, write
 from trueup import failpoints, pace
 from trueup.runner import Runner
