@@ -103,9 +103,8 @@ class Reader:
                 "SELECT c.table_schema, c.table_name, c.column_name, c.data_type FROM information_schema.columns c "
                 "JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name "
                 f"WHERE t.table_type = 'BASE TABLE' AND c.table_schema NOT IN ({system}) "
-                "AND c.extra NOT LIKE '%GENERATED%' ORDER BY c.ordinal_position"
+                "AND c.extra NOT LIKE '% GENERATED%' ORDER BY c.ordinal_position"
             )
-            asked = asked.replace("'%GENERATED%'", "'% GENERATED%'")
             for schema, name, column, kind in self.session.rows(asked):
                 if not journal((schema, name)):
                     tables.setdefault((schema, name), []).append((column, kind))

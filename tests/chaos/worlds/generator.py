@@ -10,6 +10,7 @@ from tests.chaos.worlds.acting import acts
 from tests.chaos.worlds.breaking import subjects
 from tests.chaos.worlds.making import Maker
 from tests.chaos.worlds.model import Piece, World
+from tests.chaos.worlds.rules import functions
 from tests.chaos.worlds.special import shape, special
 
 
@@ -17,7 +18,7 @@ def generate(engine: str, seed: int) -> World:
     """The world of a number."""
     rng = random.Random(f"{engine} {seed}")
     home = {"sqlite": "main", "postgresql": "public"}.get(engine, "chaos")
-    made = Maker(engine, rng, home=home)
+    made = Maker(engine, rng, seed, home=home)
     if engine == "postgresql" and made.chance(0.3, "search_path"):
         made.home = "tenant_a"
     made.tenants = made.home == "tenant_a" and made.chance(0.4, "tenants")
@@ -28,6 +29,7 @@ def generate(engine: str, seed: int) -> World:
     if not made.tenants:
         tables.tenant(made)
         shape(made)
+    functions(made)
     for above in (made.parent, made.tenant):
         if above:
             made.table(above)

@@ -33,6 +33,7 @@ class Maker:
 
     engine: str
     rng: random.Random
+    seed: int = 0
     pieces: list[Piece] = field(default_factory=list)
     subjects: list[Subject] = field(default_factory=list)
     keys: list[Key] = field(default_factory=list)
@@ -76,6 +77,14 @@ class Maker:
         if yes and feature:
             self.features.append(feature)
         return yes
+
+    def rarely(self, share: float, feature: str) -> random.Random | None:
+        """Numbers for a kind of thing that is rare, where it is there: others are not different for them."""
+        own = random.Random(f"{self.engine} {self.seed} {feature}")
+        if own.random() >= share:
+            return None
+        self.features.append(feature)
+        return own
 
     def table(self, tab: Tab, *, spare: bool = True, needs: tuple[str, ...] = ()) -> None:
         """A piece that makes a table, and pieces for its rows."""
