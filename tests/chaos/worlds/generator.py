@@ -8,6 +8,7 @@ from dataclasses import replace
 from tests.chaos.worlds import tables
 from tests.chaos.worlds.acting import acts
 from tests.chaos.worlds.breaking import subjects
+from tests.chaos.worlds.derived import derived, following
 from tests.chaos.worlds.making import Maker
 from tests.chaos.worlds.model import Piece, World
 from tests.chaos.worlds.rules import functions
@@ -30,6 +31,8 @@ def generate(engine: str, seed: int) -> World:
         tables.tenant(made)
         shape(made)
     functions(made)
+    derived(made)
+    following(made)
     for above in (made.parent, made.tenant):
         if above:
             made.table(above)
@@ -42,6 +45,8 @@ def generate(engine: str, seed: int) -> World:
         made.pieces.append(Piece("late key", (sql,), (f"table {'.'.join(made.parent.place)}",)))
     if not made.tenants:
         tables.children(made)
+    for child in made.followers:
+        made.table(child)
     tables.twins(made)
     special(made)
     made.pieces.append(

@@ -51,6 +51,8 @@ class Maker:
     #: A second table that the main one refers to, by a key that is sound; its last row is for broken rows only.
     tenant: Tab | None = None
     children: list[Tab] = field(default_factory=list)
+    #: Tables that refer to the main one by a generated column.
+    followers: list[Tab] = field(default_factory=list)
     #: What tables had to be preceded by, said once.
     said: set[str] = field(default_factory=set)
     #: Statements that make the partitions of the main table; pieces that come last.
