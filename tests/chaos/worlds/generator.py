@@ -13,6 +13,7 @@ from tests.chaos.worlds.making import Maker
 from tests.chaos.worlds.model import Piece, World
 from tests.chaos.worlds.rules import functions
 from tests.chaos.worlds.special import shape, special
+from tests.chaos.worlds.typed import typed
 
 
 def generate(engine: str, seed: int) -> World:
@@ -33,6 +34,7 @@ def generate(engine: str, seed: int) -> World:
     functions(made)
     derived(made)
     following(made)
+    typed(made)
     for above in (made.parent, made.tenant):
         if above:
             made.table(above)
@@ -75,7 +77,7 @@ def generate(engine: str, seed: int) -> World:
         prelude=("PRAGMA foreign_keys = ON",) if engine == "sqlite" and rng.random() < 0.8 else (),
         **made.more,
     )
-    world = replace(world, acts=tuple(acts(made, world)))
+    world = replace(world, acts=(*acts(made, world), *made.acts))
     if rng.random() < 0.06 and not world.together:
         world = replace(world, killed=rng.choice(["apply", "undo"]), hit=rng.randint(1, 40), acts=())
     return world

@@ -132,9 +132,19 @@ class Judge:
             if written and self.timeline.names.get(place, place) == place:
                 self.reborn.add((place, key))
         self.replaced |= set(act.replaced)
+        self._renamed(act)
         # a busy machine lets trueup go on before an act has come to its COMMIT
         if span.point in LATE:
             self.late |= {(place, row_of(row)) for place, change in span.changes.items() for row in change.come}
+
+    def _renamed(self, act: Act) -> None:
+        """What is called otherwise by now is so too in what was written, and in what undo is to give back."""
+        words: dict[tuple[Place, str], dict[str, str]] = defaultdict(dict)
+        for place, column, old, new in act.labels:
+            words[place, column][old] = new
+        for (address, name), sides in self.written.items():
+            mine = {column: known for (place, column), known in words.items() if place == address[0]}
+            self.written[address, name] = _renamed(sides[0], name, mine), _renamed(sides[1], name, mine)
 
     def _worked(self, span: Span, groups: Sequence[Any]) -> None:
         """A span of trueup: every row that went or came is planned."""
@@ -280,6 +290,13 @@ class Judge:
 
     def _values(self, row: Values, columns: Sequence[str], folded: bool) -> tuple[str | None, ...]:
         return tuple(_fold(plain(self.world.engine, row.get(name)), folded) for name in columns)
+
+
+def _renamed(side: Any, name: str, words: Mapping[str, Mapping[str, str]]) -> Any:
+    """A cell of column `name`, or a whole row, in the words of now."""
+    if isinstance(side, Mapping):
+        return {column: words.get(column, {}).get(value, value) for column, value in side.items()}
+    return words.get(name, {}).get(side, side)
 
 
 def told(acts: Sequence[Act]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.worlds.model import Key, Piece, Place, Subject
+from tests.chaos.worlds.model import Act, Key, Piece, Place, Subject
 from tests.chaos.worlds.words import INNODB, TYPES, KeyKind, Types
 
 
@@ -51,8 +51,9 @@ class Maker:
     #: A second table that the main one refers to, by a key that is sound; its last row is for broken rows only.
     tenant: Tab | None = None
     children: list[Tab] = field(default_factory=list)
-    #: Tables that refer to the main one by a generated column.
+    #: Tables that refer to the main one by a generated column; and acts that belong to what is special here.
     followers: list[Tab] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
     #: What tables had to be preceded by, said once.
     said: set[str] = field(default_factory=set)
     #: Statements that make the partitions of the main table; pieces that come last.

@@ -44,6 +44,8 @@ class Act:
     reborn: tuple[tuple[Place, str], ...] = ()
     renames: tuple[tuple[Place, Place], ...] = ()
     replaced: tuple[tuple[Place, str], ...] = ()
+    #: Of a column, what is called otherwise from now on: its place, its name, the old word and the new one.
+    labels: tuple[tuple[Place, str, str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
