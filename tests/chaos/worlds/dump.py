@@ -24,7 +24,7 @@ def journal(place: Place) -> bool:
 
 
 class Reader:
-    """Reads a whole server, again and again."""
+    """Reads a whole server, again and again; of generated columns `gz` only, which follows from the session too."""
 
     def __init__(self, session: Session, url: str) -> None:
         self.session, self.url = session, url
@@ -103,7 +103,7 @@ class Reader:
                 "SELECT c.table_schema, c.table_name, c.column_name, c.data_type FROM information_schema.columns c "
                 "JOIN information_schema.tables t ON t.table_schema = c.table_schema AND t.table_name = c.table_name "
                 f"WHERE t.table_type = 'BASE TABLE' AND c.table_schema NOT IN ({system}) "
-                "AND c.extra NOT LIKE '% GENERATED%' ORDER BY c.ordinal_position"
+                "AND (c.extra NOT LIKE '% GENERATED%' OR c.column_name = 'gz') ORDER BY c.ordinal_position"
             )
             for schema, name, column, kind in self.session.rows(asked):
                 if not journal((schema, name)):
@@ -172,7 +172,8 @@ def plain(engine: str, word: str | None) -> str | None:
 
 _COLUMNS = """
 SELECT n.nspname, c.relname, a.attname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+AND (a.attgenerated = '' OR a.attname = 'gz')
 WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'trueup')
 AND n.nspname NOT LIKE 'pg\\_%'
 ORDER BY 1, 2, a.attnum

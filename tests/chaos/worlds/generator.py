@@ -14,6 +14,7 @@ from tests.chaos.worlds.model import Piece, World
 from tests.chaos.worlds.rules import functions
 from tests.chaos.worlds.special import shape, special
 from tests.chaos.worlds.typed import typed
+from tests.chaos.worlds.zones import zones
 
 
 def generate(engine: str, seed: int) -> World:
@@ -35,6 +36,7 @@ def generate(engine: str, seed: int) -> World:
     derived(made)
     following(made)
     typed(made)
+    zones(made)
     for above in (made.parent, made.tenant):
         if above:
             made.table(above)

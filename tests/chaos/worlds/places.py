@@ -60,6 +60,7 @@ class Ground:
         run("SET lock_timeout = '10s'")
         for pid in self.session.others():
             rows("SELECT pg_terminate_backend(?::int)", pid)
+        run("RESET TimeZone")
         run("ALTER DATABASE chaos RESET ALL")
         run("ALTER ROLE postgres RESET ALL")
         for (name,) in rows("SELECT pubname FROM pg_publication"):
@@ -81,6 +82,7 @@ class Ground:
         run("SET GLOBAL sql_mode = DEFAULT")
         run("SET SESSION sql_mode = DEFAULT")
         run("SET GLOBAL time_zone = 'SYSTEM'")
+        run("SET SESSION time_zone = 'SYSTEM'")
         for number in self.session.others():
             with suppress(*ERRORS):
                 run(f"KILL {number}")
