@@ -160,7 +160,7 @@ def aimed(scene: Scene) -> Act | None:
             late = [f"INSERT INTO {table} (id, label) VALUES ({literals(one)[0]}, 'late')" for one in (40, 41, 42)]
             found.append(Act("aimed", during, "the missing parents come", tuple(late)))
         if kind == "duplicate":
-            kept = f"DELETE FROM {scene.table} WHERE v = 'twice' AND NOT ({made.n('x')} > 15)"
+            kept = f"DELETE FROM {scene.table} WHERE {made.n(made.v)} = 'twice' AND NOT ({made.n('x')} > 15)"
             found.append(Act("aimed", during, "half of the twins go", (kept,)))
         if repair == "quarantine" and (child := _insert_child(scene, scene.row(broken=1))):
             needs = tuple(f"table {'.'.join(one.place)}" for one in made.children)
@@ -187,7 +187,7 @@ def _edit_rest(scene: Scene, place: int) -> Made:
 
 def _edit_touched(scene: Scene, place: int) -> Made:
     column = scene.rng.choice(scene.made.subjects).column
-    good = {"v": "'open'", "x": "50", "j": """'{"b": 2}'""", "p": "NULL", "u": scene.new("u")}[column]
+    good = {scene.made.v: "'open'", "x": "50", "j": """'{"b": 2}'""", "p": "NULL", "u": scene.new("u")}[column]
     return (
         "edit the touched column",
         [f"UPDATE {scene.table} SET {scene.made.n(column)} = {good} WHERE {scene.where(place)}"],

@@ -43,7 +43,7 @@ def _subject(made: Maker, column: str, repair: str, options: dict[str, Any], **f
 
 
 def _missing(made: Maker) -> None:
-    column = "u" if "u" in made.main.columns and made.rng.random() < 0.6 else "v"
+    column = "u" if "u" in made.main.columns and made.rng.random() < 0.6 else made.v
     repair = made.rng.choice(["fill", "quarantine"])
     rows = _some(made)
     for row in rows:
@@ -51,7 +51,7 @@ def _missing(made: Maker) -> None:
     options: dict[str, Any] = {"kind": "missing", "column": column}
     if repair == "fill":
         taken = [row[column] for row in made.main.rows if row[column] != "NULL"]
-        value = "unknown" if column == "v" or made.rng.random() < 0.4 else made.rng.choice(taken).strip("'")
+        value = "unknown" if column == made.v or made.rng.random() < 0.4 else made.rng.choice(taken).strip("'")
         options["fill"] = value
         _subject(made, column, repair, options, value=value)
     else:
@@ -72,10 +72,10 @@ def _orphan(made: Maker) -> None:
 def _duplicate(made: Maker) -> None:
     rows = _some(made)
     for row in made.main.rows:
-        row["v"] = text("d" + row["note"][5:].strip("'"))
+        row[made.v] = text("d" + row["note"][5:].strip("'"))
     for row in rows:
-        row["v"] = "'twice'"
-    _subject(made, "v", "quarantine", {"kind": "duplicate", "column": "v"})
+        row[made.v] = "'twice'"
+    _subject(made, made.v, "quarantine", {"kind": "duplicate", "column": made.v})
 
 
 def _range(made: Maker) -> None:
@@ -90,12 +90,12 @@ def _unknown(made: Maker) -> None:
     if any(one.options["kind"] == "duplicate" for one in made.subjects):
         return
     for row in _some(made):
-        row["v"] = made.rng.choice(["'payed'", "'Paid '"])
+        row[made.v] = made.rng.choice(["'payed'", "'Paid '"])
     repair = made.rng.choice(["replace", "nullify", "respell"])
-    options: dict[str, Any] = {"kind": "unknown-value", "column": "v", "allowed": ["open", "paid", "unknown"]}
+    options: dict[str, Any] = {"kind": "unknown-value", "column": made.v, "allowed": ["open", "paid", "unknown"]}
     if repair == "replace":
         options["replace"] = {"payed": "paid"}
-    _subject(made, "v", repair, options, allowed=["open", "paid", "unknown"])
+    _subject(made, made.v, repair, options, allowed=["open", "paid", "unknown"])
 
 
 def _json(made: Maker) -> None:

@@ -11,7 +11,7 @@ from tests.chaos.worlds.words import INNODB, action, keys, text
 def derived(made: Maker) -> None:
     """Before the main table is made: a generated column of it, and a child that refers to that."""
     column = made.subjects[0].column
-    if made.partitions or made.more.get("parted") or column not in ("x", "u", "v"):
+    if made.partitions or made.more.get("parted") or column not in ("x", "u", made.v):
         return
     if not (own := made.rarely(0.07, "referred generated column")):
         return

@@ -110,7 +110,7 @@ class Reader:
                     tables.setdefault((schema, name), []).append((column, kind))
             for place, columns in tables.items():
                 told = ", ".join(_innodb_word(column, kind) for column, kind in columns)
-                rows = self.session.rows(f"SELECT {told} FROM `{place[0]}`.`{place[1]}`")
+                rows = self.session.rows(f"SELECT {told} FROM {_innodb_name(place[0])}.{_innodb_name(place[1])}")
                 names = [column for column, _ in columns]
                 found[place] = [
                     {name: None if value is None else str(value) for name, value in zip(names, row, strict=True)}
@@ -128,7 +128,7 @@ class Reader:
             f"WHERE table_schema NOT IN ({system}) AND table_type = 'BASE TABLE'"
         ):
             if not journal((schema, name)):
-                made = str(self.session.rows(f"SHOW CREATE TABLE `{schema}`.`{name}`")[0][1])
+                made = str(self.session.rows(f"SHOW CREATE TABLE {_innodb_name(schema)}.{_innodb_name(name)}")[0][1])
                 found.append(f"{schema} {re.sub(r' AUTO_INCREMENT=[0-9]+', '', made)}")
         for query in _INNODB:
             found += [str(row) for row in self.session.rows(query.replace("SYSTEM", system))]
@@ -150,8 +150,12 @@ def _sqlite_word(value: Any) -> str | None:
     return f"i{value}" if isinstance(value, int) else f"f{value!r}"
 
 
+def _innodb_name(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
 def _innodb_word(column: str, kind: str) -> str:
-    name = "`" + column.replace("`", "``") + "`"
+    name = _innodb_name(column)
     if kind in ("float", "double"):
         return f"CAST({name} AS DOUBLE)" if kind == "float" else name
     if kind in ("char", "varchar", "text", "tinytext", "mediumtext", "longtext", "enum", "set", "json"):

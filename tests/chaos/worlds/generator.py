@@ -13,6 +13,7 @@ from tests.chaos.worlds.making import Maker
 from tests.chaos.worlds.model import Piece, World
 from tests.chaos.worlds.rules import functions
 from tests.chaos.worlds.special import shape, special
+from tests.chaos.worlds.strange import named, strange
 from tests.chaos.worlds.typed import typed
 from tests.chaos.worlds.zones import zones
 
@@ -25,6 +26,7 @@ def generate(engine: str, seed: int) -> World:
     if engine == "postgresql" and made.chance(0.3, "search_path"):
         made.home = "tenant_a"
     made.tenants = made.home == "tenant_a" and made.chance(0.4, "tenants")
+    named(made)
     tables.main(made)
     if not made.tenants:
         tables.parent(made)
@@ -37,6 +39,7 @@ def generate(engine: str, seed: int) -> World:
     following(made)
     typed(made)
     zones(made)
+    strange(made)
     for above in (made.parent, made.tenant):
         if above:
             made.table(above)

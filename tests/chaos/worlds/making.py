@@ -54,6 +54,10 @@ class Maker:
     #: Tables that refer to the main one by a generated column; and acts that belong to what is special here.
     followers: list[Tab] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
+    #: What the column of words is called.
+    v: str = "v"
+    #: What the main table is called, where that is strange.
+    called: str = ""
     #: What tables had to be preceded by, said once.
     said: set[str] = field(default_factory=set)
     #: Statements that make the partitions of the main table; pieces that come last.

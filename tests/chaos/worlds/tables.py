@@ -16,8 +16,9 @@ def main(made: Maker) -> None:
     if kind.feature:
         made.features.append(kind.feature)
     columns = dict(kind.columns)
-    tab = Tab((made.home, rng.choice(WEIRD)), columns, tuple(columns), kind, after=kind.options)
-    columns["v"] = types.short
+    name = rng.choice(WEIRD)
+    tab = Tab((made.home, made.called or name), columns, tuple(columns), kind, after=kind.options)
+    columns[made.v] = types.short
     columns["note"] = types.words
     columns["x"] = types.whole
     if made.chance(0.35, "unique column"):
@@ -26,7 +27,7 @@ def main(made: Maker) -> None:
         columns["u"] += f" ON CONFLICT {rng.choice(['REPLACE', 'REPLACE', 'IGNORE', 'ROLLBACK', 'FAIL'])}"
     for number in range(1, rng.randint(12, 34)):
         row = dict(zip(tab.key, kind.literals(number), strict=True))
-        row |= {"v": rng.choice(["'open'", "'paid'"]), "note": text(f"note {number}"), "x": str(number % 100)}
+        row |= {made.v: rng.choice(["'open'", "'paid'"]), "note": text(f"note {number}"), "x": str(number % 100)}
         if "u" in columns:
             row["u"] = text(f"u{number}")
         tab.rows.append(row)
@@ -146,7 +147,7 @@ def twins(made: Maker) -> None:
     kind = made.rng.choice(["same", "mended"] if made.tenants else ["other", "same", "mended"])
     for row in twin.rows:
         if kind == "other":
-            row |= {"note": text("twin's own"), "v": "'open'"}
+            row |= {"note": text("twin's own"), made.v: "'open'"}
         for subject in made.subjects if kind == "mended" else ():
             value = repaired(subject)
             if (

@@ -27,14 +27,14 @@ def typed(made: Maker) -> None:
         first = f"CREATE TYPE {name} AS ENUM ({', '.join(map(text, words))})"
         old, new, word = words[0], words[1], "VALUE '{}'"
         if kind == "touched enum":
-            main.columns["v"] = name
+            main.columns[made.v] = name
         else:
             _column(made, "typed", name, [f"'{own.choice(words)}'" for _ in main.rows])
     made.pieces.append(Piece("type", (first,), (), False))
     if own.random() < 0.75:
         steps = ((old, "between"), (new, old), ("between", new))
         sql = tuple(f"ALTER TYPE {name} RENAME {word.format(one)} TO {_bare(word, two)}" for one, two in steps)
-        column = "v" if kind == "touched enum" else "typed"
+        column = made.v if kind == "touched enum" else "typed"
         labels = () if kind == "composite" else ((main.place, column, old, new), (main.place, column, new, old))
         at = own.choice(MOMENTS)
         made.acts.append(Act("exchange", at, "names exchanged in a type", sql, "migrator", ddl=True, labels=labels))
