@@ -9,6 +9,7 @@ from tests.chaos.worlds import tables
 from tests.chaos.worlds.acting import acts
 from tests.chaos.worlds.breaking import subjects
 from tests.chaos.worlds.derived import derived, following
+from tests.chaos.worlds.limits import limits
 from tests.chaos.worlds.making import Maker
 from tests.chaos.worlds.model import Piece, World
 from tests.chaos.worlds.rules import functions
@@ -56,6 +57,7 @@ def generate(engine: str, seed: int) -> World:
         made.table(child)
     tables.twins(made)
     special(made)
+    limits(made)
     made.pieces.append(
         Piece(
             "table audit",

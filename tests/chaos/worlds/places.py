@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from tests.chaos.plain import ERRORS, Session
 from tests.chaos.worlds.dump import SYSTEM, Reader
+from tests.chaos.worlds.limits import GLOBAL
 from tests.chaos.worlds.model import World
 from trueup.config import load_config
 
@@ -83,6 +84,9 @@ class Ground:
         run("SET SESSION sql_mode = DEFAULT")
         run("SET GLOBAL time_zone = 'SYSTEM'")
         run("SET SESSION time_zone = 'SYSTEM'")
+        for name in GLOBAL:
+            run(f"SET GLOBAL {name} = DEFAULT")
+            run(f"SET SESSION {name} = DEFAULT")
         for number in self.session.others():
             with suppress(*ERRORS):
                 run(f"KILL {number}")
