@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -139,6 +140,18 @@ def apply_for(scene: Scene, name: str, at: str) -> Act | None:
         needs=needs,
         reborn=((made.main.place, scene.told(place)),) if reborn else (),
     )
+
+
+def held(made: Maker) -> None:
+    """The application holds a row of two checks so long that the first is put aside, and the second may come to it."""
+    if not made.shared:
+        return
+    scene, own = Scene(made), random.Random(f"{made.engine} {made.seed} held")
+    place = own.choice(sorted(made.main.broken))
+    title, sql, _ = _edit_rest(scene, place) or ("", [], False)
+    until = own.uniform(1.2, 2.5) if made.engine == "postgresql" else own.uniform(2.8, 4.5)
+    at = own.choice(["apply", "apply", "undo"]) + "/starting/1"
+    made.acts.append(Act("hold", at, f"hold a row: {title}", tuple(sql), until=until))
 
 
 def _other_tenant(scene: Scene) -> Act:

@@ -15,8 +15,11 @@ KINDS = ("missing", "missing", "orphan", "orphan", "duplicate", "out-of-range", 
 def subjects(made: Maker) -> None:
     rng = made.rng
     kinds = [rng.choice(KINDS)]
+    own = made.rarely(0.06, "row of two checks") if made.engine != "sqlite" else None
     if rng.random() < 0.3:
         kinds.append(rng.choice([kind for kind in KINDS if kind != kinds[0]]))
+    if own:
+        made.shared, kinds = True, own.sample(["out-of-range", own.choice(["missing", "orphan", "wrong-json-type"])], 2)
     for wanted in kinds:
         kind = wanted
         if kind == "orphan" and not (made.parent and made.parent.place[0] == made.home):
@@ -31,6 +34,8 @@ def _some(made: Maker) -> list[dict[str, str]]:
     """The rows that get broken: in no order of their keys."""
     count = made.rng.randint(2, max(3, len(made.main.rows) // 3))
     chosen = made.rng.sample(range(len(made.main.rows)), count)
+    if made.shared:
+        chosen = [*dict.fromkeys([*sorted(made.main.broken)[: count - 1], *chosen])][:count]
     made.main.broken |= set(chosen)
     return [made.main.rows[number] for number in chosen]
 

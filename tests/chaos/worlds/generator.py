@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from tests.chaos.worlds import tables
-from tests.chaos.worlds.acting import acts
+from tests.chaos.worlds.acting import acts, held
 from tests.chaos.worlds.breaking import subjects
 from tests.chaos.worlds.derived import derived, following
 from tests.chaos.worlds.limits import limits
@@ -41,6 +41,7 @@ def generate(engine: str, seed: int) -> World:
     typed(made)
     zones(made)
     strange(made)
+    held(made)
     for above in (made.parent, made.tenant):
         if above:
             made.table(above)

@@ -58,6 +58,8 @@ class Maker:
     v: str = "v"
     #: What the main table is called, where that is strange.
     called: str = ""
+    #: Whether rows that one check finds are mostly those that another found.
+    shared: bool = False
     #: What tables had to be preceded by, said once.
     said: set[str] = field(default_factory=set)
     #: Statements that make the partitions of the main table; pieces that come last.
