@@ -56,6 +56,23 @@ def test_a_backup_is_restored_compared_and_called_verified(config: Config, tmp_p
     assert read_record(record.file) == record
 
 
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_what_names_an_object_of_the_catalogue_is_compared_by_the_name(
+    config: Config, database: Database, tmp_path: Path
+) -> None:
+    script = [
+        "CREATE TABLE gone ()",
+        "DROP TABLE gone",
+        "CREATE DOMAIN named AS regclass",
+        "CREATE TABLE about (t regclass PRIMARY KEY, u regclass[], v named)",
+        "INSERT INTO about VALUES ('users', '{events,aside}', 'events')",
+    ]
+    execute(database, script)
+    record = taken(config, tmp_path)
+    assert record.problems == ()
+    assert record.verified
+
+
 def test_affected_tables_come_with_those_they_refer_to(config: Config, tmp_path: Path) -> None:
     record = taken(config, tmp_path, ("events",))
     assert record.problems == ()
