@@ -229,7 +229,7 @@ class Orphan(SetCheck):
         """Whether a foreign key says the same as this check."""
         wanted = set(zip(self.columns, self._parent_columns(parent), strict=True))
         return any(
-            one.parent == parent.table.name and set(zip(one.columns, one.parent_columns, strict=True)) == wanted
+            one.parent == parent.table.name and set(zip(one.columns, one.parent_columns, strict=False)) == wanted
             for one in row.table.references
         )
 
