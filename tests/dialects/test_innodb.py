@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +13,16 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
 from tests.engines import Database
-from tests.rowhash import execute
+from tests.proof import config_of
+from tests.rowhash import execute, row_hashes
 from tests.servers import Server
+from trueup.checks.missing import Missing
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
 from trueup.dialects.mariadb import Mariadb
 from trueup.dialects.mysql import Mysql
 from trueup.errors import NotChecked, Refused, UsageError
+from trueup.run import apply, make_plan, undo
 from trueup.tables import Table
 
 pytestmark = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
@@ -97,6 +101,31 @@ def test_a_missing_driver_is_one_line(dialect: InnoDB, monkeypatch: pytest.Monke
     with pytest.raises(UsageError) as caught:
         dialect.engine(make_url(f"{dialect.name}://root@127.0.0.1/app"), write=False)
     assert str(caught.value) == "there is no driver for MySQL and MariaDB; pip install 'trueup[mysql]'"
+
+
+def test_half_a_surrogate_pair_in_another_column_is_told_from_another_half(database: Database, tmp_path: Path) -> None:
+    execute(
+        database,
+        [
+            "CREATE TABLE t (id INT PRIMARY KEY, v VARCHAR(9), w VARCHAR(9) CHARACTER SET ucs2)",
+            "INSERT INTO t VALUES (1, NULL, x'D800'), (2, NULL, x'D800'), (3, 'a', 'é')",
+        ],
+    )
+    before = row_hashes(database)
+    filled = config_of(database, Missing(table="t", column="v", name="n", fill="a", repair=("fill",)))
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(filled, path, accept_rate=["n"])
+    run = apply(filled, path, confirm="yes")
+    assert run.states == {"applied": 2}
+    execute(database, ["UPDATE t SET w = x'D801' WHERE id = 2"])
+    assert undo(filled, run.run_id, confirm="yes").states == {"undone": 1, "undo_conflict": 1}
+    execute(database, ["UPDATE t SET w = x'D800' WHERE id = 2"])
+    assert undo(filled, run.run_id, confirm="yes").states == {"undone": 2}
+    assert row_hashes(database) == before
+    written = config_of(database, Missing(table="t", column="w", name="n", fill="a", repair=("fill",)))
+    execute(database, ["UPDATE t SET w = NULL WHERE id = 1"])
+    with pytest.raises(Refused, match="column 'w' holds text in ucs2, in which trueup cannot write"):
+        make_plan(written, path, accept_rate=["n"])
 
 
 # -- canonical bytes --------------------------------------------------------------------------------------------------

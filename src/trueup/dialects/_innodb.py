@@ -27,6 +27,7 @@ from trueup.dialects._innodb_sql import (
     hexadecimal,
     json_table,
     kind_of,
+    legible,
     number_or_time,
     staged,
     text_of,
@@ -185,7 +186,7 @@ class InnoDB(Asking, InnodbJournal):
         if column.family == "binary":
             return func.concat("0x", func.hex(func.left(value, 99)), type_=sa.Text)
         if column.family == "text":
-            return using(func.left(value, 200), "utf8mb4")
+            return legible(func.left(value, 200), kind)
         if column.family == "float":
             value = value * sa.literal_column("1e0")
         elif column.family == "bit" or kind.zerofill:

@@ -39,6 +39,7 @@ _WORDS = {
     1143: "the account lacks the right to",
     1146: "there is no such table",
     1153: "a statement is larger than max_allowed_packet",
+    1178: "the storage engine of a table that this rests on has no transactions",
     1205: "a lock was not to be had in time",
     1213: "deadlock",
     1227: "the account lacks one of the privileges",

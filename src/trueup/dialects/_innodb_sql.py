@@ -14,8 +14,10 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType, TypeEngine
 
 #: Character sets whose text turns into utf8mb4 and back without loss; others (big5, sjis, gbk ...) spell some
-#: characters in two ways, which their text alone does not tell.
-LOSSLESS = frozenset({"utf8mb4", "utf8mb3", "utf8", "ucs2", "utf16", "utf16le", "utf32", "latin1", "ascii"})
+#: characters in two ways, which their text alone does not tell, or hold what is no character (`HALVES`).
+LOSSLESS = frozenset({"utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "latin1", "ascii"})
+#: Those in which half a surrogate pair can be stored. MariaDB hands it out as bytes that are no UTF-8.
+HALVES = frozenset({"ucs2", "utf32"})
 #: Those of which the bytes are the bytes of utf8mb4.
 UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 
@@ -73,6 +75,11 @@ def bytes_of(value: Any) -> ColumnElement[Any]:
 def using(value: Any, charset: str) -> ColumnElement[str]:
     """Text in another character set; bytes are taken to be of that set already."""
     return _Using(value, sa.literal_column(charset))
+
+
+def legible(value: Any, kind: Kind) -> ColumnElement[str]:
+    """Text of a column for a reader: half a surrogate pair is a question mark."""
+    return using(using(value, "utf16") if kind.charset in HALVES else value, "utf8mb4")
 
 
 def json_table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Executable
@@ -153,7 +153,8 @@ def with_quiet_close(connection: Connection) -> None:
     try:
         connection.close()
     except SQLAlchemyError:
-        connection.invalidate()
+        with suppress(SQLAlchemyError):  # it is closed, and what was wrong before is what counts
+            connection.invalidate()
 
 
 class SqlDatabase:
