@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.chaos.worlds.strange import TABLES
+
 
 @dataclass
 class Result:
@@ -45,4 +47,6 @@ def sentence(reason: str) -> str:
     first = re.sub(r"'[^']*'|\"[^\"]*\"", "_", first)
     first = re.sub(r"\b[a-z]*t_\w+(\.\w+)*\b|\bw_\w+(\.\w+)*", "T", first)
     first = re.sub(r"wt Mixed|-T\b|\bT%", "T", first).removesuffix(" (tried")
+    for name in TABLES:
+        first = first.replace(name, "T")
     return re.sub(r"\d[\d,.]*", "N", first)[:120]

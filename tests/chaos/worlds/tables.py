@@ -145,10 +145,12 @@ def twins(made: Maker) -> None:
         twin.clauses, twin.after = list(main.clauses), main.kind.options
     twin.rows = [dict(row) for row in main.rows]
     kind = made.rng.choice(["same", "mended"] if made.tenants else ["other", "same", "mended"])
+    # what fills a unique column may be taken
+    mended = [one for one in made.subjects if kind == "mended" and one.column != "u"]
     for row in twin.rows:
         if kind == "other":
             row |= {"note": text("twin's own"), made.v: "'open'"}
-        for subject in made.subjects if kind == "mended" else ():
+        for subject in mended:
             value = repaired(subject)
             if (
                 row[subject.column] == "NULL"
