@@ -37,6 +37,8 @@ _PINS = {
     "quote_all_identifiers": "off",
     # a name given when connecting would stay with the session that a pooler lends
     "application_name": "trueup",
+    # compiling long expressions takes longer than running them, and so it does for what is asked of the catalogue
+    "jit": "off",
 }
 _READING = {
     "statement_timeout": "0",
@@ -45,8 +47,6 @@ _READING = {
     "transaction_read_only": "on",
     # a cursor is read to its end: without this it is planned for its first rows
     "cursor_tuple_fraction": "1",
-    # compiling the long expressions of a scan takes longer than running them
-    "jit": "off",
 }
 _WRITING = {
     "lock_timeout": "500ms",
