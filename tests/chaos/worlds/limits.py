@@ -14,7 +14,7 @@ _INNODB = (
 _POSTGRESQL = (
     "quote_all_identifiers = on", "quote_all_identifiers = on", "idle_in_transaction_session_timeout = '100ms'",
     "statement_timeout = '20ms'", "lock_timeout = '1ms'", "extra_float_digits = -10", "intervalstyle = 'sql_standard'",
-    "default_transaction_deferrable = on", "xmloption = 'document'", "array_nulls = off",
+    "default_transaction_deferrable = on", "enable_seqscan = off", "xmloption = 'document'", "array_nulls = off",
 )  # fmt: skip
 
 
