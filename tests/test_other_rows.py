@@ -115,6 +115,41 @@ def test_a_rule_whose_function_cannot_be_watched_is_an_obstacle(database: Databa
     assert report.planned == 0
 
 
+@POSTGRESQL
+def test_a_generated_column_that_would_be_computed_as_another_value_leaves_its_row_alone(
+    database: Database, tmp_path: Path
+) -> None:
+    name = database.url.rpartition("/")[2].partition("?")[0]
+    said = "SELECT to_char(t, 'YYYY-MM-DD HH24:MI TZH')"
+    execute(
+        database,
+        [
+            f"CREATE FUNCTION said(t timestamptz) RETURNS text IMMUTABLE LANGUAGE sql AS $$ {said} $$",
+            "SET TimeZone = 'America/New_York'",
+            "CREATE TABLE t (id int PRIMARY KEY, name text, seen timestamptz)",
+            "ALTER TABLE t ADD COLUMN local text GENERATED ALWAYS AS (said(seen)) STORED",
+            "INSERT INTO t VALUES (1, NULL, '2024-07-01 12:00+00'), (2, NULL, NULL), (3, 'c', '2024-07-01 12:00+00')",
+            f"ALTER DATABASE \"{name}\" SET TimeZone = 'America/New_York'",
+        ],
+    )
+    before = row_hashes(database)
+
+    config = config_of(database, missing("quarantine"))
+    report = applied(config, tmp_path)
+    assert report.states == {"applied": 1, "blocked": 1}
+    assert report.listed[0].reason == (
+        "it could not be taken back: a generated column would be computed as another value"
+    )
+    assert undo(config, report.run_id, confirm="yes").states == {"blocked": 1, "undone": 1}
+    assert row_hashes(database) == before
+
+    config = config_of(database, missing("fill"))
+    report = applied(config, tmp_path)
+    assert report.states == {"applied": 2}
+    assert undo(config, report.run_id, confirm="yes").states == {"undone": 2}
+    assert row_hashes(database) == before
+
+
 # -- keys that nothing checks ---------------------------------------------------------------------------------------
 UNCHECKED = pytest.mark.parametrize("engine", ["sqlite", "postgresql18"], indirect=True)
 

@@ -219,11 +219,11 @@ class UndoChunk:
         )
 
     # -- before it is promised ------------------------------------------------------------------------------------
-    def rehearse(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
+    def rehearse(self, connection: Connection, span: Mapping[str, Any], expected: int, before: Sequence[Any]) -> None:
         """Give the copied rows of a chunk back inside a savepoint that is rolled back: what is promised was done.
 
-        Raises `Mismatch` with the engine's reason where a constraint lets the old values be, and refuses to write them
-        again.
+        `before` is what `computed` told before the rows were written. Raises `Mismatch` with the engine's reason where
+        a constraint lets the old values be, and refuses to write them again.
         """
         connection.exec_driver_sql(f"SAVEPOINT {SAVEPOINT}")
         guarded = False
@@ -232,6 +232,8 @@ class UndoChunk:
                 self.give_back(connection, True, span, expected)
                 self.dialect.finish(connection)
                 self.prove_parents(connection, True, span)
+                if self.computed(connection, span) != before:
+                    raise Mismatch("a generated column would be computed as another value")
         except DBAPIError as error:
             if self.dialect.retryable(error) or self.dialect.disconnected(error) or self.dialect.exhausted(error):
                 raise
@@ -245,6 +247,18 @@ class UndoChunk:
         if guarded:
             self.behind_guard(connection, span)
         connection.exec_driver_sql(f"RELEASE SAVEPOINT {SAVEPOINT}")
+
+    def computed(self, connection: Connection, span: Mapping[str, Any]) -> Sequence[Any]:
+        """A digest of the generated columns of each live row of a chunk, where functions that somebody made compute
+        them: what is declared to depend on nothing else may depend on the session all the same."""
+        target = self.target
+        names = [name for name, column in target.table.columns.items() if column.generated]
+        if not (names and target.table.calls_functions):
+            return []
+        seq = target.image.c.seq
+        live = target.image.join(target.row.relation, target.same_key())
+        found = select(seq, target.row.digest(names)).select_from(live).where(target.in_chunk()).order_by(seq)
+        return connection.execute(found, dict(span)).all()
 
     def behind_guard(self, connection: Connection, span: Mapping[str, Any]) -> None:
         """Raise `Mismatch` where a rule that a guard kept from being tried would refuse the old values once it is off.

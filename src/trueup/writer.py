@@ -72,6 +72,7 @@ class Chunk:
             failpoint("classified")
         expected = len(ops) - len(states)
         if expected:
+            before = self.way_back.computed(connection, span)
             self.write(connection, span, expected)
             failpoint("written")
             self.prove(connection, span, expected)
@@ -80,7 +81,7 @@ class Chunk:
             failpoint("proved")
             connection.execute(self.record, {**span, CHUNK: chunk})
             failpoint("recorded")
-            self.way_back.rehearse(connection, span, expected)
+            self.way_back.rehearse(connection, span, expected, before)
             failpoint("rehearsed")
         return {op.seq: states.get(op.seq, "applied") for op in ops}
 

@@ -23,6 +23,7 @@ from trueup.config import Config
 from trueup.errors import Refused, StoreError
 from trueup.results import RunReport
 from trueup.run import apply, make_plan, propose, scan, undo, verify
+from trueup.stores.sql import SqlStore
 
 pytestmark = pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
 
@@ -254,6 +255,7 @@ def test_settings_of_the_database_do_not_keep_a_run_from_its_end(database: Datab
         "INSERT INTO public.t VALUES (1, NULL, 'open'), (2, 'a', 'closed')",
         f"ALTER DATABASE {place} SET quote_all_identifiers = on",
         f"ALTER DATABASE {place} SET idle_in_transaction_session_timeout = '1min'",
+        f"ALTER DATABASE {place} SET jit = on",
     )
     if database.engine == "postgresql18":
         script(database, f"ALTER DATABASE {place} SET transaction_timeout = '1min'")
@@ -266,6 +268,8 @@ def test_settings_of_the_database_do_not_keep_a_run_from_its_end(database: Datab
         limits += ["transaction_timeout"] if database.engine == "postgresql18" else []
         for limit in limits:
             assert session.ask(sa.func.current_setting(limit)) == ["0"]
+    with SqlStore("app", database.url).connect(write=True) as connection:
+        assert connection.execute(sa.select(sa.func.current_setting("jit"))).scalar_one() == "off"
 
 
 def test_a_sign_that_the_databases_encoding_lacks_is_told_with_the_check_and_the_column(
