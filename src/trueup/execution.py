@@ -25,6 +25,7 @@ from trueup.drift import (
     recorded_names,
     refuses_undo,
     schema_digest,
+    unheld,
 )
 from trueup.errors import PlanError, Refused, Stopped, StoreError
 from trueup.evidence import Given
@@ -51,7 +52,8 @@ def applying(journal: Journal, database: SqlDatabase, plan: Plan, *, copy: bool 
     bound = {}
     for number, group in enumerate(plan.groups):
         row, check, repair = _parts(database, group, plan.checks)
-        if why := forbids(row.table, group.action, group.columns) or changed(row.table, plan, copy=copy):
+        why = forbids(row.table, group.action, group.columns) or unheld(check, row, repair.name)
+        if why := why or changed(row.table, plan, copy=copy):
             raise Stopped(why)
         bound[number] = Target(
             number, group, row.table, row, check, repair, journal.images(database.connection, row.table, group)

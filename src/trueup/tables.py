@@ -78,7 +78,8 @@ class Table:
     rows could refer to (a delete, a change of a column that a key may refer to): children that the account may not see.
     `calls_functions` says that a rule of the table (a check, an index, a generated column) calls a function that
     somebody made, which may write. `inherited` says that a query of it shows rows of other tables too, which inherit
-    from it: a foreign key that refers to it knows none of them. `rows` is the catalogue's estimate, exact when small.
+    from it: a foreign key that refers to it knows none of them. `unheld` is a clause that says why its rows cannot be
+    locked, so that nothing may rest on them. `rows` is the catalogue's estimate, exact when small.
 
     `place` is the schema (None where the connection has only one) and the name as the catalogue spells them, and
     `identity` what tells this table from a later one of the same name (an oid or its equal; empty where there is none).
@@ -96,6 +97,7 @@ class Table:
     unseen: tuple[str, ...] = ()
     calls_functions: bool = False
     inherited: bool = False
+    unheld: str = ""
     rows: int = 0
     place: tuple[str | None, str] = (None, "")
     identity: str = ""

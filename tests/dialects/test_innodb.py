@@ -17,6 +17,7 @@ from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
 from tests.servers import Server
 from trueup.checks.missing import Missing
+from trueup.checks.orphan import Orphan
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
 from trueup.dialects.mariadb import Mariadb
@@ -719,3 +720,28 @@ def test_values_of_which_the_digits_would_not_fit_are_told_apart(
         told = reader.execute(select(*(dialect.digest([(columns[name], value)]) for value in (huge, other)))).one()
         assert len(set(told)) == 2, name
         assert None not in told, name
+
+
+@pytest.mark.parametrize("kind", ["MyISAM", "MEMORY"])
+def test_nothing_rests_on_a_table_without_transactions(database: Database, tmp_path: Path, kind: str) -> None:
+    execute(
+        database,
+        [
+            f"CREATE TABLE p (id INT PRIMARY KEY) ENGINE={kind}",
+            "CREATE TABLE t (id INT PRIMARY KEY, p INT)",
+            "INSERT INTO p VALUES (1)",
+            "INSERT INTO t VALUES (1, 1), (2, 7)",
+        ],
+    )
+    config = config_of(database, Orphan(table="t", column="p", references="p.id", repair=("nullify",)))
+    path = str(tmp_path / "plan.jsonl")
+    told = f"t cannot be repaired by what p holds: its storage engine is {kind}, which has no transactions"
+    (left,) = make_plan(config, path).summary.left
+    assert left.reason.startswith(told)
+
+    execute(database, ["ALTER TABLE p ENGINE=InnoDB"])
+    assert make_plan(config, path).summary.count == 1
+    execute(database, [f"ALTER TABLE p ENGINE={kind}"])
+    report = apply(config, path, confirm="yes")
+    assert report.states == {}
+    assert report.reason.startswith(told)

@@ -12,7 +12,6 @@ from sqlalchemy.engine import make_url
 from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
-from trueup.checks.orphan import Orphan
 from trueup.checks.unknown_value import UnknownValue
 from trueup.dialects.mariadb import Mariadb
 from trueup.run import apply, make_plan, scan, undo
@@ -111,18 +110,6 @@ def test_seconds_since_1970_depend_on_the_time_zone_unless_they_are_those_of_a_m
     execute(database, [table])
     told = "its generated column 'g' depends on the session's time zone, and nothing tells the application's"
     assert Mariadb().table(writer, "t").obstacles == ((told,) if kept else ())
-
-
-def test_an_engine_without_transactions_beside_the_table_is_told_in_words(database: Database, tmp_path: Path) -> None:
-    tables = ["CREATE TABLE p (id INT PRIMARY KEY) ENGINE=Aria", "CREATE TABLE t (id INT PRIMARY KEY, p INT)"]
-    execute(database, [*tables, "INSERT INTO p VALUES (1)", "INSERT INTO t VALUES (1, 1), (2, 7)"])
-    config, path = (
-        config_of(database, Orphan(table="t", column="p", references="p.id", repair=("nullify",))),
-        tmp_path / "p",
-    )
-    make_plan(config, str(path))
-    (left,) = apply(config, str(path), confirm="yes").listed
-    assert left.reason == "the storage engine of a table that this rests on has no transactions (error 1178)"
 
 
 def test_half_a_surrogate_pair_is_found_told_apart_and_given_back(database: Database, tmp_path: Path) -> None:

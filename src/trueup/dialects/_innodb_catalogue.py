@@ -116,6 +116,7 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
         usable=lambda column: column.name not in keys.prefixed and kind_of(column.ddl).word not in _NO_KEY,
         obstacles=obstacles,
         unseen=unseen(connection, schema, bare, links, mariadb=mariadb),
+        unheld=_unheld(about),
         identity=number,
         rows=_count(connection, place, int(about[2] or 0)),
         more={
@@ -257,6 +258,12 @@ def _guarded_json(connection: Connection, schema: str, name: str) -> frozenset[s
     return frozenset(match[1].replace("``", "`") for match in found if match)
 
 
+def _unheld(about: Any) -> str:
+    if str(about[0]).lower() == "innodb":
+        return ""
+    return f"its storage engine is {about[0]}, which has no transactions that trueup trusts; InnoDB has"
+
+
 def _obstacles(
     connection: Connection, schema: str, name: str, about: Any, triggers: Sequence[Sequence[str]]
 ) -> list[str]:
@@ -266,8 +273,8 @@ def _obstacles(
         for trigger, when, event, _, ours in triggers
         if not (ours and when == "BEFORE")
     ]
-    if str(about[0]).lower() != "innodb":
-        found.append(f"its storage engine is {about[0]}, which has no transactions that trueup trusts; InnoDB has")
+    if unheld := _unheld(about):
+        found.append(unheld)
     if about[1] == "SYSTEM VERSIONED":
         found.append("it is system-versioned: every change leaves rows of history that undo cannot take back")
     mine = rights(connection)
