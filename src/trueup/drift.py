@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from trueup.changes import Action
-from trueup.check import Check, Row
 from trueup.codec import canonical, digest
 from trueup.tables import Table
 
@@ -80,14 +79,6 @@ def forbids(table: Table, action: Action | Literal["insert"], touched: Sequence[
     keyed = {name for columns in (table.key, *table.uniques, *table.indexes) for name in columns}
     if table.unseen and (action == "delete" or changed & keyed):
         return f"{table.name} cannot be repaired: {'; '.join(table.unseen)}"
-    return ""
-
-
-def unheld(check: Check, row: Row, repair: str) -> str:
-    """Why a repair must not rest on what it rests on: rows that cannot be locked; empty where it may."""
-    for table in (premise.row.table for premise in check.rests_on(row, repair)):
-        if table.unheld:
-            return f"{row.table.name} cannot be repaired by what {table.name} holds: {table.unheld}"
     return ""
 
 

@@ -25,7 +25,6 @@ from trueup.drift import (
     recorded_names,
     refuses_undo,
     schema_digest,
-    unheld,
 )
 from trueup.errors import PlanError, Refused, Stopped, StoreError
 from trueup.evidence import Given
@@ -34,6 +33,7 @@ from trueup.pace import TRIES, backoff
 from trueup.planfile import PlanFile
 from trueup.planning import identity
 from trueup.remarks import recall, table_of
+from trueup.repairs import unheld
 from trueup.results import OpRecord, Progress, RunReport
 from trueup.runner import Runner
 from trueup.stores.sql import SqlDatabase, SqlStore

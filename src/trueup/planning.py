@@ -22,13 +22,13 @@ from trueup.changes import Group, Left, Plan, PlanSummary
 from trueup.check import Check
 from trueup.claims import Claims, same_place
 from trueup.config import Config, check_options
-from trueup.drift import forbids, identity_digest, schema_digest, unheld
+from trueup.drift import forbids, identity_digest, schema_digest
 from trueup.errors import StoreError
 from trueup.findings import Key
 from trueup.journal import Journal
 from trueup.looking import Look, Seen
 from trueup.planfile import Writer
-from trueup.repairs import always
+from trueup.repairs import always, unheld
 from trueup.results import Progress
 from trueup.scanning import keys_of
 from trueup.signing import key_to_sign, signature

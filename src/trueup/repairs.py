@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, and_, exists, literal, not_, null, or_, select
 
-from trueup.check import Repair, Row
+from trueup.check import Check, Repair, Row
 
 
 def always(yes: bool = True) -> ColumnElement[bool]:
@@ -41,3 +41,11 @@ def referred_to(row: Row) -> ColumnElement[bool]:
         same = and_(*(row.dialect.refers(child.c[mine], row.relation.c[theirs]) for mine, theirs in pairs))
         found.append(exists(select(literal(1)).select_from(child).where(same).correlate(row.relation)))
     return or_(*found)
+
+
+def unheld(check: Check, row: Row, repair: str) -> str:
+    """Why a repair must not rest on what it rests on: rows that cannot be locked; empty where it may."""
+    for table in (premise.row.table for premise in check.rests_on(row, repair)):
+        if table.unheld:
+            return f"{row.table.name} cannot be repaired by what {table.name} holds: {table.unheld}"
+    return ""
