@@ -256,6 +256,7 @@ def test_settings_of_the_database_do_not_keep_a_run_from_its_end(database: Datab
         f"ALTER DATABASE {place} SET quote_all_identifiers = on",
         f"ALTER DATABASE {place} SET idle_in_transaction_session_timeout = '1min'",
         f"ALTER DATABASE {place} SET jit = on",
+        f"ALTER DATABASE {place} SET statement_timeout = '1min'",
     )
     if database.engine == "postgresql18":
         script(database, f"ALTER DATABASE {place} SET transaction_timeout = '1min'")
@@ -264,12 +265,13 @@ def test_settings_of_the_database_do_not_keep_a_run_from_its_end(database: Datab
     assert report.states == {"applied": 1}
     assert undo(config_of(database, check), report.run_id, confirm="yes").states == {"undone": 1}
     with opened(database) as session:
-        limits = ["idle_in_transaction_session_timeout"]
+        limits = ["idle_in_transaction_session_timeout", "statement_timeout"]
         limits += ["transaction_timeout"] if database.engine == "postgresql18" else []
         for limit in limits:
             assert session.ask(sa.func.current_setting(limit)) == ["0"]
     with SqlStore("app", database.url).connect(write=True) as connection:
-        assert connection.execute(sa.select(sa.func.current_setting("jit"))).scalar_one() == "off"
+        found = {name: connection.scalar(sa.select(sa.func.current_setting(name))) for name in (*limits, "jit")}
+        assert found == {**dict.fromkeys(limits, "0"), "jit": "off"}
 
 
 def test_a_sign_that_the_databases_encoding_lacks_is_told_with_the_check_and_the_column(

@@ -37,13 +37,14 @@ _PINS = {
     "quote_all_identifiers": "off",
     # a name given when connecting would stay with the session that a pooler lends
     "application_name": "trueup",
+    # what the application's sessions are limited to; while it writes ours has limits of its own
+    "statement_timeout": "0",
+    # the other side of a comparison may take its time
+    "idle_in_transaction_session_timeout": "0",
     # compiling long expressions takes longer than running them, and so it does for what is asked of the catalogue
     "jit": "off",
 }
 _READING = {
-    "statement_timeout": "0",
-    # the other side of a comparison may take its time
-    "idle_in_transaction_session_timeout": "0",
     "transaction_read_only": "on",
     # a cursor is read to its end: without this it is planned for its first rows
     "cursor_tuple_fraction": "1",
@@ -58,7 +59,6 @@ _WRITING = {
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "enable_seqscan": "off",
-    "jit": "off",
 }
 _ALIVE = {
     "client_encoding": "utf8",
