@@ -152,7 +152,9 @@ def test_sessions_are_alike_on_a_server_with_unusual_defaults(engine: str, own_s
     server = own_server(engine, options=options)
     server.create_database("app")
     database = Database(engine, server.url("app"))
-    execute(database, ["SET GLOBAL sql_select_limit = 1", "SET GLOBAL max_sort_length = 8"])
+    longest = "max_execution_time" if engine == "mysql" else "max_statement_time"
+    limits = ["sql_select_limit = 1", "max_sort_length = 8", f"{longest} = 60"]
+    execute(database, [f"SET GLOBAL {limit}" for limit in limits])
     execute(
         database,
         [
@@ -169,6 +171,7 @@ def test_sessions_are_alike_on_a_server_with_unusual_defaults(engine: str, own_s
     )
     dialect = DIALECTS[engine]()
     with dialect.engine(make_url(database.url).set(username="u", password="x"), write=True).connect() as connection:
+        assert connection.exec_driver_sql(f"SELECT @@{longest}").scalar_one() == 0
         table = dialect.table(connection, "t")
         assert table.obstacles == ()
         rows = [{"id": number, "v": "x" * 2000} for number in range(100)]

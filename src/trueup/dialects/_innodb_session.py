@@ -53,8 +53,10 @@ _READING = {
     "lock_wait_timeout": "30",
     "net_write_timeout": "600",  # a reader that rests between batches must not lose its stream
 }
-_MYSQL = {"information_schema_stats_expiry": "0"}
+# how long a scan takes is no concern of a limit for the application's queries
+_MYSQL = {"information_schema_stats_expiry": "0", "max_execution_time": "0"}
 _MARIADB = {
+    "max_statement_time": "0",
     "check_constraint_checks": "1",
     # it takes a result for 'ann' from that for 'Ann' when the column's collation calls them equal, whatever the
     # subquery makes of their bytes (seen on 10.11)
