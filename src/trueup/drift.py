@@ -20,6 +20,8 @@ WORDS = {
     "triggers": "guards",
     "create": "definition",
 }
+#: The aspect that other tables make: keys that refer to this one.
+_INWARD = "referenced_by"
 #: Aspects that repeat what others say.
 _TOLD = ("declared", "guards")
 #: The labels of the types of a table's columns: a difference here is never harmless.
@@ -102,8 +104,9 @@ def refuses_undo(
             f"{table.name} was rebuilt or replaced since the run, and nothing tells which; if it is still the same "
             f"table, say so with --same-table {table.name}"
         )
-    # where columns have no identity, an alteration that nothing else shows may have made one anew
-    hidden = not facts.get("identity") or not harmless(kept, table)
+    # where columns have no identity, an alteration that nothing else shows may have made one anew; what other tables
+    # came to refer to it is none of its own
+    hidden = not facts.get("identity") or not harmless({**kept, _INWARD: facts.get(_INWARD)}, table)
     if kept.get("altered") != facts.get("altered") and hidden and not same:
         return (
             f"{table.name} was altered since the run, and nothing tells what became of its columns; if they are still "

@@ -11,6 +11,7 @@ from sqlalchemy.engine import make_url
 from tests.dialects.accounts import DIALECTS
 from tests.engines import Database
 from tests.rowhash import execute
+from trueup import drift
 from trueup.dialects import _innodb_catalogue
 from trueup.dialects._innodb import InnoDB
 
@@ -139,6 +140,21 @@ def test_a_column_that_was_replaced_leaves_a_trace_in_the_facts(
     changed = {name for name in now if now[name] != first[name]}
     # MySQL may make the table anew
     assert {"altered"} <= changed <= {"altered", "identity"}
+
+
+def test_a_key_of_another_table_does_not_explain_that_a_table_was_altered(
+    database: Database, dialect: InnoDB, writer: Connection
+) -> None:
+    execute(database, ["CREATE TABLE t (id INT PRIMARY KEY, v INT)"])
+    first = dialect.table(writer, "t")
+    writer.rollback()
+    time.sleep(1.1)  # the server notes it to the second
+    child = "CREATE TABLE k (id INT PRIMARY KEY, t INT, FOREIGN KEY (t) REFERENCES t (id))"
+    execute(database, ["ALTER TABLE t DROP COLUMN v", "ALTER TABLE t ADD COLUMN v INT", child])
+    now = dialect.table(writer, "t")
+    kept = drift.recorded(first)
+    assert drift.harmless(kept, now)
+    assert "say so with --same-table t" in drift.refuses_undo(kept, now, "update", ["v"])
 
 
 @pytest.mark.parametrize(
