@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -274,14 +276,22 @@ def test_settings_of_the_database_do_not_keep_a_run_from_its_end(database: Datab
         assert found == {**dict.fromkeys(limits, "0"), "jit": "off"}
 
 
+@contextmanager
+def encoded(database: Database, encoding: str) -> Iterator[Database]:
+    """Another database on the same server, in an encoding of its own."""
+    url = make_url(database.url)
+    name = f"{url.database}_{encoding.lower()}"
+    script(database, f"CREATE DATABASE {name} ENCODING {encoding} TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        yield Database(database.engine, url.set(database=name).render_as_string(hide_password=False))
+    finally:
+        script(database, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def test_a_sign_that_the_databases_encoding_lacks_is_told_with_the_check_and_the_column(
     database: Database, tmp_path: Path
 ) -> None:
-    url = make_url(database.url)
-    name = f"{url.database}_latin"
-    script(database, f"CREATE DATABASE {name} ENCODING LATIN1 TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
-    narrow = Database(database.engine, url.set(database=name).render_as_string(hide_password=False))
-    try:
+    with encoded(database, "LATIN1") as narrow:
         script(
             narrow,
             "CREATE TABLE public.t (id int PRIMARY KEY, v text)",
@@ -297,18 +307,12 @@ def test_a_sign_that_the_databases_encoding_lacks_is_told_with_the_check_and_the
         assert result.reason == "a value has a sign that the database's encoding LATIN1 lacks (22P05)"
         report = applied(narrow, replace(filled, fill="ü"), tmp_path)
         assert report.states == {"applied": 1}
-    finally:
-        script(database, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_a_database_without_an_encoding_is_read_as_utf_8_and_what_is_not_is_told(
     database: Database, tmp_path: Path
 ) -> None:
-    url = make_url(database.url)
-    name = f"{url.database}_ascii"
-    script(database, f"CREATE DATABASE {name} ENCODING SQL_ASCII TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
-    plain = Database(database.engine, url.set(database=name).render_as_string(hide_password=False))
-    try:
+    with encoded(database, "SQL_ASCII") as plain:
         script(
             plain,
             "CREATE TABLE public.t (id int PRIMARY KEY, v text)",
@@ -323,8 +327,6 @@ def test_a_database_without_an_encoding_is_read_as_utf_8_and_what_is_not_is_told
         assert result.findings == 2
         with pytest.raises(StoreError, match=r"CharacterNotInRepertoire \(22021\): the database holds text that is no"):
             make_plan(config_of(plain, check), str(tmp_path / "again.jsonl"))
-    finally:
-        script(database, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_a_key_with_a_period_is_not_taken_for_one_of_equal_values(database: Database) -> None:
