@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     trueup guard metadata-holds-an-object                       prints it
     trueup guard metadata-holds-an-object --apply
     trueup guard metadata-holds-an-object --format django > 0008_guard.py
-    trueup guard metadata-holds-an-object --remove              by its old name too, should the check be gone
+    trueup guard metadata-holds-an-object --remove              takes its old name too
     """,
 )
 @click.argument("check")
