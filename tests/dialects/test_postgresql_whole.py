@@ -84,6 +84,46 @@ def test_a_domain_that_refuses_blocks_the_rows_and_does_not_end_the_plan(databas
     assert rows(database, "public.t") == before
 
 
+@pytest.mark.parametrize(
+    ("kind", "one", "two", "three"),
+    [
+        ("ENUM ('b', 'a', 'c')", "b", "a", "c"),
+        ("RANGE (subtype = int4)", "[1,2)", "[2,9)", "[9,)"),
+        ("(a int, b text)", "(1,x)", "(1,y)", '(2,"z,")'),
+    ],
+    ids=["enum", "range", "composite"],
+)
+def test_keys_and_references_of_a_domain_over_a_kind_of_types_go_through_a_whole_run(
+    database: Database, kind: str, one: str, two: str, three: str, tmp_path: Path
+) -> None:
+    """Operators that take any enum, any range, any record take no domain over one."""
+    script(
+        database,
+        f"CREATE TYPE public.kind AS {kind}",
+        "CREATE DOMAIN public.d AS public.kind; CREATE DOMAIN public.dd AS public.d",
+        "CREATE TABLE public.p (k public.kind PRIMARY KEY)",
+        "CREATE TABLE public.t (k public.dd, n text, r public.d, v text, PRIMARY KEY (k, n))",
+        f"INSERT INTO public.p VALUES ('{one}'), ('{two}')",
+        f"INSERT INTO public.t VALUES ('{one}', 'x', '{two}', NULL), ('{one}', 'y', '{three}', 'a'),"
+        f" ('{two}', 'x', '{one}', NULL), ('{three}', 'x', '{three}', 'a'), ('{three}', 'y', NULL, NULL)",
+    )
+    before = rows(database, "public.t")
+    checks: list[tuple[Check, int]] = [
+        (Missing(table="t", column="v", name="n", fill="b", repair=("fill",)), 3),
+        (Missing(table="t", column="v", name="n", repair=("quarantine",)), 3),
+        (Orphan(table="t", column="r", references="p.k", name="n", repair=("nullify",)), 2),
+    ]
+    for place, (check, broken) in enumerate(checks):
+        folder = tmp_path / str(place)
+        folder.mkdir()
+        report = applied(database, check, folder)
+        assert report.states == {"applied": broken}, check
+        config = config_of(database, check)
+        assert verify(config, report.run_id).sound
+        assert undo(config, report.run_id, confirm="yes").states == {"undone": broken}
+        assert rows(database, "public.t") == before
+
+
 RAISED = ["42501", "25006", "53100", "42704", "22000", "08006", "57P01", "57P05", "25P03", "40001", "40P01", "55P03"]
 SAYS = "RAISE EXCEPTION USING ERRCODE = '{code}', MESSAGE = 'no ' || id || ' for ' || v, DETAIL = v;"
 

@@ -44,25 +44,30 @@ class Verbatim(sa.types.UserDefinedType[Any]):
 
     `equals` is the schema of its `=` where that is not `pg_catalog`: under an empty `search_path` it would
     not be found, and `citext` would be compared as text, without its index. `rule` is the column's collation, spelled.
+    `domain` says that the column's own type is a domain over this one, of a kind (enum, range, composite) whose
+    operators take any type of the kind, but no domain.
     """
 
     cache_ok = True
     render_bind_cast = True
 
-    def __init__(self, ddl: str, equals: str = "", rule: str = "") -> None:
+    def __init__(self, ddl: str, equals: str = "", rule: str = "", *, domain: bool = False) -> None:
         self.ddl = ddl
         self.equals = equals
         self.rule = rule
+        self.domain = domain
 
     def get_col_spec(self, **_: Any) -> str:
         """The text itself."""
         return self.ddl
 
     class Comparator(sa.types.UserDefinedType.Comparator[Any]):
-        """Says where `=` is to be found."""
+        """Says where `=` is to be found, and compares what is beneath a domain."""
 
         def operate(self, op: operators.OperatorType, *other: Any, **kwargs: Any) -> sa.ColumnElement[Any]:
             """`=` by its schema, all else as usual."""
+            if operators.is_comparison(op) and any(map(_over_a_kind, (self.expr, *other))):
+                return sa.type_coerce(op(_undomained(self.expr), *map(_undomained, other), **kwargs), sa.Boolean())
             equals = getattr(self.type, "equals", "")
             if op is operators.eq and equals and other[0] is not None:
                 quoted = equals.replace('"', '""')
@@ -86,6 +91,14 @@ class Collated(sa.Text):
         self.rule = rule
 
 
+def _over_a_kind(value: Any) -> bool:
+    return isinstance(value, ColumnElement) and isinstance(value.type, Verbatim) and value.type.domain
+
+
+def _undomained(value: Any) -> Any:
+    return sa.cast(value, Verbatim(value.type.ddl)) if _over_a_kind(value) else value
+
+
 def type_of(row: Mapping[str, Any]) -> TypeEngine[Any]:
     """The type of a column, from its row in the catalogue; a domain counts as what is beneath it."""
     base, rule = row["base"], row["rule"] or ""
@@ -96,7 +109,8 @@ def type_of(row: Mapping[str, Any]) -> TypeEngine[Any]:
             return Collated(row["collation_name"], rule)
         return Verbatim(row["base_type"], rule=rule)
     own_equals = row["kind"] == "b" and row["category"] != "A"
-    return Verbatim(row["base_type"], row["base_schema"] if own_equals else "", rule)
+    domain = row["kind"] != "b" and row["base_type"] != row["type"]
+    return Verbatim(row["base_type"], row["base_schema"] if own_equals else "", rule, domain=domain)
 
 
 def beneath(column: Column) -> str:
