@@ -203,6 +203,30 @@ def test_a_repair_makes_no_orphan(database: Database, loose: Database, tmp_path:
     assert [one.reason for one in report.listed] == ["the row of parents that it refers to is not there"]
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_an_orphan_less_does_not_buy_an_orphan_more(database: Database, tmp_path: Path) -> None:
+    """SQLite counts what a statement breaks less what it mends: of a repair, and of an undo."""
+    execute(
+        database,
+        [
+            "CREATE TABLE parents (id INTEGER PRIMARY KEY)",
+            *(f"INSERT INTO parents VALUES ({n})" for n in range(1, 60)),
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR(20), a INTEGER REFERENCES parents (id))",
+            *(f"INSERT INTO t VALUES ({n}, 'n{n}', {n})" for n in range(1, 31)),
+            "INSERT INTO t VALUES (40, NULL, 41), (50, NULL, 51), (55, NULL, 53)",
+            "CREATE TABLE kids (t INTEGER REFERENCES t (id))",
+        ],
+    )
+    config = config_of(database, missing("quarantine"))
+    report = applied(config, tmp_path)
+    assert report.states == {"applied": 3}
+    # a kid comes to one of the rows from a session that checks no keys, and the other one's parent goes
+    execute(database, ["INSERT INTO kids VALUES (50)", "DELETE FROM parents WHERE id = 41"])
+    undone = undo(config, report.run_id, confirm="yes")
+    assert undone.states == {"undone": 2, "undo_conflict": 1}
+    assert [one.key for one in undone.listed] == ["40"]
+
+
 # -- rows of others that follow ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("engine", ["postgresql", "mysql", "mariadb", "sqlite"], indirect=True)
 @pytest.mark.parametrize("rule", ["CASCADE", "SET NULL"])

@@ -78,6 +78,8 @@ class Dialect(JsonWords):
     journal_prefix: str = "_trueup_"
     #: Whether a transaction that writes is alone, so that nothing has to be locked against others.
     single_writer: bool = False
+    #: `rows_written` costs nothing, and counts what a foreign key's action did.
+    counts_rows: bool = False
 
     # -- connecting -------------------------------------------------------------------------------
     @abstractmethod
@@ -334,7 +336,8 @@ class Dialect(JsonWords):
     def rows_written(self, connection: Connection) -> int:
         """How many rows this transaction inserted, changed or deleted so far, in any table but the journal's.
 
-        Asked only of a table that `calls_functions`, so that an engine without such tables need not know.
+        Asked only of a table that `calls_functions`, so that an engine without such tables need not know, and of
+        every table where the engine `counts_rows`.
         """
         raise NotImplementedError
 

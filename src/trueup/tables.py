@@ -54,7 +54,8 @@ class Reference:
 
     `equality` is false where a row may refer to another without equal columns (a PERIOD): then no statement of ours
     can tell which rows refer to which. `enforced` is false where there may be rows that break it, `checked` where the
-    engine takes new ones that do: SQLite unless the session asks for the check, a key that is NOT ENFORCED.
+    engine takes new ones that do: a key that is NOT ENFORCED, and SQLite, which counts what a statement breaks less
+    what it mends.
     """
 
     name: str

@@ -106,7 +106,7 @@ class UndoChunk:
         source = target.image.join(row.relation, target.same_key())
         back: dict[str, ColumnElement[Any]] = {}
         for number, (other, seqs) in enumerate(given):
-            held = replace(other, row=row, image=cast(Any, other.image.alias(f"given{number}")))
+            held = replace(other, row=row, image=cast(Any, other.image.alias(f"trueup_given{number}")))
             mine = and_(held.image.c.run_id == image.run_id, held.image.c.seq.in_(seqs), held.same_key())
             source = source.join(held.image, mine)
             back |= {name: held.image.c[f"b{i}"] for i, name in enumerate(held.touched)}
@@ -332,7 +332,7 @@ class UndoChunk:
 
     def key_text(self, connection: Connection, run_id: str, seq: int) -> str:
         """The key of one operation, for a reader."""
-        relation = self.target.image.alias("i")
+        relation = self.target.image.alias("trueup_i")
         parts = [
             func.coalesce(self.dialect.preview(self.target.table.columns[name], relation.c[f"k{i}"]), "")
             for i, name in enumerate(self.target.table.key)
@@ -343,14 +343,16 @@ class UndoChunk:
 
 @contextmanager
 def no_others(target: Target, connection: Connection, expected: int) -> Iterator[None]:
-    """Raise `Mismatch` where a function that a rule of the table calls writes more than the `expected` rows."""
-    if not target.table.calls_functions:
+    """Raise `Mismatch` where more than the `expected` rows change: by a function that a rule of the table calls, or by
+    the action of a key that was not seen."""
+    if not (target.table.calls_functions or target.row.dialect.counts_rows):
         yield
         return
     before = target.row.dialect.rows_written(connection)
     yield
     if more := target.row.dialect.rows_written(connection) - before - expected:
-        raise Mismatch(f"a function that a rule of {target.table.name} calls wrote {more} other rows")
+        by = f"a function that a rule of {target.table.name} calls" if target.table.calls_functions else "the engine"
+        raise Mismatch(f"{by} wrote {more} other rows")
 
 
 def chunk_of(run_id: str, seqs: Sequence[int]) -> tuple[bool, dict[str, Any]]:

@@ -48,6 +48,7 @@ class Sqlite(SqliteJson):
     name = "sqlite"
     usual_storage: Storage = "text"
     single_writer = True
+    counts_rows = True
     chunk_seconds = 0.03
     nice = 3.0
 
@@ -276,6 +277,10 @@ class Sqlite(SqliteJson):
         live = [part for part, _ in keys]
         mine = sa.select(*(part for _, part in keys)).select_from(images).where(where)
         return (live[0] if len(live) == 1 else sa.tuple_(*live)).in_(mine)
+
+    def rows_written(self, connection: Connection) -> int:
+        """By the connection's own count, which holds what foreign keys and triggers did."""
+        return int(connection.connection.driver_connection.total_changes)  # type: ignore[union-attr]
 
     def enforce_references(self, connection: Connection, yes: bool) -> None:
         """By PRAGMA; a URL with foreign_keys=off stays off."""
