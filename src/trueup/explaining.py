@@ -109,7 +109,7 @@ class Explainer:
             if not key:
                 raise UsageError(f"{self.check.table} has no key, so its broken rows cannot be told from the others")
             parts = [self.row[name].label(f"k{i}") for i, name in enumerate(key)]
-            bad = select(*parts).select_from(broken.source).where(broken.where).distinct().subquery("broken")
+            bad = select(*parts).select_from(broken.source).where(broken.where).distinct().subquery("trueup_broken")
             self.row = self.database.row(self.check.table, "explained")
             same = and_(*(self.row[name] == bad.c[f"k{i}"] for i, name in enumerate(key)))
             self.source = self.row.relation.outerjoin(bad, same)

@@ -74,7 +74,7 @@ def by_row(journal: Journal, connection: Connection, run_id: str, targets: Mappi
         source = op.outerjoin(target.image, and_(image.run_id == op.c.run_id, image.seq == op.c.seq))
         mine = and_(op.c.run_id == run_id, op.c.grp == number, op.c.state.in_(UNDOABLE))
         parts.append(select(image.key_digest, op.c.grp, op.c.seq).select_from(source).where(mine))
-    every = union_all(*parts).subquery()
+    every = union_all(*parts).subquery("trueup_every")
     statement = select(every.c.key_digest, every.c.grp, every.c.seq).order_by(every.c.key_digest)
     result = connection.execute(statement, execution_options={"stream_results": True})
     found = (one for batch in result.partitions(PAGE) for one in batch)

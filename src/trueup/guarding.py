@@ -226,7 +226,7 @@ def broken_rows(database: SqlDatabase, check: Check) -> int:
     """How many rows a check calls broken now."""
     broken = check.broken(database)
     key = [broken.row[name] for name in broken.row.table.key] or [null()]
-    rows = select(*key).select_from(broken.source).where(broken.where).subquery()
+    rows = select(*key).select_from(broken.source).where(broken.where).subquery("trueup_rows")
     return int(database.ask(select(func.count()).select_from(rows))[0][0])
 
 

@@ -120,7 +120,7 @@ def agree(database: Database, table: Table, column: Column, parent: Table) -> bo
     """Whether most values of a sample are there, and enough different ones to mean something."""
     row, above = database.row(table.name), database.row(parent.name, "referenced_by_name")
     value = row[column.name]
-    sample = select(value.label("v")).where(value.is_not(None)).limit(_SAMPLE).subquery()
+    sample = select(value.label("v")).where(value.is_not(None)).limit(_SAMPLE).subquery("trueup_sample")
     key = above[parent.key[0]]
     match = _comparable(parent.columns[parent.key[0]], key, column, sample.c.v, row)
     counts = select(func.count(), func.count(key), func.count(func.distinct(sample.c.v)))

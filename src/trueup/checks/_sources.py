@@ -88,7 +88,7 @@ def bare(columns: Sequence[str], table: str) -> tuple[str, ...]:
 
 def beside(row: Row, table: str) -> Row:
     """A row of the table that data derive from, under a name of its own."""
-    return row.database.row(table, "source" if row.table.name != "source" else "source_")
+    return row.database.row(table, "source")
 
 
 def links(title: str, row: Row, source: Row, by: Sequence[str], key: Sequence[str]) -> list[tuple[Any, Any]]:

@@ -112,7 +112,7 @@ class Duplicate(SetCheck):
 
     def rests_on(self, row: Row, repair: str) -> Sequence[Premise]:
         """The row of the group that is kept."""
-        kept = row.database.row(self.table, "kept" if self.table != "kept" else "kept_")
+        kept = row.database.row(self.table, "kept")
         same = [self._group(kept) == self._group(row)]
         if not self.ignore:
             same = [kept[name] == row[name] for name in self.columns] + same
@@ -175,7 +175,7 @@ class Duplicate(SetCheck):
         return row.table.key
 
     def _other(self, row: Row) -> Row:
-        return row.database.row(self.table, "other" if self.table != "other" else "other_")
+        return row.database.row(self.table, "other")
 
     def _complete(self, row: Row) -> ColumnElement[bool]:
         return and_(*(row[name].is_not(None) for name in self.columns))
@@ -207,7 +207,7 @@ class Duplicate(SetCheck):
                 place,
             )
             .where(self._complete(row))
-            .subquery("numbered")
+            .subquery("trueup_numbered")
         )
 
     def _before(self, other: Row, row: Row) -> ColumnElement[bool]:
@@ -274,7 +274,12 @@ def _suspects(database: Database, table: str, name: str) -> Iterator[str]:
     """The different texts that hold a character which NFC may change, in pages."""
     column = database.row(table)[name]
     text = collate(cast(column, Text), _BINARY)
-    texts = select(text.label("v")).where(column.regexp_match(f"[{_class(_movable())}]")).distinct().subquery()
+    texts = (
+        select(text.label("v"))
+        .where(column.regexp_match(f"[{_class(_movable())}]"))
+        .distinct()
+        .subquery("trueup_texts")
+    )
     last: str | None = None
     while True:
         page = select(texts.c.v).order_by(texts.c.v).limit(_PAGE)

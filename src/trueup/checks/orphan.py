@@ -221,7 +221,6 @@ class Orphan(SetCheck):
                         )
 
     def _parent(self, row: Row, alias: str = "referenced") -> Row:
-        alias = alias if alias != self.table else f"{alias}_"
         parent = row.database.row(self.reference(), alias)
         return row.database.row(self.reference(), alias, own=True) if self._declared(row, parent) else parent
 

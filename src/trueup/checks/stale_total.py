@@ -148,9 +148,13 @@ class StaleTotal(SetCheck):
         pairs = links(self.title, row, source, self._by(), self.key)
         labelled = [part.label(f"k{number}") for number, (part, _) in enumerate(pairs)]
         # grouped by columns: PostgreSQL does not take two equal expressions with parameters for one
-        rows = select(*labelled, self._value(source).label("value")).where(condition(source, self.where)).subquery()
+        rows = (
+            select(*labelled, self._value(source).label("value"))
+            .where(condition(source, self.where))
+            .subquery("trueup_rows")
+        )
         keys = [rows.c[f"k{number}"] for number, _ in enumerate(pairs)]
-        totals = select(*keys, self._total(row, rows.c.value).label("total")).group_by(*keys).subquery("totals")
+        totals = select(*keys, self._total(row, rows.c.value).label("total")).group_by(*keys).subquery("trueup_totals")
         same = and_(*(totals.c[f"k{number}"] == above for number, (_, above) in enumerate(pairs)))
         derived = func.coalesce(totals.c.total, _NOTHING)
         # without an index the second look does better with the whole query than with a search for every row

@@ -259,11 +259,11 @@ class TornWrite(SetCheck):
             *(source[word].label(f"v_{word}") for word in words),
         ]
         order = [part.label(f"o{n}") for n, part in enumerate(self._order(source))]
-        rows = select(*shown, *order).where(counts, source[self.newest].is_not(None)).subquery()
+        rows = select(*shown, *order).where(counts, source[self.newest].is_not(None)).subquery("trueup_rows")
         last = [rows.c[part.name].desc() for part in order]
         keys = [rows.c[f"k{n}"] for n, _ in enumerate(by)]
         place = func.row_number().over(partition_by=keys, order_by=last).label("place")
-        return select(*(rows.c[part.name] for part in shown), place).subquery("newest")
+        return select(*(rows.c[part.name] for part in shown), place).subquery("trueup_newest")
 
     def _constant(self, source: Row, word: str) -> Origin | None:
         return (literal(word, Text), None) if word in _CONSTANTS and word not in source.table.columns else None

@@ -226,7 +226,7 @@ def _usual(database: Database, table: Table, column: Column) -> tuple[str, ...]:
     """The type that nine in ten values of a sample have; none for few values, a mixture, or text that is no JSON."""
     relation = database.row(table.name).relation
     value = relation.c[column.name]
-    sample = select(value.label("v")).where(value.is_not(None)).limit(_SAMPLE).subquery()
+    sample = select(value.label("v")).where(value.is_not(None)).limit(_SAMPLE).subquery("trueup_sample")
     if column.storage is None:
         structured = case((or_(sample.c.v.like("{%"), sample.c.v.like("[%"), sample.c.v == "null"), 1), else_=0)
         ((rows, hits),) = database.ask(select(func.count(), func.sum(structured)).select_from(sample))

@@ -230,5 +230,5 @@ def _reference(row: Any, places: Mapping[str, Place]) -> Reference:
 def _rows(connection: Connection, relation: sa.Table, estimate: float, readable: bool) -> int:
     if estimate > EXACT_ROWS or not readable:
         return max(int(estimate), 0)
-    some = sa.select(sa.literal_column("1")).select_from(relation).limit(EXACT_ROWS + 1).subquery()
+    some = sa.select(sa.literal_column("1")).select_from(relation).limit(EXACT_ROWS + 1).subquery("trueup_some")
     return int(connection.scalar(sa.select(sa.func.count()).select_from(some)) or 0)

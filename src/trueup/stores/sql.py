@@ -199,8 +199,17 @@ class SqlDatabase:
         return list(self._tables.values())
 
     def row(self, table: str, alias: str = "", *, own: bool = False) -> Row:
-        """A row of `table`."""
+        """A row of `table`, under a name of our own where there is an `alias`.
+
+        That is the name of no table that was asked for: the engine would take one for the other, and SQLite, MySQL
+        and MariaDB take names for one that differ in case.
+        """
         found = self.table(table)
+        if alias:
+            alias = f"trueup_{alias}"
+            taken = {one.place[1].casefold() for one in self.met()}
+            while alias.casefold() in taken:
+                alias += "_"
         if own:
             return Row(found, self, self.dialect.own_rows(found, alias or found.place[1]))
         return Row(found, self, found.sql.alias(alias) if alias else None)
