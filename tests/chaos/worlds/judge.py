@@ -93,7 +93,8 @@ class Judge:
         self.restored: set[Cell] = set()
         self.reborn: set[tuple[Place, str]] = set()
         self.replaced: set[tuple[Place, str]] = set()
-        self.start_orphans: set[str] = set()
+        #: Rows that broke a declared key from the start, or do so by what an actor did.
+        self.orphans: set[str] = set()
         self.late: set[tuple[Place, Row]] = set()
 
     def fault(self, text: str) -> None:
@@ -133,6 +134,8 @@ class Judge:
                 self.reborn.add((place, key))
         self.replaced |= set(act.replaced)
         self._renamed(act)
+        if self.world.engine == "sqlite":  # takes a statement that breaks a key for one row and mends it for another
+            self.orphans |= self.dangling(span.after) - self.dangling(span.before)
         # a busy machine lets trueup go on before an act has come to its COMMIT
         if span.point in LATE:
             self.late |= {(place, row_of(row)) for place, change in span.changes.items() for row in change.come}
@@ -270,16 +273,16 @@ class Judge:
             self.restored.add(cell)
 
     # -- declared keys ------------------------------------------------------------------------------------------------
-    def dangling(self) -> set[str]:
+    def dangling(self, tables: Mapping[Place, Rows]) -> set[str]:
         """Rows that break a key which the engine holds up."""
         found = set()
         engine = self.world.engine
         for key in self.world.keys:
             there = set()
-            for place, rows in self.timeline.last.items():
+            for place, rows in tables.items():
                 if root(self.world, place) == key.parent:
                     there |= {self._values(row, key.parent_columns, key.folded) for row in rows}
-            for place, rows in self.timeline.last.items():
+            for place, rows in tables.items():
                 if root(self.world, place) != key.child:
                     continue
                 for row in rows:

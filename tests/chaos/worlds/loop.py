@@ -53,7 +53,7 @@ class Play:
         self.timeline.begin()
         self.judge = Judge(world, self.timeline)
         self.actors = Actors(world, ground.url, self.timeline)
-        self.judge.start_orphans = self.judge.dangling()
+        self.judge.orphans = self.judge.dangling(self.timeline.last)
         try:
             self._story()
         finally:
@@ -364,7 +364,7 @@ class Play:
         """No declared key is broken that was not."""
         if self.world.engine == "sqlite" and not self.world.prelude:
             return  # the application itself does without
-        for row in sorted(self.judge.dangling() - self.judge.start_orphans):
+        for row in sorted(self.judge.dangling(self.timeline.last) - self.judge.orphans):
             self.judge.fault(f"a declared key is broken: {row}")
 
 

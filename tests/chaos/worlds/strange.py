@@ -1,4 +1,4 @@
-"""Names beyond ASCII, with quotes and spaces, beside others that differ in case only."""
+"""Names beyond ASCII, with quotes and spaces, beside others that differ in case only, and names of trueup's own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,23 @@ COLUMNS = (
     "?",
     "select",
 )
-TABLES = ("wt Ä", "wt ä", 'wt "quoted"', "wt it's", "wt 表", "wt;--", "wt_i\u0307", "WT_ÄÖ")
+# the last of them are called as trueup calls things in its own statements
+TABLES = (
+    "wt Ä",
+    "wt ä",
+    'wt "quoted"',
+    "wt it's",
+    "wt 表",
+    "wt;--",
+    "wt_i\u0307",
+    "WT_ÄÖ",
+    "Child0",
+    "SOURCE",
+    "parent",
+    "Kept",
+    "trueup_child0",
+    "Trueup_Referenced",
+)
 
 
 def named(made: Maker) -> None:
