@@ -328,17 +328,13 @@ class Dialect(JsonWords):
     ) -> ColumnElement[bool]:
         """Of a DELETE the rows whose key is that of a row of `images` that meets `where`; found by their key.
 
-        `keys` are the parts of the key, each of the live row and of the image. Here the DELETE names both tables:
-        a subquery would have the whole table read and locked.
+        `keys` are its parts, of the live row and of the image. A subquery would have the whole table read and locked.
         """
         return and_(*(live == image for live, image in keys), where)
 
     def rows_written(self, connection: Connection) -> int:
-        """How many rows this transaction inserted, changed or deleted so far, in any table but the journal's.
-
-        Asked only of a table that `calls_functions`, so that an engine without such tables need not know, and of
-        every table where the engine `counts_rows`.
-        """
+        """How many rows this transaction inserted, changed or deleted so far, in any table but the journal's: asked of
+        a table that `calls_functions`, and of every one where the engine `counts_rows`."""
         raise NotImplementedError
 
     def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
@@ -379,6 +375,10 @@ class Dialect(JsonWords):
     @abstractmethod
     def describe(self, error: BaseException) -> str:
         """The error's code and constraint name; never its detail, which may carry values."""
+
+    def idled(self, error: BaseException) -> bool:
+        """Whether the server ended a session for being idle, before that could set limits of its own."""
+        return False
 
     def disconnected(self, error: BaseException) -> bool:
         """Whether the connection is gone, so that the outcome of a COMMIT is not known."""

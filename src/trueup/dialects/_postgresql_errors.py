@@ -78,6 +78,11 @@ def disconnected(error: BaseException) -> bool:
     return type(_original(error)).__name__ in ("OperationalError", "InterfaceError")
 
 
+def idled(error: BaseException) -> bool:
+    """Whether the server ended a session for being idle: on a busy machine one that has just begun, too."""
+    return state_of(error) in _IDLE and disconnected(error)
+
+
 def _lacking(error: BaseException, sentence: str) -> str:
     """The right whose lack the server tells, where the statement leaves no doubt."""
     statement = str(getattr(error, "statement", None) or "").lstrip()

@@ -120,9 +120,12 @@ def engine(url: URL, *, write: bool) -> Engine:
             version, backend, may = _row(cursor, _FIRST)
             if not hasattr(made.dialect, COLLATION):
                 setattr(made.dialect, COLLATION, _collation(cursor))
-        connection.rollback()
-        # a pooler that answers cancel requests has to give sessions a number of its own
-        record.info[_POOLED] = connection.info.backend_pid != backend
+            # a pooler that answers cancel requests has to give sessions a number of its own
+            record.info[_POOLED] = connection.info.backend_pid != backend
+            if version >= 140000 and not record.info[_POOLED]:
+                # between transactions a run rests and waits; a session that is a pooler's, that one keeps alive
+                cursor.execute("SET idle_session_timeout TO '0'")
+        connection.commit()
         if version >= 170000:
             record.info[_KEPT] = {"transaction_timeout": "0"}
         record.info[_TAUGHT] = version < 160000 and may

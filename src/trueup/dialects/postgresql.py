@@ -291,6 +291,10 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         """Connection lost, server shutting down, or the session ended for being idle."""
         return super().disconnected(error) or errors.disconnected(error)
 
+    def idled(self, error: BaseException) -> bool:
+        """By the codes of the limits for idle sessions."""
+        return errors.idled(error)
+
     def load(self, connection: Connection) -> Load:
         """Replay lag over one second, four fifths of the connections busy, or sessions that wait for us."""
         return session.load(connection)

@@ -54,7 +54,7 @@ class SqlStore:
     def open(self, *, write: bool = False) -> Connection:
         """A session that the caller closes; see `connect`."""
         try:
-            connection = self._engine(write).connect() if self._known else self._first(write)
+            connection = self._begun(write)
         except DBAPIError as error:
             # a driver's sentence names what it took for the host, the user, an option: any may be part of a password
             told = self.dialect.describe(error) if self.dialect.name != "postgresql" else why(error)
@@ -69,6 +69,14 @@ class SqlStore:
         """Look names alone up in `schema` from now on, on this session and on every later one."""
         self._naming = schema
         self.dialect.name_by(connection, schema)
+
+    def _begun(self, write: bool, tries: int = 5) -> Connection:
+        try:
+            return self._engine(write).connect() if self._known else self._first(write)
+        except DBAPIError as error:
+            if tries <= 1 or not self.dialect.idled(error):
+                raise
+            return self._begun(write, tries - 1)
 
     def _first(self, write: bool) -> Connection:
         # Django and others write mysql:// for MariaDB: ask the server which it is
