@@ -128,4 +128,7 @@ def checklist(
         yield Box("prevent", f"{check} is guarded", check in standing, command("guard", check, "--apply"))
     if report.state in ("undone", "undoing"):
         undone = report.states.get("undone", 0)
-        yield Box("roll back", f"{undone:,} rows were given back", report.state == "undone", f"run is {report.state}")
+        kept = report.states.get("undo_conflict", 0)
+        done = report.state == "undone" and undone > 0 and not kept
+        why = f"{kept:,} keep what they hold" if kept else f"run is {report.state}"
+        yield Box("roll back", f"{undone:,} rows were given back", done, why)

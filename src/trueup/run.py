@@ -245,7 +245,9 @@ def undo(
         with store.connect() as connection:
             row = journal.find(connection, run_id)
             planned = report(journal, connection, row["run_id"])
-            write = confirmed(row["environment"], confirm, planned.undoable, row["plan_digest"])
+            # a run of staging on what is called production by now is confirmed as production is
+            environment = config.environment if config.environment == "production" else row["environment"]
+            write = confirmed(environment, confirm, planned.undoable, row["plan_digest"])
             if write and row["state"] == "undone" and not planned.states.get("undo_conflict"):
                 return planned
             store.name_by(connection, header_of(row)["naming"])

@@ -67,6 +67,28 @@ def test_notices_after_and_rollback_are_filled_in_from_the_run(trueup: Trueup) -
     assert "15 of the changes of run" in plain
 
 
+def test_what_gave_nothing_back_does_not_say_that_it_did(trueup: Trueup) -> None:
+    applied(trueup)
+    with closing(sqlite3.connect("shop.db")) as connection:
+        connection.execute("UPDATE events SET metadata = 'theirs'")
+        connection.commit()
+    assert trueup("undo", "last", "--yes").code == 1
+    plain = trueup("notice", "last", "--kind", "rollback", "--format", "txt").out
+    assert "0 of the changes" in plain
+    assert "15 rows that the application has written since keep what it wrote" in plain
+    assert "hold again" not in plain
+    assert "State now: nothing was given back; no row is other than it was before." in plain
+    assert "[ ] 0 rows were given back  (15 keep what they hold)" in trueup("checklist", "last").out
+
+
+def test_a_run_of_another_environment_is_taken_back_as_this_one_demands(trueup: Trueup, folder: Path) -> None:
+    applied(trueup)
+    text = (folder / "trueup.yaml").read_text()
+    (folder / "trueup.yaml").write_text(text.replace("environment: test", "environment: production"))
+    told = trueup("undo", "last", "--yes")
+    assert (told.code, "--yes is not enough; type --confirm production:15:" in told.err) == (2, True)
+
+
 def test_a_team_can_replace_a_template(trueup: Trueup, folder: Path) -> None:
     (folder / "ours").mkdir()
     (folder / "ours" / "after.md").write_text("Dear all, {{ run.applied }} rows of {{ run.tables[0] }} are mended.\n")
