@@ -18,6 +18,7 @@ KINDS = {
     "typed column": ("postgresql",),
     "summer time": SERVERS,
     "strange names": ("sqlite", *SERVERS),
+    "named as ours": ("sqlite", *SERVERS),
     "limits of sessions": SERVERS,
     "row of two checks": SERVERS,
 }

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.worlds.strange import TABLES
+from tests.chaos.worlds.strange import OURS, TABLES
 
 
 @dataclass
@@ -49,4 +49,5 @@ def sentence(reason: str) -> str:
     first = re.sub(r"wt Mixed|-T\b|\bT%", "T", first).removesuffix(" (tried")
     for name in TABLES:
         first = first.replace(name, "T")
+    first = re.sub(rf"\b({'|'.join(OURS)})\b", "T", first)
     return re.sub(r"\d[\d,.]*", "N", first)[:120]

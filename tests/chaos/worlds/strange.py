@@ -19,30 +19,18 @@ COLUMNS = (
     "?",
     "select",
 )
-# the last of them are called as trueup calls things in its own statements
-TABLES = (
-    "wt Ä",
-    "wt ä",
-    'wt "quoted"',
-    "wt it's",
-    "wt 表",
-    "wt;--",
-    "wt_i\u0307",
-    "WT_ÄÖ",
-    "Child0",
-    "SOURCE",
-    "parent",
-    "Kept",
-    "trueup_child0",
-    "Trueup_Referenced",
-)
+TABLES = ("wt Ä", "wt ä", 'wt "quoted"', "wt it's", "wt 表", "wt;--", "wt_i\u0307", "WT_ÄÖ")
+#: What trueup calls tables within its own statements, now or before.
+OURS = ("child0", "Child0", "SOURCE", "parent", "Kept", "trueup_child0", "Trueup_Referenced")
 
 
 def named(made: Maker) -> None:
     """Before anything is made: what the main table and its column of words are called."""
     if own := made.rarely(0.08, "strange names"):
         made.v = own.choice(COLUMNS)
-        made.called = own.choice(["", *TABLES])
+        made.called = own.choice(["", *TABLES, *OURS])
+        if made.called in OURS:
+            made.features.append("named as ours")
 
 
 def strange(made: Maker) -> None:
