@@ -67,7 +67,8 @@ class Plan:
 
     `checks` holds the options of each check by name, so that a plan can be applied without the
     configuration it was made from. `identity` says which database it is for; for each table it touches, `schema` is
-    one digest of its shape and `tables` one of its identity. `naming` is the schema in which a name alone was looked
+    one digest of its shape and `tables` one of its identity, with its `standing` where the engine has no number for it
+    that lasts. `naming` is the schema in which a name alone was looked
     up. `created` and `expires` are seconds since 1970 on the database's clock.
     """
 
@@ -84,6 +85,7 @@ class Plan:
     because: str = ""
     strategy: Mapping[str, int] = field(default_factory=dict)
     tables: Mapping[str, str] = field(default_factory=dict)
+    standing: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     naming: str = ""
 
 

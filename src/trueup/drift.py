@@ -30,8 +30,10 @@ ENUMS = "enums"
 LABELS = "labels"
 #: Of each composite type: the columns that rest on it, and its attributes by their numbers.
 COMPOSITES = "composites"
+#: How the table stood among others, where its engine has no number for it that lasts.
+STANDING = "standing"
 #: What tells the table itself from others (a copy has other numbers), or says only that something about it was altered.
-_OWN = ("place", "identity", "altered", LABELS, COMPOSITES)
+_OWN = ("place", "identity", STANDING, "altered", LABELS, COMPOSITES)
 #: Differences that never do harm, even between plan and apply.
 _LOOSE = ("indexes",)
 
@@ -51,9 +53,14 @@ def identity_digest(table: Table) -> str:
     return digest(canonical([facts.get("place"), facts.get("identity"), [e[-1] for e in facts.get("columns", ())]]))
 
 
-def recorded(table: Table) -> dict[str, Any]:
+def recorded(table: Table, standing: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What a run keeps of a table, for its undo."""
-    return {**(table.facts or {}), "key": list(table.key)}
+    return {**(table.facts or {}), "key": list(table.key), STANDING: dict(standing or {})}
+
+
+def recognised(table: Table, standing: Mapping[str, Any], *, still: bool) -> Table:
+    """The table with the identity that it had in its `standing`, or with none where it is not `still` that one."""
+    return replace(table, facts={**(table.facts or {}), "identity": standing["identity"] if still else ""})
 
 
 def as_recorded(kept: Mapping[str, Any], table: Table) -> Table:

@@ -17,10 +17,12 @@ from trueup.changes import Group, Plan, PlanSummary
 from trueup.check import Check, Repair, Row
 from trueup.config import Config, build_check
 from trueup.drift import (
+    STANDING,
     as_recorded,
     forbids,
     harmless,
     identity_digest,
+    recognised,
     recorded,
     recorded_names,
     refuses_undo,
@@ -53,7 +55,7 @@ def applying(journal: Journal, database: SqlDatabase, plan: Plan, *, copy: bool 
     for number, group in enumerate(plan.groups):
         row, check, repair = _parts(database, group, plan.checks)
         why = forbids(row.table, group.action, group.columns) or unheld(check, row, repair.name)
-        if why := why or changed(row.table, plan, copy=copy):
+        if why := why or changed(_planned(database, plan, row.table), plan, copy=copy):
             raise Stopped(why)
         bound[number] = Target(
             number, group, row.table, row, check, repair, journal.images(database.connection, row.table, group)
@@ -78,7 +80,8 @@ def undoing(
     for number, group in enumerate(parse_groups(header)):
         row, check, repair = _parts(database, group, header["checks"])
         kept = header["tables"][group.table]
-        if why := refuses_undo(kept, row.table, group.action, group.columns, same=row.table.name in same):
+        live = _recognised(database, row.table, kept.get(STANDING))
+        if why := refuses_undo(kept, live, group.action, group.columns, same=row.table.name in same):
             raise Refused(f"run {run['run_id']} cannot be matched with {group.table} any more: {why}")
         table = as_recorded(kept, row.table)
         image = journal.known_images(database.connection, table, group)
@@ -95,6 +98,17 @@ def since(run: Mapping[str, Any], bound: Mapping[int, Target]) -> tuple[str, ...
     live = {target.group.table: target.row.table for target in bound.values()}
     changes = {name: harmless(kept[name], table) for name, table in live.items()}
     return tuple(f"{name}: {'; '.join(words)}" for name, words in changes.items() if words)
+
+
+def _recognised(database: SqlDatabase, table: Table, standing: Mapping[str, Any] | None) -> Table:
+    """The table with the identity that it had when its standing was taken, if it is still that one."""
+    if not standing:
+        return table
+    return recognised(table, standing, still=database.store.dialect.still(database.connection, table, standing))
+
+
+def _planned(database: SqlDatabase, plan: Plan, table: Table) -> Table:
+    return _recognised(database, table, plan.standing.get(table.name))
 
 
 def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, tuple[Row, Check, Repair]]:
@@ -124,7 +138,7 @@ def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
             raise PlanError("the plan is older than a day by the database's clock; make it again")
         store.name_by(connection, plan.naming)
         for group in plan.groups:
-            table = database.table(group.table)
+            table = _planned(database, plan, database.table(group.table))
             # what an account may not see looks as if it had changed
             if why := forbids(table, group.action, group.columns) or changed(table, plan):
                 raise PlanError(why)
@@ -164,10 +178,13 @@ def carry_out(
 
         def looked() -> dict[str, Any]:
             store.name_by(connection, header.naming)
-            return {group.table: recorded(database.table(group.table)) for group in header.groups}
+            tables = {group.table: database.table(group.table) for group in header.groups}
+            return {name: recorded(one, store.dialect.standing(connection, one)) for name, one in tables.items()}
 
-        tables = journal.patiently(connection, looked)
+        journal.patiently(connection, looked)
         ready(journal, database, header)
+        # only now: a table of the journal that came after one says later where that one stood
+        tables = journal.patiently(connection, looked)
         run_id = journal.start(
             connection,
             {

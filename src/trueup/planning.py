@@ -217,6 +217,7 @@ class Planner:
             expires=now + HOURS * 3600,
             schema={name: schema_digest(table) for name, table in tables.items()},
             tables={name: identity_digest(table) for name, table in tables.items()},
+            standing={name: dialect.standing(database.connection, table) for name, table in tables.items()},
             naming=dialect.naming(database.connection),
             checks={draft.check.title: {"kind": draft.check.kind, **check_options(draft.check)} for draft in used},
             groups=tuple(group for draft in used for group, _ in draft.used()),

@@ -13,22 +13,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    FromClause,
-    Insert,
-    Select,
-    Update,
-    and_,
-    case,
-    false,
-    func,
-    literal,
-)
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, Insert, Select, Update, func
 from sqlalchemy.engine import URL
 
+from trueup.codec import canonical, digest
 from trueup.jsonwords import JsonWords
 from trueup.tables import Column, LooseRule, Need, Storage, Table
 
@@ -124,9 +113,15 @@ class Dialect(JsonWords):
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
         """A word that changes when one of `tables` changes its shape; asked in every chunk, so it must be cheap."""
-        from trueup.codec import canonical, digest
-
         return digest(canonical([self.table(connection, table.name).facts or {} for table in tables]))
+
+    def standing(self, connection: Connection, table: Table) -> Mapping[str, Any]:
+        """What `still` knows a table by, as JSON, where the engine gives it no number that lasts; empty elsewhere."""
+        return {}
+
+    def still(self, connection: Connection, table: Table, then: Mapping[str, Any]) -> bool:
+        """Whether a table is the one that stood as `standing` said `then`."""
+        return True
 
     def own_rows(self, table: Table, alias: str) -> FromClause:
         """A table under another name, with the rows that a foreign key of or to it covers and no others."""
@@ -192,7 +187,7 @@ class Dialect(JsonWords):
 
     def collect(self, wanted: ColumnElement[bool], payload: ColumnElement[str]) -> ColumnElement[str]:
         """An aggregate: the `payload` of the rows where `wanted`, joined by commas; cut short or NULL if too long."""
-        return func.group_concat(case((wanted, payload)))
+        return func.group_concat(sa.case((wanted, payload)))
 
     # -- numbers ----------------------------------------------------------------------------------
     def total(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -204,7 +199,7 @@ class Dialect(JsonWords):
 
         The engine must sort what is no number above every number.
         """
-        return false()
+        return sa.false()
 
     # -- text -------------------------------------------------------------------------------------
     @abstractmethod
@@ -217,7 +212,7 @@ class Dialect(JsonWords):
     def is_blank(self, value: ColumnElement[str]) -> ColumnElement[bool]:
         """Whether text is nothing but Unicode's white space, or empty; never NULL."""
         # not `= ''`: collations that pad with blanks find more than blanks equal to it
-        return func.coalesce(self.same_bytes(self.fold(value, ["space"]), literal("")), false())
+        return func.coalesce(self.same_bytes(self.fold(value, ["space"]), sa.literal("")), sa.false())
 
     def characters(self, text: ColumnElement[str]) -> ColumnElement[int]:
         """How many characters text has."""
@@ -330,7 +325,7 @@ class Dialect(JsonWords):
 
         `keys` are its parts, of the live row and of the image. A subquery would have the whole table read and locked.
         """
-        return and_(*(live == image for live, image in keys), where)
+        return sa.and_(*(live == image for live, image in keys), where)
 
     def rows_written(self, connection: Connection) -> int:
         """How many rows this transaction inserted, changed or deleted so far, in any table but the journal's: asked of
@@ -397,4 +392,3 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Give back connections."""
-        ...

@@ -20,6 +20,7 @@ from trueup.dialects import _sqlite_catalogue as catalogue
 from trueup.dialects import _sqlite_functions as functions
 from trueup.dialects import _sqlite_journal as journal
 from trueup.dialects import _sqlite_session as session
+from trueup.dialects import _sqlite_standing as standing
 from trueup.dialects._guards import says_guard
 from trueup.dialects._sqlite_json import ARGUMENTS, SqliteJson, as_argument, as_classed, once
 from trueup.errors import NotChecked, StoreError
@@ -111,6 +112,14 @@ class Sqlite(SqliteJson):
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
         """Over the CREATE statements of `tables`, and of all that refer to others: a new one may refer to these."""
         return catalogue.stamp(connection, self.journal_prefix, [table.name for table in tables])
+
+    def standing(self, connection: Connection, table: Table) -> Mapping[str, Any]:
+        """By its place in the schema."""
+        return standing.standing(connection, self.journal_prefix, table.name, table.identity)
+
+    def still(self, connection: Connection, table: Table, then: Mapping[str, Any]) -> bool:
+        """By the schema's numbers while they are what they were, else by its order."""
+        return standing.still(connection, self.journal_prefix, table.name, then)
 
     # -- keys -------------------------------------------------------------------------------------
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
