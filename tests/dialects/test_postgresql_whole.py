@@ -272,6 +272,42 @@ def test_names_exchanged_within_a_type_keep_an_undo_from_giving_back_something_e
     assert rows(database, "public.t") == before
 
 
+#: Types that hold values of an enum within, and one value of each.
+RANGES = {
+    "range": ("public.states", "public.states('open', 'closed', '[]')"),
+    "array": ("public.states[]", "ARRAY[public.states('open', 'open', '[]')]"),
+    "domain": ("public.span", "public.states('open', 'open', '[]')"),
+    "multirange": ("public.many", "public.many(public.states('open', 'open', '[]'))"),
+    "composite": ("public.stays", "public.stays(ROW('s', 'c')::public.place, ROW('t', 'd')::public.place)"),
+}
+
+
+@pytest.mark.parametrize("kind", RANGES)
+def test_names_exchanged_beneath_a_range_keep_an_undo_from_giving_back_something_else(
+    database: Database, kind: str, tmp_path: Path
+) -> None:
+    spelled, value = RANGES[kind]
+    script(
+        database,
+        "CREATE TYPE public.place AS (street text, city text)",
+        "CREATE TYPE public.state AS ENUM ('open', 'closed')",
+        "CREATE TYPE public.states AS RANGE (subtype = public.state, multirange_type_name = public.many)",
+        "CREATE TYPE public.stays AS RANGE (subtype = public.place)",
+        "CREATE DOMAIN public.span AS public.states",
+        f"CREATE TABLE public.t (id int PRIMARY KEY, v text, r {spelled})",
+        f"INSERT INTO public.t SELECT i, CASE WHEN i > 1 THEN 'v' END, {value} FROM generate_series(1, 3) i",
+    )
+    check = Missing(table="t", column="v", name="n", repair=("quarantine",))
+    run = applied(database, check, tmp_path)
+    assert run.states == {"applied": 1}
+    swap, told = ("attributes", "other attributes") if kind == "composite" else ("labels", "labels that were renamed")
+    script(database, *SWAPPED[swap])
+    before = rows(database, "public.t")
+    with pytest.raises(Refused, match=f"has {told} since the run"):
+        undo(config_of(database, check), run.run_id, confirm="yes")
+    assert rows(database, "public.t") == before
+
+
 def test_what_a_type_gained_since_the_run_does_not_keep_an_undo(database: Database, tmp_path: Path) -> None:
     config, run = with_types(database, tmp_path)
     script(database, *ADDED)

@@ -129,13 +129,17 @@ LOOSE = sa.text(
     " FROM pg_constraint c WHERE c.conrelid = :oid AND c.contype IN ('c', 'f', 'n') AND NOT c.convalidated"
     " AND coalesce(CAST(to_jsonb(c) ->> 'conenforced' AS boolean), true) ORDER BY 1, 2"
 )
-# what the type of a column (`root`) may rest on: domains down to their base, elements of arrays, parts of composites
+# What the type of a column (`root`) may rest on: domains down to their base, elements of arrays, parts of composites,
+# what ranges are of, and the ranges of multiranges, which PostgreSQL has from version 14 on.
 _USED = (
     "used AS (SELECT CAST(a.attname AS text) AS root, a.atttypid AS oid FROM pg_attribute a"
     " WHERE a.attrelid = ANY(CAST(:oids AS oid[])) AND a.attnum > 0 AND NOT a.attisdropped"
     " UNION SELECT u.root, beneath.oid FROM used u JOIN pg_type t ON t.oid = u.oid CROSS JOIN LATERAL"
     " (SELECT t.typbasetype AS oid UNION ALL SELECT t.typelem UNION ALL SELECT a.atttypid FROM pg_attribute a"
-    " WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS beneath"
+    " WHERE t.typrelid <> 0 AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped"
+    " UNION ALL SELECT r.rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid"
+    " UNION ALL SELECT r.rngtypid FROM pg_range r WHERE t.typtype = 'm'"
+    " AND to_jsonb(r) ->> 'rngmultitypid' = CAST(t.oid AS text)) AS beneath"
     " WHERE beneath.oid <> 0)"
 )
 _TYPE = (
