@@ -77,6 +77,12 @@ def forbids(table: Table, action: Action | Literal["insert"], touched: Sequence[
     if table.obstacles:
         return f"{table.name} cannot be repaired: {'; '.join(table.obstacles)}"
     changed = set(touched) if action == "update" else set()
+    for column in table.columns.values():
+        if column.naming and (action == "delete" or column.name in changed):
+            return (
+                f"{table.name}.{column.name} names objects of the catalogue within its values, and nothing would tell "
+                "them from others that take their names"
+            )
     if changed:  # the engine computes them anew, and a key may refer to them
         changed |= {column.name for column in table.columns.values() if column.generated}
     for reference in table.referenced_by:

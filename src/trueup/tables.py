@@ -42,6 +42,8 @@ class Column:
     identity: str = ""
     #: The type beneath a domain, word for word, where `ddl` is a domain: a cast to it refuses nothing.
     base: str = ""
+    #: Holds names of objects of the catalogue within its values: as text they may come to mean others.
+    naming: bool = False
 
 
 #: What an expression of text is, where a column is asked for.

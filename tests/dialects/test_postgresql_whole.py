@@ -308,6 +308,58 @@ def test_names_exchanged_beneath_a_range_keep_an_undo_from_giving_back_something
     assert rows(database, "public.t") == before
 
 
+@pytest.mark.parametrize("spelled", ["public.named[]", "public.about", "public.about[]"])
+def test_a_row_that_names_a_table_within_a_value_is_not_taken_out(
+    database: Database, spelled: str, tmp_path: Path
+) -> None:
+    """Tables may exchange their names before an undo, and the text of such a value is all that is kept."""
+    value = "'public.x'::regclass" if "named" in spelled else "ROW('public.x'::regclass, 1)::public.about"
+    script(
+        database,
+        "CREATE TABLE public.x (a int)",
+        "CREATE DOMAIN public.named AS regclass",
+        "CREATE TYPE public.about AS (what public.named, n int)",
+        f"CREATE TABLE public.t (id int PRIMARY KEY, v text, o {spelled})",
+        f"INSERT INTO public.t SELECT i, CASE WHEN i > 1 THEN 'v' END, {f'ARRAY[{value}]' if '[' in spelled else value}"
+        "::" + spelled + " FROM generate_series(1, 3) i",
+    )
+    before = rows(database, "public.t")
+    plan = make_plan(
+        config_of(database, Missing(table="t", column="v", name="n", repair=("quarantine",))),
+        str(tmp_path / "plan.jsonl"),
+        values=True,
+    )
+    assert [one.reason for one in plan.summary.left] == [
+        (
+            "t.o names objects of the catalogue within its values, and nothing would tell them from others that take "
+            "their names"
+        )
+    ]
+    # what is not written is never given back
+    check = Missing(table="t", column="v", name="n", fill="zz", repair=("fill",))
+    run = applied(database, check, tmp_path)
+    assert run.states == {"applied": 1}
+    assert undo(config_of(database, check), run.run_id, confirm="yes").states == {"undone": 1}
+    assert rows(database, "public.t") == before
+
+
+def test_a_column_that_names_a_table_names_the_same_after_an_undo(database: Database, tmp_path: Path) -> None:
+    script(
+        database,
+        *(f"CREATE TABLE public.{name} (a int)" for name in "xy"),
+        "CREATE DOMAIN public.named AS regclass",
+        "CREATE TABLE public.t (id int PRIMARY KEY, v text, o public.named, os regclass[])",
+        "INSERT INTO public.t SELECT i, CASE WHEN i > 1 THEN 'v' END, 'public.x', '{public.x}'"
+        " FROM generate_series(1, 3) i",
+    )
+    check = Missing(table="t", column="v", name="n", repair=("quarantine",))
+    run = applied(database, check, tmp_path)
+    assert run.states == {"applied": 1}
+    script(database, *(f"ALTER TABLE public.{a} RENAME TO {b}" for a, b in ("xz", "yx", "zy")))
+    assert undo(config_of(database, check), run.run_id, confirm="yes").states == {"undone": 1}
+    assert rows(database, "public.t") == [f"({n},{'v' if n > 1 else ''},y,{{y}})" for n in (1, 2, 3)]
+
+
 def test_what_a_type_gained_since_the_run_does_not_keep_an_undo(database: Database, tmp_path: Path) -> None:
     config, run = with_types(database, tmp_path)
     script(database, *ADDED)

@@ -13,7 +13,7 @@ from trueup.dialects import _postgresql_queries as ask
 from trueup.dialects._catalogue import Outline, Place, names, resolve, sql_table, table_of
 from trueup.dialects._guards import names_guard
 from trueup.dialects._postgresql_rights import obstacles, unseen
-from trueup.dialects._postgresql_types import INTEGERS, type_of
+from trueup.dialects._postgresql_types import INTEGERS, numbers, type_of
 from trueup.errors import UsageError
 from trueup.tables import Column, Family, LooseRule, Reference, Storage, Table
 
@@ -103,7 +103,7 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
     readable = about.reached and not about.hidden and any(row["readable"] for row in raw)
     return table_of(
         found,
-        [_column(row) for row in raw],
+        [_column(row, row["name"] in calls.naming) for row in raw],
         # 0.1 is not the same number in every place that reads it
         usable=lambda column: column.family not in ("float", "json"),
         obstacles=[
@@ -153,7 +153,7 @@ def _fact(row: Any) -> list[Any]:
     return [row.name, child, list(row.columns), parent, list(row.parent_columns), row.text, row.valid and row.checked]
 
 
-def _column(row: Mapping[str, Any]) -> Column:
+def _column(row: Mapping[str, Any], naming: bool) -> Column:
     base, category = row["base"], row["category"]
     storage: Storage | None = base if base in ("json", "jsonb") else None
     return Column(
@@ -170,6 +170,7 @@ def _column(row: Mapping[str, Any]) -> Column:
         boolean=base == "bool",
         identity=row["number"],
         base="" if row["base_type"] == row["type"] else row["base_type"],
+        naming=naming and not numbers(row["base_type"]),
     )
 
 

@@ -164,6 +164,7 @@ _WRITTEN = (
 )
 # Whether a check, an index, a generated column or a domain calls what somebody made: of what comes with the server
 # no dependency is kept. Those functions may write, and all that tells is the count of this transaction's rows.
+# `naming` are the columns in whose values the catalogue's objects are named.
 CALLS = sa.text(
     f"WITH RECURSIVE {_USED}, {_WRITTEN}, rules AS (SELECT CAST('pg_constraint' AS regclass) AS kind, c.oid"
     " FROM pg_constraint c WHERE c.contype IN ('c', 'x') AND (c.conrelid IN (SELECT oid FROM written)"
@@ -173,7 +174,9 @@ CALLS = sa.text(
     " AND a.attnum = d.adnum WHERE a.attgenerated <> '' AND a.attrelid IN (SELECT oid FROM written))"
     " SELECT EXISTS (SELECT FROM pg_depend d JOIN rules r ON r.kind = d.classid AND r.oid = d.objid"
     " WHERE d.refclassid IN (CAST('pg_proc' AS regclass), CAST('pg_operator' AS regclass))) AS calls,"
-    " current_setting('track_counts') = 'on' AS counted"
+    " current_setting('track_counts') = 'on' AS counted,"
+    " ARRAY(SELECT u.root FROM used u JOIN pg_type t ON t.oid = u.oid WHERE t.typnamespace ="
+    " CAST('pg_catalog' AS regnamespace) AND left(t.typname, 3) = 'reg') AS naming"
 ).bindparams(_OIDS)
 # the catalogue's own tables too: a function may make, alter or truncate a table
 ROWS_WRITTEN = sa.text(

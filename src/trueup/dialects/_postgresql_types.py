@@ -150,6 +150,11 @@ def read(text: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
     return taken_in(sa.cast(text, sa.Text), kind) if own(column) else sa.cast(text, kind)
 
 
+def numbers(ddl: str) -> bool:
+    """Whether `numbered` gives the numbers of values of a type; within composites and the like it does not look."""
+    return _NAMING.fullmatch(ddl) is not None
+
+
 def numbered(value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
     """Of what names an object of the catalogue (`regclass` ...) the object's number: its name may change, or become
     another one's."""
