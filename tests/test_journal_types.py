@@ -207,6 +207,46 @@ def test_casts_that_the_application_made_take_no_part_in_what_is_kept(
     assert not row_hashes(database)["called"]
 
 
+#: Types of PostgreSQL's own, and two values of each.
+OWN = {
+    "int": ("-3", "3"),
+    "bigint": ("-3", "3"),
+    "numeric": ("-3.50", "3.50"),
+    "uuid": ("00000000-0000-0000-0000-000000000003", "00000000-0000-0000-0000-000000000004"),
+    "timestamptz": ("infinity", "2024-01-01 00:00:00+00"),
+    "interval": ("1 mon", "2 days"),
+    "int[]": ("{-3,NULL}", "{3}"),
+}
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
+@pytest.mark.parametrize("key", OWN)
+def test_casts_that_a_superuser_made_for_types_of_postgresql_take_no_part_either(
+    database: Database, tmp_path: Path, key: str
+) -> None:
+    bad, good = OWN[key]
+    execute(
+        database,
+        [
+            "CREATE TABLE called (what text)",
+            f"CREATE TABLE t (id {key} PRIMARY KEY, n {key}, name text)",
+            f"INSERT INTO t VALUES ('{bad}', NULL, NULL), ('{good}', '{bad}', 'x')",
+            (
+                f"CREATE FUNCTION taken(text) RETURNS {key} LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.called"
+                f" VALUES ('read'); RETURN (SELECT r.v FROM jsonb_to_record('{{\"v\": \"{good}\"}}') AS r(v {key}));"
+                " END $$"
+            ),
+            f"CREATE FUNCTION told({key}) RETURNS text LANGUAGE sql AS $$ SELECT concat('<', $1, '>') $$",
+            f"CREATE CAST (text AS {key}) WITH FUNCTION taken(text) AS IMPLICIT",
+            f"CREATE CAST ({key} AS text) WITH FUNCTION told AS ASSIGNMENT",
+        ],
+    )
+    for repair in ("fill", "quarantine"):
+        there_and_back(database, Missing(table="t", column="name", fill="zz"), repair, tmp_path)
+    there_and_back(database, Missing(table="t", column="n", fill=good), "fill", tmp_path)
+    assert not row_hashes(database)["called"]
+
+
 @INNODB
 def test_per_cent_signs_in_the_members_of_an_enum_are_members_like_others(database: Database, tmp_path: Path) -> None:
     execute(

@@ -12,7 +12,7 @@ from sqlalchemy import literal_column as word
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from trueup.dialects._postgresql_sql import is_json
-from trueup.dialects._postgresql_types import Verbatim, beneath, whole
+from trueup.dialects._postgresql_types import Verbatim, read
 from trueup.jsonwords import Changes, Elements, strings
 from trueup.store import Dialect
 from trueup.tables import Column, Storage
@@ -108,7 +108,7 @@ class PostgresqlJson(Dialect):
 
     def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
         """A cast; a text column takes the text itself."""
-        return text if column.storage in (None, "text") else sa.cast(text, whole(beneath(column)))
+        return text if column.storage in (None, "text") else read(text, column)
 
     def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
         """The value as it is spelled, except in jsonb, which has one spelling; what is no JSON as a string."""

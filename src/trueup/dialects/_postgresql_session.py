@@ -81,7 +81,7 @@ END $$
 # what a connection remembers beside its session
 _POOLED, _TAUGHT, _KEPT = "trueup_pooled", "trueup_taught", "trueup_kept"
 _FIRST = (
-    "SELECT current_setting('server_version_num')::int, pg_backend_pid(),"
+    "SELECT int4in(textout(current_setting('server_version_num'))), pg_backend_pid(),"
     " has_database_privilege(current_database(), 'TEMP') AND NOT pg_is_in_recovery()"
 )
 _ROLE = "session_replication_role"
@@ -322,7 +322,7 @@ def load(connection: Connection) -> Load:
         " (SELECT count(*) FROM pg_catalog.pg_stat_replication) > 0"
         " AND NOT pg_has_role('pg_read_all_stats', 'USAGE'),"
         " (SELECT count(*) FROM pg_catalog.pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()),"
-        " current_setting('max_connections')::int,"
+        " int4in(textout(current_setting('max_connections'))),"
         " (SELECT count(*) FROM pg_catalog.pg_stat_activity a WHERE a.wait_event_type = 'Lock'"
         " AND pg_backend_pid() = ANY (pg_blocking_pids(a.pid)))"
     ).one()

@@ -19,6 +19,28 @@ from trueup.tables import Column
 INTEGERS = {"int2", "int4", "int8"}
 _SHORTENED = re.compile(r"(character varying|bit varying|bit)\(\d+\)((?:\[\])*)")
 _NAMING = re.compile(r"reg[a-z]+((?:\[\])*)")
+#: Types for which PostgreSQL has a cast of its own from text and to text, which nobody can take away or replace.
+_TEXTUAL = {"text", "character varying", "character", "bpchar", "pg_catalog.bpchar", "name", '"char"', "xml"}
+_FROM_TEXT = {*_TEXTUAL, "regclass"}
+_TO_TEXT = {*_TEXTUAL, "boolean", "cidr", "inet"}
+#: Input functions, and whether they ask for the type and its modifier; other types are read where JSON is.
+_INPUTS = {
+    "smallint": ("int2in", False),
+    "integer": ("int4in", False),
+    "bigint": ("int8in", False),
+    "boolean": ("boolin", False),
+    "numeric": ("numeric_in", True),
+    "real": ("float4in", False),
+    "double precision": ("float8in", False),
+    "uuid": ("uuid_in", False),
+    "bytea": ("byteain", False),
+    "date": ("date_in", False),
+    "timestamp without time zone": ("timestamp_in", True),
+    "timestamp with time zone": ("timestamptz_in", True),
+    # a string of JSON would be taken for the document
+    "json": ("json_in", False),
+    "jsonb": ("jsonb_in", False),
+}
 # as tightly bound as COLLATE itself: what stands before it goes into brackets
 _TIGHT = 15
 _USUAL = 'pg_catalog."default"'
@@ -142,12 +164,35 @@ def written(value: ColumnElement[Any]) -> ColumnElement[str]:
 
 
 def read(text: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-    """A value of a column by its type's input function: a CAST of text runs what the application made with CREATE CAST.
-
-    Of types of PostgreSQL's own there are no such casts.
-    """
+    """A value of a column by its type's input function: a CAST of text runs what was made with CREATE CAST, which a
+    superuser may do for types of PostgreSQL's own, too."""
     kind = whole(beneath(column))
-    return taken_in(sa.cast(text, sa.Text), kind) if own(column) else sa.cast(text, kind)
+    name = _bare(kind.ddl)
+    if name in _FROM_TEXT:
+        return sa.cast(text, kind)
+    if name not in _INPUTS:
+        return taken_in(sa.cast(text, sa.Text), kind)
+    found = taken(text, name)
+    return found if kind.ddl == name else sa.cast(found, kind)
+
+
+def taken(text: ColumnElement[Any], name: str) -> ColumnElement[Any]:
+    """Text as a value of one of the `_INPUTS`: what a CAST of text does where the application made none."""
+    function, modified = _INPUTS[name]
+    spelled: list[ColumnElement[Any]] = [sa.func.textout(sa.cast(text, sa.Text))]
+    if modified:
+        spelled += [word("0"), word("-1")]
+    return sa.Function(function, *spelled, type_=Verbatim(name))
+
+
+def spelled(value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
+    """A value's text as PostgreSQL's own cast makes it, whatever casts to text the application made."""
+    return sa.cast(value, sa.Text) if _bare(whole(beneath(column)).ddl) in _TO_TEXT else written(value)
+
+
+def _bare(ddl: str) -> str:
+    """A type without its modifier."""
+    return re.sub(r"\([0-9,]+\)", "", ddl)
 
 
 def numbers(ddl: str) -> bool:

@@ -22,7 +22,7 @@ from trueup.dialects._postgresql_journal import PostgresqlJournal
 from trueup.dialects._postgresql_json import PostgresqlJson
 from trueup.dialects._postgresql_queries import ROWS_WRITTEN
 from trueup.dialects._postgresql_sql import Only, Restoring, folded
-from trueup.dialects._postgresql_types import Verbatim, beneath, numbered, own, read, refers, settled, whole, written
+from trueup.dialects._postgresql_types import Verbatim, beneath, numbered, read, refers, settled, spelled, taken, whole
 from trueup.errors import NotChecked
 from trueup.regexes import portable
 from trueup.store import Load, Stage
@@ -118,7 +118,7 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
         """The text of each part, as the pinned settings write it."""
         parts = [(table.columns[name], row.c[name]) for name in table.key]
-        return [written(value) if own(column) else sa.cast(value, Text) for column, value in parts]
+        return [spelled(value, column) for column, value in parts]
 
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
         """Arrays unnested side by side, and cast row by row: arrays of arrays would be flattened.
@@ -130,8 +130,7 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         columns = list(zip(*((str(seq), before, after, *tokens) for seq, before, after, tokens in ops), strict=True))
         values: dict[str, Any] = {}
         arrays: list[ColumnElement[Any]] = []
-        types: list[Any] = [BigInteger() if label == "seq" else Text() for label in labels]
-        for label, kind, column in zip(labels, types, columns, strict=True):
+        for label, column in zip(labels, columns, strict=True):
             plain = label not in keys or table.columns[table.key[keys.index(label)]].integer
             values[f"trueup_{label}"] = ",".join(column) if plain else list(column)
             if plain:
@@ -139,10 +138,11 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
                 array: ColumnElement[Any] = func.string_to_array(sa.cast(text, Text), word("','"), type_=ARRAY(Text()))
             else:
                 array = sa.bindparam(f"trueup_{label}", type_=ARRAY(Text()))
-            arrays.append(sa.cast(array, ARRAY(kind)))
-        parts = [sa.column(label, kind) for label, kind in zip(labels, types, strict=True)]
+            arrays.append(sa.cast(array, ARRAY(Text())))
+        parts = [sa.column(label, Text()) for label in labels]
         raw = func.unnest(*arrays).table_valued(*parts, name="trueup_ops").render_derived()
-        shown: list[ColumnElement[Any]] = [raw.c.seq, raw.c.before, raw.c.after]
+        seq = sa.type_coerce(taken(raw.c.seq, "bigint"), BigInteger())
+        shown: list[ColumnElement[Any]] = [seq.label("seq"), raw.c.before, raw.c.after]
         for label, name in zip(keys, table.key, strict=True):
             shown.append(read(raw.c[label], table.columns[name]).label(label))
         return Stage(sa.select(*shown).subquery("trueup_stage"), values)
@@ -162,7 +162,7 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
                 (fits, sa.cast(value, Verbatim(padded[0]))),
                 else_=sa.cast(value, Verbatim("pg_catalog.bpchar")),
             )
-        if own(column) and isinstance(value.type, sa.String):
+        if isinstance(value.type, sa.String):
             return read(value, column)
         return sa.cast(value, whole(beneath(column)))
 
@@ -170,8 +170,7 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         """The text as PostgreSQL prints it; of a bytea the first bytes in hexadecimal."""
         if column.family == "binary":
             value = func.substring(sa.cast(value, sa.LargeBinary), 1, 100)
-        text = written(value) if own(column) else sa.cast(value, Text)
-        return func.left(text, 200, type_=Text)
+        return func.left(spelled(value, column), 200, type_=Text)
 
     # -- numbers ----------------------------------------------------------------------------------
 
@@ -213,10 +212,10 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
 
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
         """No leading zeros, no plus, no blanks."""
-        spelled = settled(text)
-        inside = sa.cast(spelled, sa.Numeric).between(word(str(_LEAST)), word(str(_MOST)))
-        number = sa.case((inside, sa.cast(spelled, BigInteger)), else_=sa.null())
-        return sa.case((spelled.op("~")(_INTEGER), number), else_=sa.null())
+        plain = settled(text)
+        inside = taken(plain, "numeric").between(word(str(_LEAST)), word(str(_MOST)))
+        number = sa.case((inside, sa.type_coerce(taken(plain, "bigint"), BigInteger())), else_=sa.null())
+        return sa.case((plain.op("~")(_INTEGER), number), else_=sa.null())
 
     # -- writing ----------------------------------------------------------------------------------
     def writable(self, connection: Connection) -> str:
