@@ -381,19 +381,24 @@ def test_settings_of_the_database_do_not_keep_a_run_from_its_end(database: Datab
     script(
         database,
         "CREATE TYPE public.state AS ENUM ('open', 'closed')",
-        "CREATE TABLE public.t (id int PRIMARY KEY, v varchar(9) DEFAULT 'd' CHECK (v <> 'x'), s public.state)",
-        "INSERT INTO public.t VALUES (1, NULL, 'open'), (2, 'a', 'closed')",
+        "CREATE TABLE public.t (id int PRIMARY KEY, v varchar(9) DEFAULT 'd' CHECK (v <> 'x'), s public.state,"
+        " list public.state[])",
+        "INSERT INTO public.t VALUES (1, NULL, 'open', '{open,NULL}'), (2, 'a', 'closed', '{}')",
         f"ALTER DATABASE {place} SET quote_all_identifiers = on",
         f"ALTER DATABASE {place} SET idle_in_transaction_session_timeout = '1min'",
         f"ALTER DATABASE {place} SET jit = on",
+        f"ALTER DATABASE {place} SET array_nulls = off",
         f"ALTER DATABASE {place} SET statement_timeout = '1min'",
     )
     if database.engine == "postgresql18":
         script(database, f"ALTER DATABASE {place} SET transaction_timeout = '1min'")
     check = Missing(table="t", column="v", name="n", fill="zz", repair=("fill",))
-    report = applied(database, check, tmp_path)
-    assert report.states == {"applied": 1}
-    assert undo(config_of(database, check), report.run_id, confirm="yes").states == {"undone": 1}
+    before = rows(database, "public.t")
+    for one in (check, replace(check, repair=("quarantine",))):
+        report = applied(database, one, tmp_path)
+        assert report.states == {"applied": 1}
+        assert undo(config_of(database, one), report.run_id, confirm="yes").states == {"undone": 1}
+        assert rows(database, "public.t") == before
     with opened(database) as session:
         limits = ["idle_in_transaction_session_timeout", "statement_timeout"]
         limits += ["transaction_timeout"] if database.engine == "postgresql18" else []

@@ -32,6 +32,8 @@ _PINS = {
     "extra_float_digits": "1",
     "lc_monetary": "C",
     "xmloption": "content",
+    # without it the NULL within the text of an array is a word like others
+    "array_nulls": "on",
     "standard_conforming_strings": "on",
     # definitions and types are read as the catalogue spells them
     "quote_all_identifiers": "off",
