@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.dialects.opened import opened
 from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
@@ -105,6 +106,77 @@ def test_a_rule_whose_function_writes_leaves_the_row_alone(
     mended = row_hashes(database)
     assert undo(config, report.run_id, confirm="yes").states == {"undo_conflict": 4}
     assert row_hashes(database) == mended
+
+
+LOOKS = "BEGIN PERFORM public.f(a), public.f(b); RETURN bttextcmp(a, b); END"
+SIGNS = "OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >"
+CLASS = (
+    f"CREATE FUNCTION cmp(a text, b text) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ {LOOKS} $$",
+    f"CREATE OPERATOR CLASS own FOR TYPE text USING btree AS {SIGNS}, FUNCTION 1 cmp(text, text)",
+)
+
+
+@POSTGRESQL
+def test_a_comparison_of_an_index_that_writes_leaves_the_row_alone(database: Database, tmp_path: Path) -> None:
+    execute(database, [*TABLES, *CLASS, "CREATE INDEX compared ON t (name own)"])
+    function(database, "v = 'zz'", "inserts")
+    before = row_hashes(database)
+    config = config_of(database, missing("fill"))
+    report = applied(config, tmp_path)
+    assert report.states == {"blocked": 4}
+    assert "a function that a rule of t calls wrote" in report.listed[0].reason
+    assert row_hashes(database) == before
+    function(database, "v = 'nobody'", "inserts")
+    report = applied(config, tmp_path)
+    assert report.states == {"applied": 4}
+    assert undo(config, report.run_id, confirm="yes").states == {"undone": 4}
+    assert row_hashes(database) == before
+
+
+#: What compares values by a function of the application, or does not.
+COMPARED = {
+    "an index": (["CREATE TABLE c (id int PRIMARY KEY, v text)", "CREATE INDEX ON c (v own)"], True),
+    "a partition's parent": (
+        [
+            "CREATE TABLE p (id int, v text) PARTITION BY RANGE (v own)",
+            "CREATE TABLE c PARTITION OF p FOR VALUES FROM ('a') TO ('z')",
+        ],
+        True,
+    ),
+    "a range": (
+        ["CREATE TYPE span AS RANGE (subtype = text, subtype_opclass = own)", "CREATE TABLE c (id int, v span)"],
+        True,
+    ),
+    "a composite's attribute": (
+        [
+            "CREATE FUNCTION cmp(a point, b point) RETURNS int LANGUAGE sql AS 'SELECT 0'",
+            "CREATE FUNCTION lt(a point, b point) RETURNS boolean LANGUAGE sql AS 'SELECT false'",
+            "CREATE OPERATOR < (LEFTARG = point, RIGHTARG = point, FUNCTION = lt)",
+            "CREATE OPERATOR CLASS p DEFAULT FOR TYPE point USING btree AS OPERATOR 1 <, FUNCTION 1 cmp(point, point)",
+            "CREATE TYPE place AS (at point)",
+            "CREATE TABLE c (id int PRIMARY KEY, v place)",
+        ],
+        True,
+    ),
+    "nothing": (
+        [
+            "CREATE EXTENSION citext",
+            "CREATE TABLE p (n citext PRIMARY KEY)",
+            "CREATE TABLE c (id int PRIMARY KEY, v citext REFERENCES p, w text[], r int4range)",
+            "CREATE INDEX ON c (v, w, r)",
+        ],
+        False,
+    ),
+}
+
+
+@POSTGRESQL
+@pytest.mark.parametrize("what", COMPARED)
+def test_what_compares_values_is_known_before_anything_is_written(database: Database, what: str) -> None:
+    statements, calls = COMPARED[what]
+    execute(database, [*TABLES, *CLASS, *statements])
+    with opened(database) as session:
+        assert session.table("c").calls_functions is calls
 
 
 @POSTGRESQL

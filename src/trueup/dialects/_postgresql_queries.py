@@ -162,18 +162,36 @@ _WRITTEN = (
     "written AS (SELECT CAST(unnest(CAST(:oids AS bigint[])) AS oid) AS oid UNION SELECT i.inhrelid FROM written w"
     " JOIN pg_inherits i ON i.inhparent = w.oid)"
 )
+# Functions that compare what is written: those of the operator classes of indexes, of the keys that partitions are
+# told by, of types and of what they rest on, and those of foreign keys. No dependency tells of them where somebody
+# added them to a family that comes with the server.
+_COMPARING = (
+    "around AS (SELECT oid FROM written UNION SELECT CAST(a.relid AS oid) FROM written w"
+    " CROSS JOIN LATERAL pg_partition_ancestors(w.oid) AS a (relid)), families AS (SELECT opcfamily AS oid"
+    " FROM pg_opclass WHERE (opcdefault AND opcintype IN (SELECT oid FROM used)) OR oid IN (SELECT"
+    " unnest(CAST(i.indclass AS oid[])) FROM pg_index i WHERE i.indrelid IN (SELECT oid FROM written) UNION ALL"
+    " SELECT unnest(CAST(p.partclass AS oid[])) FROM pg_partitioned_table p WHERE p.partrelid IN (SELECT oid FROM around)"
+    " UNION ALL SELECT r.rngsubopc FROM pg_range r WHERE r.rngtypid IN (SELECT oid FROM used))),"
+    " comparing AS (SELECT CAST(p.amproc AS oid) AS oid FROM pg_amproc p WHERE p.amprocfamily IN (SELECT oid FROM"
+    " families) UNION SELECT CAST(o.oprcode AS oid) FROM pg_operator o WHERE o.oid IN (SELECT a.amopopr FROM pg_amop a"
+    " WHERE a.amopfamily IN (SELECT oid FROM families) UNION ALL"
+    " SELECT unnest(c.conpfeqop || c.conppeqop || c.conffeqop) FROM pg_constraint c WHERE c.contype = 'f' AND (c.conrelid IN (SELECT oid FROM around)"
+    " OR c.confrelid IN (SELECT oid FROM around))))"
+)
 # Whether a check, an index, a generated column or a domain calls what somebody made: of what comes with the server
 # no dependency is kept. Those functions may write, and all that tells is the count of this transaction's rows.
 # `naming` are the columns in whose values the catalogue's objects are named.
 CALLS = sa.text(
-    f"WITH RECURSIVE {_USED}, {_WRITTEN}, rules AS (SELECT CAST('pg_constraint' AS regclass) AS kind, c.oid"
-    " FROM pg_constraint c WHERE c.contype IN ('c', 'x') AND (c.conrelid IN (SELECT oid FROM written)"
+    f"WITH RECURSIVE {_USED}, {_WRITTEN}, {_COMPARING}, rules AS (SELECT"
+    " CAST('pg_constraint' AS regclass) AS kind, c.oid FROM pg_constraint c WHERE c.contype IN ('c', 'x') AND (c.conrelid IN (SELECT oid FROM written)"
     " OR c.contypid IN (SELECT oid FROM used)) UNION ALL SELECT 'pg_class', i.indexrelid FROM pg_index i"
-    " WHERE i.indrelid IN (SELECT oid FROM written) UNION ALL SELECT 'pg_class', oid FROM written"
+    " WHERE i.indrelid IN (SELECT oid FROM written) UNION ALL SELECT 'pg_class', oid FROM around"
     " UNION ALL SELECT 'pg_attrdef', d.oid FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid"
     " AND a.attnum = d.adnum WHERE a.attgenerated <> '' AND a.attrelid IN (SELECT oid FROM written))"
     " SELECT EXISTS (SELECT FROM pg_depend d JOIN rules r ON r.kind = d.classid AND r.oid = d.objid"
-    " WHERE d.refclassid IN (CAST('pg_proc' AS regclass), CAST('pg_operator' AS regclass))) AS calls,"
+    " WHERE d.refclassid IN (CAST('pg_proc' AS regclass), CAST('pg_operator' AS regclass)))"
+    " OR EXISTS (SELECT FROM comparing f JOIN pg_proc p ON p.oid = f.oid JOIN pg_language l ON l.oid = p.prolang"
+    " WHERE l.lanname NOT IN ('internal', 'c')) AS calls,"
     " current_setting('track_counts') = 'on' AS counted,"
     " ARRAY(SELECT u.root FROM used u JOIN pg_type t ON t.oid = u.oid WHERE t.typnamespace ="
     " CAST('pg_catalog' AS regnamespace) AND left(t.typname, 3) = 'reg') AS naming"
