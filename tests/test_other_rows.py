@@ -9,7 +9,7 @@ import pytest
 from tests.dialects.opened import opened
 from tests.engines import Database
 from tests.proof import config_of
-from tests.rowhash import execute, row_hashes
+from tests.rowhash import changed_rows, execute, row_hashes
 from trueup import runner
 from trueup.check import Check
 from trueup.checks.missing import Missing
@@ -220,6 +220,55 @@ def test_a_generated_column_that_would_be_computed_as_another_value_leaves_its_r
     assert report.states == {"applied": 2}
     assert undo(config, report.run_id, confirm="yes").states == {"undone": 2}
     assert row_hashes(database) == before
+
+
+@pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
+def test_a_stored_column_that_our_session_computes_otherwise_leaves_its_row_alone(
+    database: Database, tmp_path: Path
+) -> None:
+    made = "day DATE AS (CAST(said AS DATE)) STORED, slug VARCHAR(20) AS (CONCAT(LOWER(name), said)) STORED"
+    execute(
+        database,
+        [
+            f"CREATE TABLE t (id INT PRIMARY KEY, said VARCHAR(20), name VARCHAR(20), {made})",
+            "INSERT IGNORE INTO t (id, said) VALUES (1, '2023-02-30'), (2, '2023-02-28'), (3, NULL)",
+            "INSERT IGNORE INTO t (id, said, name) VALUES (4, '2023-02-30', 'x')",
+        ],
+    )
+    before = row_hashes(database)
+    told = {
+        "fill": "a generated column that it does not bear on would be computed as another value",
+        "quarantine": "it could not be taken back: a generated column would be computed as another value",
+    }
+    for repair, reason in told.items():
+        config = config_of(database, missing(repair))
+        report = applied(config, tmp_path)
+        assert report.states == {"applied": 2, "blocked": 1}
+        assert [(one.key, one.reason) for one in report.listed] == [("1", reason)]
+        assert changed_rows(before, row_hashes(database)) == {"t": {"2", "3"}}
+        assert undo(config, report.run_id, confirm="yes").states == {"undone": 2, "blocked": 1}
+        assert row_hashes(database) == before
+
+
+@pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
+def test_an_undo_computes_no_stored_column_otherwise(database: Database, tmp_path: Path) -> None:
+    """The application has written the row since, in a session of its own."""
+    made = "g DATE AS (CAST(said AS DATE)) STORED"
+    execute(
+        database,
+        [
+            f"CREATE TABLE t (id INT PRIMARY KEY, said VARCHAR(20), name VARCHAR(20), {made})",
+            "INSERT INTO t (id, said) VALUES (1, '2023-02-28'), (2, '2023-02-28')",
+        ],
+    )
+    config = config_of(database, missing("fill"))
+    report = applied(config, tmp_path)
+    assert report.states == {"applied": 2}
+    execute(database, ["UPDATE IGNORE t SET said = '2023-02-30' WHERE id = 2"])
+    before = row_hashes(database)
+    undone = undo(config, report.run_id, confirm="yes", edited=True)
+    assert undone.states == {"undone": 1, "undo_conflict": 1}
+    assert changed_rows(before, row_hashes(database)) == {"t": {"1"}}
 
 
 # -- keys that nothing checks ---------------------------------------------------------------------------------------

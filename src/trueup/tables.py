@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Table as SqlTable
@@ -82,7 +82,9 @@ class Table:
     `calls_functions` says that a rule of the table (a check, an index, a generated column) calls a function that
     somebody made, which may write. `inherited` says that a query of it shows rows of other tables too, which inherit
     from it: a foreign key that refers to it knows none of them. `unheld` is a clause that says why its rows cannot be
-    locked, so that nothing may rest on them. `rows` is the catalogue's estimate, exact when small.
+    locked, so that nothing may rest on them. `computed` are the stored generated columns that may come out otherwise in
+    a session of ours, each with the columns that it is computed from (none where that is not known). `rows` is the
+    catalogue's estimate, exact when small.
 
     `place` is the schema (None where the connection has only one) and the name as the catalogue spells them, and
     `identity` what tells this table from a later one of the same name (an oid or its equal; empty where there is none).
@@ -101,6 +103,7 @@ class Table:
     calls_functions: bool = False
     inherited: bool = False
     unheld: str = ""
+    computed: Mapping[str, frozenset[str]] = field(default_factory=dict)
     rows: int = 0
     place: tuple[str | None, str] = (None, "")
     identity: str = ""

@@ -49,6 +49,17 @@ class Target:
         return [column.name for column in self.table.stored() if column.name not in touched]
 
     @property
+    def computed(self) -> list[str]:
+        """The stored generated columns that may come out otherwise in a session of ours."""
+        return [name for name in self.table.computed if name in self.table.columns]
+
+    @property
+    def apart(self) -> list[str]:
+        """Those of `computed` that no column of `touched` has a part in."""
+        made = self.table.computed
+        return [name for name in self.computed if made[name] and made[name].isdisjoint(self.touched)]
+
+    @property
     def deletes(self) -> bool:
         """Whether the rows are moved out."""
         return self.group.action == "delete"

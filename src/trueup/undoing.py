@@ -63,9 +63,11 @@ class UndoChunk:
         back = [seq for seq in seqs if verdicts[seq][0] == "undone"]
         if back:
             whole, span = chunk_of(run_id, back)
+            before = self.computed(connection, whole, span)
             self.give_back(connection, whole, span, len(back))
             failpoint("given back")
             self.prove(self.current(connection, run_id, back), back, shown)
+            self.prove_apart(connection, whole, span, before)
             self.prove_parents(connection, whole, span)
         self.close(connection, run_id, verdicts, {seq: one.digest for seq, one in shown.items()})
         return {seq: state for seq, (state, _) in verdicts.items()}
@@ -232,7 +234,7 @@ class UndoChunk:
                 self.give_back(connection, True, span, expected)
                 self.dialect.finish(connection)
                 self.prove_parents(connection, True, span)
-                if self.computed(connection, span) != before:
+                if self.computed(connection, True, span) != before:
                     raise Mismatch("a generated column would be computed as another value")
         except DBAPIError as error:
             if self.dialect.retryable(error) or self.dialect.disconnected(error) or self.dialect.exhausted(error):
@@ -248,17 +250,32 @@ class UndoChunk:
             self.behind_guard(connection, span)
         connection.exec_driver_sql(f"RELEASE SAVEPOINT {SAVEPOINT}")
 
-    def computed(self, connection: Connection, span: Mapping[str, Any]) -> Sequence[Any]:
-        """A digest of the generated columns of each live row of a chunk, where functions that somebody made compute
-        them: what is declared to depend on nothing else may depend on the session all the same."""
-        target = self.target
-        names = [name for name, column in target.table.columns.items() if column.generated]
-        if not (names and target.table.calls_functions):
+    def computed(self, connection: Connection, whole: bool, span: Mapping[str, Any]) -> Sequence[Any]:
+        """Two digests of each live row of a chunk: of its stored generated columns, and of those that no column
+        written has a part in. The engine computes them anew in our session, whose settings may bend them."""
+        if not self.target.computed:
             return []
-        seq = target.image.c.seq
+        return connection.execute(self.computing[whole], dict(span)).all()
+
+    @cached_property
+    def computing(self) -> tuple[Select[Any], Select[Any]]:
+        """The statement of `computed`."""
+        target, seq = self.target, self.target.image.c.seq
+        apart = target.row.digest(target.apart) if target.apart else literal("")
         live = target.image.join(target.row.relation, target.same_key())
-        found = select(seq, target.row.digest(names)).select_from(live).where(target.in_chunk()).order_by(seq)
-        return connection.execute(found, dict(span)).all()
+        found = select(seq, target.row.digest(target.computed), apart).select_from(live).order_by(seq)
+        return both(lambda whole: found.where(target.in_chunk(whole=whole)))
+
+    def prove_apart(self, connection: Connection, whole: bool, span: Mapping[str, Any], before: Sequence[Any]) -> None:
+        """Raise `Mismatch` where an update changed a generated column that is computed from other columns.
+
+        `before` is what `computed` told before the rows were written.
+        """
+        if self.target.deletes or not self.target.apart:
+            return
+        now = self.computed(connection, whole, span)
+        if [(seq, apart) for seq, _, apart in now] != [(seq, apart) for seq, _, apart in before]:
+            raise Mismatch("a generated column that it does not bear on would be computed as another value")
 
     def behind_guard(self, connection: Connection, span: Mapping[str, Any]) -> None:
         """Raise `Mismatch` where a rule that a guard kept from being tried would refuse the old values once it is off.

@@ -72,10 +72,11 @@ class Chunk:
             failpoint("classified")
         expected = len(ops) - len(states)
         if expected:
-            before = self.way_back.computed(connection, span)
+            before = self.way_back.computed(connection, True, span)
             self.write(connection, span, expected)
             failpoint("written")
             self.prove(connection, span, expected)
+            self.way_back.prove_apart(connection, True, span, before)
             if not self.target.deletes:
                 self.way_back.prove_parents(connection, True, span)
             failpoint("proved")

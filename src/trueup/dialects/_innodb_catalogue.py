@@ -13,6 +13,7 @@ from sqlalchemy.types import NullType, TypeEngine
 
 from trueup.codec import digest
 from trueup.dialects import _catalogue as shared
+from trueup.dialects._innodb_computed import computed
 from trueup.dialects._innodb_keys import identity, inward_stamp, keys_of, links_of, unseen
 from trueup.dialects._innodb_rights import grant, rights
 from trueup.dialects._innodb_sql import Members, kind_of
@@ -104,7 +105,8 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
     )
     triggers = triggers_of(connection, schema, bare)
     obstacles = _obstacles(connection, schema, bare, about, triggers)
-    obstacles += zoned(connection, schema, bare, columns, mariadb=mariadb)
+    made_of = computed(connection, schema, bare, mariadb=mariadb)
+    obstacles += zoned(made_of, columns)
     number = identity(connection, schema, bare, mariadb=mariadb)
     if not number and rights(connection).server("PROCESS") and str(about[0]).lower() == "innodb":
         obstacles.append("another table in its place would not be told from it: InnoDB's own list does not name it")
@@ -117,6 +119,7 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
         obstacles=obstacles,
         unseen=unseen(connection, schema, bare, links, mariadb=mariadb),
         unheld=_unheld(about),
+        computed=made_of.kept([column.name for column in columns]),
         identity=number,
         rows=_count(connection, place, int(about[2] or 0)),
         more={

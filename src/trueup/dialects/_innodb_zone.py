@@ -10,36 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-import sqlalchemy as sa
-from sqlalchemy import Connection
-
+from trueup.dialects._innodb_computed import Computed
 from trueup.dialects._innodb_sql import kind_of
 from trueup.tables import Column
 
 _ASKS = re.compile(r"\b(?:unix_timestamp|from_unixtime)\(", re.IGNORECASE)
 
 
-def zoned(connection: Connection, schema: str, name: str, columns: Sequence[Column], *, mariadb: bool) -> list[str]:
+def zoned(computed: Computed, columns: Sequence[Column]) -> list[str]:
     """Why a table is not written to: clauses on its generated columns and indexes."""
-    made, stored = dict[str, str](), set[str]()
-    for column, expression, extra in connection.execute(
-        sa.text(
-            "SELECT COLUMN_NAME, GENERATION_EXPRESSION, EXTRA FROM information_schema.COLUMNS "
-            "WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name AND GENERATION_EXPRESSION <> ''"
-        ),
-        {"schema": schema, "name": name},
-    ):
-        made[str(column)] = str(expression)
-        if "VIRTUAL" not in str(extra).upper():
-            stored.add(str(column))
-    indexes = connection.execute(
-        sa.text(
-            f"SELECT INDEX_NAME, COLUMN_NAME, {'NULL' if mariadb else 'EXPRESSION'} "  # noqa: S608
-            "FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name"
-        ),
-        {"schema": schema, "name": name},
-    ).all()
-    kept = stored | {str(column) for _, column, _ in indexes if column is not None}
+    made, indexes = computed.expressions, computed.indexes
+    kept = {*computed.stored, *(column for _, column, _ in indexes if column is not None)}
 
     moments = {column.name for column in columns if kind_of(column.ddl).word == "timestamp"}
     plain = moments - made.keys()
@@ -49,9 +30,9 @@ def zoned(connection: Connection, schema: str, name: str, columns: Sequence[Colu
     clauses = [f"its generated column {column!r}" for column in sorted(found & kept)]
     clauses += sorted(
         {
-            f"its index {str(index)!r}"
+            f"its index {index!r}"
             for index, _, expression in indexes
-            if expression is not None and _depends(str(expression), plain, found)
+            if expression is not None and _depends(expression, plain, found)
         }
     )
     return [f"{clause} depends on the session's time zone, and nothing tells the application's" for clause in clauses]

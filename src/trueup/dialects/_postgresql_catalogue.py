@@ -111,6 +111,8 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
             *([UNCOUNTED] if calls.calls and not calls.counted else []),
         ],
         calls_functions=calls.calls,
+        # what comes with the server and is called immutable is
+        computed={row["name"]: frozenset() for row in raw if row["generated"] and calls.calls},
         inherited=about.kind != "p" and bool(about.children),
         unseen=[clause for row in references if row.inward for clause in unseen(row)],
         identity=str(about.oid),

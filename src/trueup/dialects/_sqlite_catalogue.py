@@ -85,6 +85,7 @@ def table(connection: Connection, journal_prefix: str, name: str) -> Table:
             *(f"the journal's table {journal} has the trigger {trigger!r}" for _, trigger, journal, _ in spying),
             *(f"the full-text index {one!r} reads its rows from it, and would no longer match" for one in readers),
         ],
+        computed={str(column["name"]): frozenset() for column in raw if column["hidden"] == 3},
         rows=_rows(connection, sql_table(found), rowid),
         identity=_identities(schema, journal_prefix)[fold(name)],
         more={

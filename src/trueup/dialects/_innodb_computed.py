@@ -1,0 +1,82 @@
+"""What MySQL and MariaDB compute by themselves: generated columns, and indexes over expressions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+#: Texts, quoted names, numbers and other words, and signs one by one.
+_TOKEN = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|[\w$]+(?:\.\d+)?|<=>|<>|\S", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The expressions of generated columns, by name, and which of them are stored; the parts of the indexes: rows of
+    index, column (None for an expression) and expression."""
+
+    expressions: Mapping[str, str]
+    stored: Collection[str]
+    indexes: Sequence[tuple[str, str | None, str | None]]
+
+    def sources(self, expression: str, columns: Collection[str]) -> frozenset[str]:
+        """The columns that an expression is computed from: without detours, and through other generated ones."""
+        names = {name.lower(): name for name in columns}
+        found, more = set[str](), named(expression, names)
+        while more - found:
+            found |= more
+            more = {one for name in more if name in self.expressions for one in named(self.expressions[name], names)}
+        return frozenset(found)
+
+    def kept(self, columns: Collection[str]) -> dict[str, frozenset[str]]:
+        """The stored columns, each with its sources."""
+        return {name: self.sources(self.expressions[name], columns) for name in self.expressions if name in self.stored}
+
+
+def computed(connection: Connection, schema: str, name: str, *, mariadb: bool) -> Computed:
+    """Read what a table computes."""
+    where: dict[str, Any] = {"schema": schema, "name": name}
+    columns = connection.execute(
+        sa.text(
+            "SELECT COLUMN_NAME, GENERATION_EXPRESSION, EXTRA FROM information_schema.COLUMNS "
+            "WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name AND GENERATION_EXPRESSION <> ''"
+        ),
+        where,
+    ).all()
+    indexes = connection.execute(
+        sa.text(
+            f"SELECT INDEX_NAME, COLUMN_NAME, {'NULL' if mariadb else 'EXPRESSION'} "  # noqa: S608
+            "FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name"
+        ),
+        where,
+    ).all()
+    told = str if mariadb else _unescaped
+    return Computed(
+        {str(column): told(str(expression)) for column, expression, _ in columns},
+        frozenset(str(column) for column, _, extra in columns if "VIRTUAL" not in str(extra).upper()),
+        [
+            (str(index), column and str(column), None if expression is None else told(str(expression)))
+            for index, column, expression in indexes
+        ],
+    )
+
+
+def _unescaped(expression: str) -> str:
+    """MySQL shows an expression as if it stood in quotes itself."""
+    return re.sub(r"\\(.)", r"\1", expression, flags=re.DOTALL)
+
+
+def tokens(expression: str) -> list[str]:
+    """The texts, names, words and signs of an expression, in order."""
+    return _TOKEN.findall(expression)
+
+
+def named(expression: str, names: Mapping[str, str]) -> set[str]:
+    """The columns that an expression names; `names` are all, by their names in lower case."""
+    # without quotes where the session that made it had sql_quote_show_create off
+    found = {token[1:-1].replace("``", "`") if token[:1] == "`" else token for token in tokens(expression)}
+    return {names[one.lower()] for one in found if one.lower() in names}
