@@ -83,6 +83,8 @@ def forbids(table: Table, action: Action | Literal["insert"], touched: Sequence[
                 f"{table.name}.{column.name} names objects of the catalogue within its values, and nothing would tell "
                 "them from others that take their names"
             )
+    if bent := [why for why, columns in table.bent.items() if action != "update" or changed & columns]:
+        return f"{table.name} cannot be repaired: {'; '.join(bent)}"
     if changed:  # the engine computes them anew, and a key may refer to them
         changed |= {column.name for column in table.columns.values() if column.generated}
     for reference in table.referenced_by:

@@ -84,7 +84,8 @@ class Table:
     from it: a foreign key that refers to it knows none of them. `unheld` is a clause that says why its rows cannot be
     locked, so that nothing may rest on them. `computed` are the stored generated columns that may come out otherwise in
     a session of ours, each with the columns that it is computed from (none where that is not known). `rows` is the
-    catalogue's estimate, exact when small.
+    catalogue's estimate, exact when small. `bent` are clauses of the same form that forbid rows to come or go, or
+    to change in the columns of the clause: what an index holds of them may have been computed by other settings.
 
     `place` is the schema (None where the connection has only one) and the name as the catalogue spells them, and
     `identity` what tells this table from a later one of the same name (an oid or its equal; empty where there is none).
@@ -100,6 +101,7 @@ class Table:
     indexes: tuple[tuple[str, ...], ...] = ()
     obstacles: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
+    bent: Mapping[str, frozenset[str]] = field(default_factory=dict)
     calls_functions: bool = False
     inherited: bool = False
     unheld: str = ""

@@ -140,3 +140,26 @@ def test_what_is_kept_of_the_time_zone_is_an_obstacle(
     table = f"CREATE TABLE t (id INT PRIMARY KEY, v INT, ts TIMESTAMP NULL, {parts})"
     execute(database, [f"SET sql_quote_show_create = {quoted:d}", table])
     assert Mysql().table(writer, "t").obstacles == tuple(f"its {one} {ZONE}" for one in found)
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+@pytest.mark.parametrize(
+    ("made", "steady"),
+    [
+        ("LOWER(s)", True),
+        ("CAST(j->'$.tags' AS UNSIGNED ARRAY)", True),
+        ("CAST(j->>'$.x' AS CHAR(20)) COLLATE utf8mb4_bin", True),
+        ("JSON_VALUE(j, '$.n' RETURNING DECIMAL(5,2))", True),
+        ("IF(dt IS NULL, 1, NULL)", True),
+        ("CAST(DAYNAME(dt) AS CHAR(20))", False),
+        ("CAST(s AS DATE)", False),
+        ("JSON_VALUE(j, '$.n' RETURNING DATE)", False),
+        ("COALESCE(dt, dt)", False),
+    ],
+)
+def test_an_index_over_an_expression_that_settings_bend_is_told(
+    database: Database, writer: Connection, made: str, steady: bool, quoted: bool
+) -> None:
+    columns = "id INT PRIMARY KEY, `date` INT, s VARCHAR(50), j JSON, dt DATETIME"
+    execute(database, [f"SET sql_quote_show_create = {quoted:d}", f"CREATE TABLE t ({columns}, KEY k (id, ({made})))"])
+    assert bool(Mysql().table(writer, "t").bent) is not steady

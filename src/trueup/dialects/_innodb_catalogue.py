@@ -17,6 +17,7 @@ from trueup.dialects._innodb_computed import computed
 from trueup.dialects._innodb_keys import identity, inward_stamp, keys_of, links_of, unseen
 from trueup.dialects._innodb_rights import grant, rights
 from trueup.dialects._innodb_sql import Members, kind_of
+from trueup.dialects._innodb_steady import bent
 from trueup.dialects._innodb_triggers import triggers_of
 from trueup.dialects._innodb_zone import zoned
 from trueup.errors import UsageError
@@ -120,6 +121,7 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
         unseen=unseen(connection, schema, bare, links, mariadb=mariadb),
         unheld=_unheld(about),
         computed=made_of.kept([column.name for column in columns]),
+        bent=bent(made_of, columns),
         identity=number,
         rows=_count(connection, place, int(about[2] or 0)),
         more={

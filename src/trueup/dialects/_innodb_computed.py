@@ -70,13 +70,26 @@ def _unescaped(expression: str) -> str:
     return re.sub(r"\\(.)", r"\1", expression, flags=re.DOTALL)
 
 
-def tokens(expression: str) -> list[str]:
-    """The texts, names, words and signs of an expression, in order."""
-    return _TOKEN.findall(expression)
+def tokens(expression: str, names: Mapping[str, str]) -> list[str]:
+    """The texts, words and signs of an expression, in order; a column as its name after a back-tick.
+
+    `names` are all columns, by their names in lower case.
+    """
+    found: list[str] = _TOKEN.findall(expression)
+    # without quotes where the session that made it had sql_quote_show_create off
+    quoted = "`" in expression
+    told = []
+    for before, token, after in zip(["", *found], found, [*found[1:], ""], strict=False):
+        name = token[1:-1].replace("``", "`") if token.startswith("`") else ""
+        if name:
+            told.append("`" + names.get(name.lower(), name))
+        elif not quoted and token.lower() in names and before.lower() not in ("as", "returning") and after != "(":
+            told.append("`" + names[token.lower()])
+        else:
+            told.append(token)
+    return told
 
 
 def named(expression: str, names: Mapping[str, str]) -> set[str]:
-    """The columns that an expression names; `names` are all, by their names in lower case."""
-    # without quotes where the session that made it had sql_quote_show_create off
-    found = {token[1:-1].replace("``", "`") if token[:1] == "`" else token for token in tokens(expression)}
-    return {names[one.lower()] for one in found if one.lower() in names}
+    """The columns that an expression names."""
+    return {token[1:] for token in tokens(expression, names) if token.startswith("`")}
