@@ -15,7 +15,8 @@ TABLES = sa.text(
 )
 SCHEMAS = sa.text(
     "SELECT (SELECT s.reset_val FROM pg_settings s WHERE s.name = 'search_path') AS path, CAST(current_user AS text)"
-    " AS me, ARRAY(SELECT CAST(nspname AS text) FROM pg_namespace WHERE has_schema_privilege(oid, 'USAGE')) AS schemas"
+    " AS me, ARRAY(SELECT CAST(nspname AS text) FROM pg_namespace WHERE has_schema_privilege(oid, 'USAGE')) AS"
+    " schemas"
 )
 CLASS = sa.text(
     "SELECT CAST(c.oid AS bigint) AS oid, CAST(c.relkind AS text) AS kind, c.reltuples, c.relrowsecurity AS secured,"
@@ -82,7 +83,8 @@ REFERENCES = sa.text(
     " unnest(c.conkey) AS k (number) WHERE NOT has_column_privilege(c.conrelid, k.number, 'SELECT'))) AS readable,"
     " row_security_active(ct.oid) AS hidden,"
     " ARRAY(SELECT CAST(a.attname AS text) FROM unnest(c.conkey) WITH ORDINALITY AS"
-    " k (number, position) JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY k.position)"
+    " k (number, position) JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.number ORDER BY"
+    " k.position)"
     " AS columns, ARRAY(SELECT CAST(a.attname AS text) FROM unnest(c.confkey) WITH ORDINALITY AS k (number, position)"
     " JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.number ORDER BY k.position) AS parent_columns"
     " FROM pg_constraint c JOIN pg_class ct ON ct.oid = c.conrelid JOIN pg_namespace cn ON cn.oid = ct.relnamespace"
@@ -93,7 +95,8 @@ REFERENCES = sa.text(
 TRIGGERS = sa.text(
     "SELECT CAST(t.tgname AS text) AS name, pg_get_triggerdef(t.oid) AS text, CAST(t.tgenabled AS text) AS enabled,"
     " p.prosrc AS body, CAST(l.lanname AS text) AS language,"
-    " coalesce(array_to_string(p.proconfig, ';'), '') AS settings FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+    " coalesce(array_to_string(p.proconfig, ';'), '') AS settings FROM pg_trigger t JOIN pg_proc p ON p.oid ="
+    " t.tgfoid"
     " JOIN pg_language l ON l.oid = p.prolang WHERE t.tgrelid = :oid AND NOT t.tgisinternal ORDER BY t.tgname"
 )
 RULES = sa.text(
@@ -114,7 +117,8 @@ CONSTRAINTS = sa.text(
 # type is the table's, or a computed column. MATCH FULL takes no key that is NULL in part, which is a rule of its own.
 LOOSE = sa.text(
     "SELECT CAST(f.conname AS text) AS name, (SELECT 'num_nulls(' || string_agg(quote_ident(a.attname), ', ')"
-    " || ') IN (0, ' || count(*) || ')' FROM pg_attribute a WHERE a.attrelid = f.conrelid AND a.attnum = ANY(f.conkey))"
+    " || ') IN (0, ' || count(*) || ')' FROM pg_attribute a WHERE a.attrelid = f.conrelid AND a.attnum ="
+    " ANY(f.conkey))"
     " AS condition, ARRAY(SELECT CAST(a.attname AS text) FROM pg_attribute a WHERE a.attrelid = f.conrelid"
     " AND a.attnum = ANY(f.conkey)) AS columns FROM pg_constraint f WHERE f.conrelid = :oid AND f.contype = 'f'"
     " AND f.confmatchtype = 'f' AND NOT f.convalidated"
@@ -170,12 +174,15 @@ _COMPARING = (
     " CROSS JOIN LATERAL pg_partition_ancestors(w.oid) AS a (relid)), families AS (SELECT opcfamily AS oid"
     " FROM pg_opclass WHERE (opcdefault AND opcintype IN (SELECT oid FROM used)) OR oid IN (SELECT"
     " unnest(CAST(i.indclass AS oid[])) FROM pg_index i WHERE i.indrelid IN (SELECT oid FROM written) UNION ALL"
-    " SELECT unnest(CAST(p.partclass AS oid[])) FROM pg_partitioned_table p WHERE p.partrelid IN (SELECT oid FROM around)"
+    " SELECT unnest(CAST(p.partclass AS oid[])) FROM pg_partitioned_table p WHERE p.partrelid IN (SELECT oid"
+    " FROM around)"
     " UNION ALL SELECT r.rngsubopc FROM pg_range r WHERE r.rngtypid IN (SELECT oid FROM used))),"
     " comparing AS (SELECT CAST(p.amproc AS oid) AS oid FROM pg_amproc p WHERE p.amprocfamily IN (SELECT oid FROM"
-    " families) UNION SELECT CAST(o.oprcode AS oid) FROM pg_operator o WHERE o.oid IN (SELECT a.amopopr FROM pg_amop a"
+    " families) UNION SELECT CAST(o.oprcode AS oid) FROM pg_operator o WHERE o.oid IN (SELECT a.amopopr FROM"
+    " pg_amop a"
     " WHERE a.amopfamily IN (SELECT oid FROM families) UNION ALL"
-    " SELECT unnest(c.conpfeqop || c.conppeqop || c.conffeqop) FROM pg_constraint c WHERE c.contype = 'f' AND (c.conrelid IN (SELECT oid FROM around)"
+    " SELECT unnest(c.conpfeqop || c.conppeqop || c.conffeqop) FROM pg_constraint c WHERE c.contype = 'f' AND"
+    " (c.conrelid IN (SELECT oid FROM around)"
     " OR c.confrelid IN (SELECT oid FROM around))))"
 )
 # Whether a check, an index, a generated column or a domain calls what somebody made: of what comes with the server
@@ -183,7 +190,8 @@ _COMPARING = (
 # `naming` are the columns in whose values the catalogue's objects are named.
 CALLS = sa.text(
     f"WITH RECURSIVE {_USED}, {_WRITTEN}, {_COMPARING}, rules AS (SELECT"
-    " CAST('pg_constraint' AS regclass) AS kind, c.oid FROM pg_constraint c WHERE c.contype IN ('c', 'x') AND (c.conrelid IN (SELECT oid FROM written)"
+    " CAST('pg_constraint' AS regclass) AS kind, c.oid FROM pg_constraint c WHERE c.contype IN ('c', 'x') AND"
+    " (c.conrelid IN (SELECT oid FROM written)"
     " OR c.contypid IN (SELECT oid FROM used)) UNION ALL SELECT 'pg_class', i.indexrelid FROM pg_index i"
     " WHERE i.indrelid IN (SELECT oid FROM written) UNION ALL SELECT 'pg_class', oid FROM around"
     " UNION ALL SELECT 'pg_attrdef', d.oid FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid"
@@ -207,9 +215,11 @@ STAMP = sa.text(
     " ON n.oid = c.relnamespace WHERE c.oid = ANY(CAST(:oids AS oid[]))), facts AS ("
     "SELECT CAST(row(c.oid, c.nspname, c.relname, c.relkind, c.relpersistence, c.relowner, c.relrowsecurity,"
     " c.relforcerowsecurity, c.relispartition, pg_get_expr(c.relpartbound, c.oid)) AS text) AS fact FROM mine c"
-    " UNION ALL SELECT CAST(row(a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated,"
+    " UNION ALL SELECT CAST(row(a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull,"
+    " a.attgenerated,"
     " a.attidentity, a.attcollation, a.attisdropped, a.atthasdef, a.attgenerated <> '' AND"
-    " pg_get_expr(d.adbin, d.adrelid) IS NOT NULL, CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid)"
+    " pg_get_expr(d.adbin, d.adrelid) IS NOT NULL, CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin,"
+    " d.adrelid)"
     " END) AS text) FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum"
     " WHERE a.attnum > 0 AND a.attrelid IN (SELECT oid FROM mine)"
     " UNION ALL SELECT CAST(row(c.oid, c.conname, CAST(c.conrelid AS regclass), CAST(c.confrelid AS regclass),"
@@ -227,7 +237,8 @@ STAMP = sa.text(
     " UNION ALL SELECT CAST(row(CAST(i.inhparent AS regclass), CAST(i.inhrelid AS regclass)) AS text)"
     " FROM pg_inherits i WHERE i.inhparent IN (SELECT oid FROM mine) OR i.inhrelid IN (SELECT oid FROM mine)"
     f" UNION ALL SELECT CAST(row(kinds.*) AS text) FROM (SELECT {_TYPE}) AS kinds)"
-    " SELECT encode(sha256(convert_to(coalesce(string_agg(fact, '|' ORDER BY fact COLLATE \"C\"), ''), 'UTF8')), 'hex')"
+    " SELECT encode(sha256(convert_to(coalesce(string_agg(fact, '|' ORDER BY fact COLLATE \"C\"), ''),"
+    " 'UTF8')), 'hex')"
     " FROM facts"
 ).bindparams(_OIDS)
 WRITERS = sa.text(
