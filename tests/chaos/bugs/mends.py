@@ -9,13 +9,12 @@ from typing import Any
 from tests.chaos.bugs.planting import Bug, everywhere, replace_in, swap
 from tests.engines import ENGINES
 from trueup import drift, execution, output, run, undoing, verdict, verifying, writer
-from trueup.check import Row
 from trueup.dialects import _catalogue as catalogue
 from trueup.dialects import _innodb_catalogue, _postgresql_journal, _postgresql_session
 from trueup.dialects.postgresql import Postgresql
 from trueup.dialects.sqlite import Sqlite
 from trueup.runner import Runner
-from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.stores.sql import SqlStore
 from trueup.undoing import UndoChunk
 from trueup.writer import Chunk
 
@@ -190,18 +189,6 @@ def time_zone_ignored() -> None:
     replace_in(_innodb_catalogue, "zoned", lambda *_, **__: [])
 
 
-def names_of_ours_are_anyones() -> None:
-    """No table of the application is called as trueup calls one within its own statements."""
-
-    def row(self: SqlDatabase, table: str, alias: str = "", *, own: bool = False) -> Row:
-        found = self.table(table)
-        if own:
-            return Row(found, self, self.dialect.own_rows(found, alias or found.place[1]))
-        return Row(found, self, found.sql.alias(alias) if alias else None)
-
-    swap(SqlDatabase, "row", row)
-
-
 def settings_left_on_session() -> None:
     """What is set stays with the session, which a pooler hands to the application."""
     plain = _postgresql_session._local
@@ -269,7 +256,6 @@ BUGS = {
     "exchanged_names_ignored": _seen(exchanged_names_ignored, POSTGRES, "undo (left|changed)", "names exchanged"),
     "computed_columns_believed": _seen(computed_columns_believed, POSTGRES, "undo left", "summer time"),
     "time_zone_ignored": _seen(time_zone_ignored, ("mysql", "mariadb"), "undo left|apply changed", "summer time"),
-    "names_of_ours_are_anyones": _seen(names_of_ours_are_anyones, ("mysql", "mariadb"), OTHERS, "named as ours"),
     "settings_left_on_session": Bug(settings_left_on_session, "pooler", POSTGRES, rounds=2),
     "readable_plan": _seen(readable_plan, LITE, "readable by others"),
 }
