@@ -127,19 +127,12 @@ def refuses_undo(
             f"{table.name} was altered since the run, and nothing tells what became of its columns; if they are still "
             f"the same, say so with --same-table {table.name}"
         )
-    then, now = _columns(kept), _columns(facts)
+    key = tuple(kept["key"])
+    wanted = list(_columns(kept)) if action == "delete" else [*key, *touched]
     # a table made anew, by a restored dump, numbers its columns anew, and has them in the same order
     anew = same and kept.get("identity") != facts.get("identity")
-    key = tuple(kept["key"])
-    wanted = list(then) if action == "delete" else [*key, *touched]
-    found = [name for name in now if name in then and name in wanted]
-    if anew and found != [name for name in then if name in found]:
-        return f"{table.name} has its columns in another order than when the run wrote it"
-    for name in wanted:
-        if name not in now:
-            return f"{table.name}.{name} is gone since the run"
-        if name in then and _sort(then[name], anew) != _sort(now[name], anew):
-            return f"{table.name}.{name} is another column now, or of another type, than when the run wrote it"
+    if why := _lost(kept, table, wanted, same, anew):
+        return why
     if key != table.key and key not in table.uniques:
         return f"{', '.join(key)} no longer tells the rows of {table.name} from one another"
     labels = {str(name): set(some) for name, some in facts.get(ENUMS, ())}
@@ -149,6 +142,46 @@ def refuses_undo(
     if why := _exchanged(kept, table, wanted, anew):
         return why
     return forbids(table, "insert" if action == "delete" else action, touched)
+
+
+def _lost(kept: Mapping[str, Any], table: Table, wanted: Sequence[str], same: bool, anew: bool) -> str:
+    """Which of the columns that a run wrote is gone, or another one now."""
+    then, now = _columns(kept), _columns(table.facts or {})
+    found = [name for name in now if name in then and name in wanted]
+    if same and found != [name for name in then if name in found]:
+        return f"{table.name} has its columns in another order than when the run wrote it"
+    for name in wanted:
+        if name not in now:
+            return f"{table.name}.{name} is gone since the run"
+        if name in then and _sort(then[name], kept, anew) != _sort(now[name], kept, anew):
+            return f"{table.name}.{name} is another column now, or of another type, than when the run wrote it"
+        # what is left never moves behind
+        if kept.get(STANDING) and not anew and name in then and list(now).index(name) > list(then).index(name):
+            return f"{table.name}.{name} is another column now than when the run wrote it"
+    if kept.get(STANDING) and not same and _mixed(kept, table.facts or {}):
+        return (
+            f"columns of {table.name} were made or named anew since the run, and nothing tells which are still the "
+            f"same; if those that it wrote are, say so with --same-table {table.name}"
+        )
+    return ""
+
+
+def _mixed(kept: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Whether some column of a name is not the one that had it, where columns are known by their order.
+
+    A new one comes last, and what is left keeps its order and its words.
+    """
+    then, now = list(_columns(kept)), list(_columns(facts))
+    left = [name for name in now if name in then]
+    if left != [name for name in then if name in now] or any(now.index(one) > then.index(one) for one in left):
+        return True
+    return any(_words(kept, name) != _words(facts, name) for name in left)
+
+
+def _words(facts: Mapping[str, Any], name: str) -> list[Any]:
+    # its type and its default; whether it takes NULL and is generated
+    declared = [list(entry) for entry in facts.get("declared", ()) if entry[0] == name]
+    return [*declared, *_columns(facts)[name][1:3]]
 
 
 def _exchanged(kept: Mapping[str, Any], table: Table, wanted: Sequence[str], anew: bool) -> str:
@@ -177,7 +210,11 @@ def harmless(kept: Mapping[str, Any], table: Table) -> tuple[str, ...]:
     then, now = _columns(kept), _columns(facts)
     found = [f"column {name} was added" for name in now if name not in then]
     found += [f"column {name} was dropped" for name in then if name not in now]
-    found += [f"column {name} was changed" for name in then if name in now and then[name] != now[name]]
+    both = [name for name in then if name in now]
+    if kept.get(STANDING):  # its number is its place
+        found += [f"column {name} was changed" for name in both if _words(kept, name) != _words(facts, name)]
+    else:
+        found += [f"column {name} was changed" for name in both if then[name] != now[name]]
     skip = {"columns", "key", ENUMS, *_OWN, *_TOLD}
     found += [
         f"its {WORDS.get(aspect, aspect.replace('_', ' '))} changed"
@@ -192,9 +229,11 @@ def _columns(facts: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {str(entry[0]): list(entry[1:]) for entry in facts.get("columns", ())}
 
 
-def _sort(entry: Sequence[Any], anew: bool) -> tuple[Any, ...]:
+def _sort(entry: Sequence[Any], kept: Mapping[str, Any], anew: bool) -> tuple[Any, ...]:
     # type, generated, identity: what says that it is this column, and what it can hold
-    return entry[0], entry[2], "" if anew else entry[-1]
+    identity = "" if anew else str(entry[-1])
+    # its place, and its type
+    return entry[0], entry[2], identity.partition(" ")[2] if kept.get(STANDING) else identity
 
 
 def _spelled(place: Any) -> str:

@@ -161,3 +161,90 @@ def test_a_copy_that_a_restoration_forgets_replaces_no_table_made_after_it(
 
     assert verify(config, run.run_id).sound
     assert undo(config, run.run_id, confirm="yes").states == {"undone": 2}
+
+
+COLUMNS = "CREATE TABLE t (id INTEGER PRIMARY KEY, junk INT, name TEXT, b TEXT, o INT)"
+MIXED = {
+    "exchanged, and one of other words added": [
+        "ALTER TABLE t DROP COLUMN name",
+        "ALTER TABLE t RENAME COLUMN b TO name",
+        "ALTER TABLE t ADD COLUMN b TEXT DEFAULT 'y'",
+    ],
+    "exchanged by rename": [
+        "ALTER TABLE t RENAME COLUMN name TO q",
+        "ALTER TABLE t RENAME COLUMN b TO name",
+        "ALTER TABLE t RENAME COLUMN q TO b",
+    ],
+    "made again": ["ALTER TABLE t DROP COLUMN name", "ALTER TABLE t ADD COLUMN name TEXT"],
+    "one before it made again": ["ALTER TABLE t DROP COLUMN junk", "ALTER TABLE t ADD COLUMN junk INT"],
+    "another one made again": ["ALTER TABLE t DROP COLUMN o", "ALTER TABLE t ADD COLUMN o INT DEFAULT 5"],
+    "renamed, and made again": ["ALTER TABLE t RENAME COLUMN o TO q", "ALTER TABLE t ADD COLUMN o INT"],
+}
+#: Nobody can say of these that the column is still the same.
+PROVEN = ("exchanged by rename", "made again")
+
+
+@pytest.mark.parametrize("repair", ["fill", "quarantine"])
+@pytest.mark.parametrize("change", MIXED)
+def test_nothing_is_given_to_columns_that_nobody_can_tell_apart(
+    database: Database, tmp_path: Path, repair: str, change: str
+) -> None:
+    execute(database, [COLUMNS, ROWS.format("t", f"0, {NAME}, CASE i WHEN 3 THEN 'zz' ELSE 'y' END, i")])
+    config, run = applied(database, tmp_path, missing(repair))
+    execute(database, MIXED[change])
+    before = row_hashes(database)
+
+    told = "is another column" if change in PROVEN else "say so with --same-table t"
+    with pytest.raises(Refused, match=told if repair == "fill" else r"another column|say so"):
+        verify(config, run.run_id)
+    for edited in (False, True):
+        with pytest.raises(Refused, match=told if repair == "fill" else r"another column|say so"):
+            undo(config, run.run_id, confirm="yes", edited=edited)
+    assert row_hashes(database) == before
+
+    if change in PROVEN:
+        with pytest.raises(Refused, match=r"in another order|another column"):
+            undo(config, run.run_id, confirm="yes", same_table=["t"])
+        assert row_hashes(database) == before
+    elif repair == "fill" and change == "another one made again":
+        report = undo(config, run.run_id, confirm="yes", edited=True, same_table=["t"])
+        assert report.states == {"undone": 2}
+
+
+LEFT = {
+    "one in the middle": ["ALTER TABLE t DROP COLUMN junk"],
+    "the last one": ["ALTER TABLE t DROP COLUMN o"],
+    "two, and others added": [
+        "ALTER TABLE t DROP COLUMN junk",
+        "ALTER TABLE t DROP COLUMN b",
+        "ALTER TABLE t ADD COLUMN later TEXT",
+        "VACUUM",
+    ],
+    "one renamed": ["ALTER TABLE t RENAME COLUMN junk TO trash"],
+}
+
+
+@pytest.mark.parametrize("change", LEFT)
+def test_untouched_columns_that_are_gone_leave_the_rows_to_a_person(
+    database: Database, tmp_path: Path, change: str
+) -> None:
+    execute(database, [COLUMNS, ROWS.format("t", f"0, {NAME}, 'y', i")])
+    config, run = applied(database, tmp_path, missing("fill"))
+    execute(database, LEFT[change])
+
+    verify(config, run.run_id)
+    report = undo(config, run.run_id, confirm="yes")
+    assert report.states == {"undo_conflict": 2}
+    assert not any("name was changed" in one for one in report.since)
+    assert undo(config, run.run_id, confirm="yes", edited=True).states == {"undone": 2}
+
+
+@pytest.mark.parametrize("repair", ["fill", "quarantine"])
+def test_columns_added_and_keys_of_others_renamed_mix_nothing(database: Database, tmp_path: Path, repair: str) -> None:
+    parent = "CREATE TABLE p (id INTEGER PRIMARY KEY)"
+    table = "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, p INT REFERENCES p (id), n INT NOT NULL DEFAULT 1)"
+    execute(database, [parent, "INSERT INTO p VALUES (1)", table, ROWS.format("t", f"{NAME}, 1, 2")])
+    config, run = applied(database, tmp_path, missing(repair))
+    execute(database, ["ALTER TABLE t ADD COLUMN later TEXT DEFAULT 'x'", "ALTER TABLE p RENAME TO parents", "VACUUM"])
+    assert verify(config, run.run_id).sound
+    assert undo(config, run.run_id, confirm="yes").states == {"undone": 2}
