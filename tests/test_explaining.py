@@ -10,6 +10,7 @@ import pytest
 
 from tests.engines import Database
 from tests.proof import config_of, run_script
+from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.explaining import Explanation
@@ -140,6 +141,55 @@ def test_a_healthy_table_needs_no_explanation(database: Database) -> None:
     run_script(database, [TABLE, "INSERT INTO events VALUES (1, 1, 'x', '2025-11-03 03:00:00', 'web', '{}')"])
     found = explain(config_of(database, CHECK), "metadata")
     assert (found.rows, found.broken, found.pattern, found.breakdowns) == (1, 0, None, ())
+
+
+BROKEN, MANY = "CASE WHEN i % 2 = 0 THEN 'x' END", "FROM generate_series(1, 400) i"
+SEEN = "CASE i % 4 WHEN 0 THEN '2024-01-01'::{} WHEN 2 THEN NULL ELSE '{}' END"
+#: What PostgreSQL holds and Python has no value for.
+BEYOND = {
+    "tstzrange": "tstzrange('2024-01-01', 'infinity')",
+    "daterange": "daterange('2024-01-01', 'infinity')",
+    "date[]": "ARRAY['infinity'::date, '0044-03-15 BC']",
+    "timestamptz[]": "ARRAY['20000-01-01'::timestamptz]",
+    "interval": "'-178000000 years'::interval",
+    "timestamptz": "'20000-01-01'",
+    "time": "'24:00'",
+    "timetz": "'24:00-15:59'",
+}
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
+@pytest.mark.parametrize("kind", BEYOND)
+def test_what_the_driver_has_no_value_for_is_grouped_as_text(database: Database, kind: str) -> None:
+    run_script(
+        database,
+        [
+            f"CREATE TABLE t (id int PRIMARY KEY, name text, v {kind})",
+            f"INSERT INTO t SELECT i, {BROKEN}, CASE WHEN i % 2 = 1 THEN {BEYOND[kind]}::{kind} END {MANY}",
+        ],
+    )
+    found = explain(config_of(database, Missing(table="t", column="name", name="n", fill="z", repair=("fill",))), "n")
+    assert found.pattern is not None
+    assert (found.pattern.broken, found.pattern.rows) == (200, 200)
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
+@pytest.mark.parametrize("kind", ["timestamp", "timestamptz", "date"])
+@pytest.mark.parametrize("value", ["infinity", "-infinity"])
+def test_a_moment_that_is_infinite_is_told_by_its_name(database: Database, kind: str, value: str) -> None:
+    run_script(
+        database,
+        [
+            f"CREATE TABLE t (id int PRIMARY KEY, name text, seen {kind})",
+            f"INSERT INTO t SELECT i, {BROKEN}, {SEEN.format(kind, value)} {MANY}",
+        ],
+    )
+    found = explain(config_of(database, Missing(table="t", column="name", name="n", fill="z", repair=("fill",))), "n")
+    assert found.sentences[0].startswith(f"200 of 200 have seen = '{value}', where 100.0 % of 200 rows are broken")
+    assert found.first == ("1", value)
+    days = next(one for one in found.breakdowns if one.by == "day of seen")
+    assert {one.value for one in days.slices} == {"NULL", "2024-01-01", value}
+    explanation_html(found)
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

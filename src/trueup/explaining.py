@@ -27,6 +27,8 @@ TOP, CONSIDERED = 20, 300
 ENUMERATION = 50
 #: Days of a breakdown by day; more are shown by month by whoever draws them.
 DAYS = 3660
+#: What PostgreSQL calls a moment after all others, and with a minus before all.
+INFINITY = "infinity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,15 @@ class Explainer:
         if path:
             yield Dimension(name, name, name, lambda row: row.json(name).text(), text=True)
         else:
-            yield Dimension(name, name, name, lambda row: row[name], text=about.family == "text")
+            # text, numbers, and true and false as the driver gives them; it may not know what else there is
+            known = about.family not in ("plain", "json") or about.numeric or about.boolean
+            yield Dimension(
+                name,
+                name,
+                name,
+                lambda row: row[name] if known else row.dialect.preview(about, row[name]),
+                text=about.family == "text",
+            )
 
     # -- counting ---------------------------------------------------------------------------------------------------
     def grouped(
@@ -337,7 +347,10 @@ def pattern_sentence(found: Explanation) -> str:
     assert pattern is not None
     parts = []
     for term in pattern.terms:
-        if term.name == f"hour of {found.moment}":
+        if term.value.endswith(INFINITY):
+            column = term.name.removeprefix("hour of the ").removeprefix("hour of ").removeprefix("day of ")
+            parts.append(f"have {column} = {term.value!r}")
+        elif term.name == f"hour of {found.moment}":
             parts.append(f"fall between {_span(found.window)}")
         elif term.name == f"day of {found.moment}":
             parts.append(f"fall on {term.value} between {' and '.join(end[11:] for end in found.window)}")

@@ -28,7 +28,8 @@ class _Moment(FunctionElement[str]):
 @compiles(_Moment, "postgresql")
 def _postgresql(element: _Moment, compiler: SQLCompiler, **options: Any) -> str:
     value, form, *_ = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"to_char({value}, {form})"
+    # what is infinite has no parts
+    return f"coalesce(to_char({value}, {form}), CAST({value} AS text))"
 
 
 @compiles(_Moment, "mysql")

@@ -168,7 +168,7 @@ def _column(row: Mapping[str, Any], naming: bool) -> Column:
         has_default=bool(row["identity"]) or (row["has_default"] and not row["generated"]),
         numeric=base in {*INTEGERS, "numeric", "float4", "float8"},
         integer=base in INTEGERS,
-        temporal=category == "D",
+        temporal=category == "D" and base != "timetz",  # which has no date, and to_char() takes none
         boolean=base == "bool",
         identity=row["number"],
         base="" if row["base_type"] == row["type"] else row["base_type"],
