@@ -1,9 +1,9 @@
 """Backups by the engine's own tools, and the proof that one can be restored.
 
-A backup is a file and a record beside it (`<file>.json`): what was taken, when, its SHA-256, and sums of every column,
-made on the same snapshot where the engine can share one. It is *verified* when the file is restored into a scratch
-database and every table has the shape, the rows and the sums of the record. A backup of which anything differs is never
-called verified. Nothing is ever restored over the application's own database.
+A backup is a file and a record beside it (`<file>.json`): what was taken, when, its SHA-256, and sums of every column
+that is not computed, made on the same snapshot where the engine can share one. It is *verified* when the file is
+restored into a scratch database and every table has the shape, the rows and the sums of the record. A backup of which
+anything differs is never called verified. Nothing is ever restored over the application's own database.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What a table holds, in a few numbers: rows, and for each column a sum over digests of key and value.
+"""What a table holds, in a few numbers: rows, and for each column that is not computed a sum over digests of key and
+value.
 
 The sums do not depend on the order of rows, tell swapped values (the key is in each digest) and pairs that would cancel
 out in an exclusive or, and are made inside the database. Two tables with equal sums hold the same, but for a chance

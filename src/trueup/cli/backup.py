@@ -88,7 +88,10 @@ def _say(record: Record, *, tried: bool) -> None:
     )
     show(line((record.file, STRONG), f"  {what}"))
     if record.verified:
-        text = "  restored into a scratch database: every table has its shape, its rows and the sums of every column"
+        text = (
+            "  restored into a scratch database: every table has its shape, its rows and the sums of every column "
+            "that is not computed"
+        )
         show(line(("verified", GOOD), f"{text} ({moment(record.verified)})"))
     elif record.problems:
         show(line(("NOT VERIFIED", BAD)))
