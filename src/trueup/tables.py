@@ -54,10 +54,10 @@ TEXT = Column("text", "text", True, "text")
 class Reference:
     """A declared foreign key, seen from the side that holds it.
 
-    `equality` is false where a row may refer to another without equal columns (a PERIOD): then no statement of ours
-    can tell which rows refer to which. `enforced` is false where there may be rows that break it, `checked` where the
-    engine takes new ones that do: a key that is NOT ENFORCED, and SQLite, which counts what a statement breaks less
-    what it mends.
+    `equality` is false where a row may refer to another without equal columns (a PERIOD, a key that compares the bytes
+    of unlike types): then no statement of ours can tell which rows refer to which. `enforced` is false where there may
+    be rows that break it, `checked` where the engine takes new ones that do: a key that is NOT ENFORCED, and SQLite,
+    which counts what a statement breaks less what it mends.
     """
 
     name: str

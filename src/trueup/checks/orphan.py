@@ -234,10 +234,12 @@ class Orphan(SetCheck):
 
     def _refuse_periods(self, row: Row) -> None:
         """Raise `NotChecked` for a declared reference whose rule is not that columns are equal."""
+        parent = row.database.row(self.reference())
         for one in row.table.references:
-            if not one.equality and set(one.columns) == set(self.columns) and one.parent == self.reference():
+            if not one.equality and set(one.columns) == set(self.columns) and one.parent == parent.table.name:
                 raise NotChecked(
-                    f"{one.name} refers by a rule that is not equality (a period), which only the engine can ask"
+                    f"{one.name} refers by a rule that is not equality (a period, or the bytes of unlike types), "
+                    "which only the engine can ask"
                 )
 
     def _parent_columns(self, parent: Row) -> tuple[str, ...]:
@@ -257,7 +259,15 @@ class Orphan(SetCheck):
 
     def _match(self, parent: Row, row: Row) -> ColumnElement[bool]:
         pairs = zip(self._parent_columns(parent), self.columns, strict=True)
-        return and_(true(), *(equal(parent, above, row, name) for above, name in pairs))
+        return and_(true(), *(self._refers_to(parent, above, row, name) for above, name in pairs))
+
+    def _refers_to(self, parent: Row, above: str, row: Row, name: str) -> ColumnElement[bool]:
+        """Equal; a declared key between members of unlike lists may go by their numbers."""
+        column, wanted = row.place(name)[0], parent.column(above)
+        unlike = row.column(column).family == wanted.family == "enum" and row.column(column).ddl != wanted.ddl
+        if unlike and self._declared(row, parent):
+            return row.dialect.refers(row[column], parent[above])
+        return equal(parent, above, row, name)
 
     def _refers(self, row: Row) -> ColumnElement[bool]:
         """Whether every part of the reference is there (MATCH SIMPLE); never NULL."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from trueup.dialects._innodb_rights import grant, rights
+from trueup.dialects._innodb_sql import Kind, alike, kind_of
 from trueup.tables import Reference
 
 _PROCESS = "GRANT PROCESS ON *.*"
@@ -123,6 +124,7 @@ def links_of(connection: Connection, schema: str, name: str) -> Links:
     def label(database: str, table: str) -> str:
         return table if same(database, str(here)) else f"{database}.{table}"
 
+    types = _types(connection, {(place[at], place[at + 1]) for place in groups for at in (1, 3)})
     outward, inward, children = [], [], []
     for (key, in_schema, table, of_schema, parent, on_delete, on_update), pairs in groups.items():
         reference = Reference(
@@ -133,6 +135,8 @@ def links_of(connection: Connection, schema: str, name: str) -> Links:
             tuple(theirs for _, theirs in pairs),
             on_delete,
             on_update,
+            # the types of a table that the account may not read are not told; then nothing is deleted (`unseen`)
+            equality=all(alike(*both) for both in _both(types, (in_schema, table), (of_schema, parent), pairs)),
         )
         if same(in_schema, schema) and same(table, name):
             outward.append(reference)
@@ -140,6 +144,32 @@ def links_of(connection: Connection, schema: str, name: str) -> Links:
             inward.append(reference)
             children.append((in_schema, table))
     return Links(tuple(outward), tuple(inward), tuple(children))
+
+
+_Types = Mapping[tuple[str, str, str], Kind]
+
+
+def _types(connection: Connection, tables: set[tuple[str, str]]) -> _Types:
+    """The types of columns by database, table and name; names in lower case, as a key may spell them otherwise."""
+    statement = sa.text(
+        "SELECT COLUMN_NAME, COLUMN_TYPE, COLLATION_NAME FROM information_schema.COLUMNS "
+        "WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name"
+    )
+    found = {}
+    for schema, name in tables:  # one by one: of conditions that join tables MariaDB opens every table of the server
+        for column, ddl, collation in connection.execute(statement, {"schema": schema, "name": name}):
+            words = f"{ddl} COLLATE {collation}" if collation else str(ddl)
+            found[schema, name, str(column).lower()] = kind_of(words)
+    return found
+
+
+def _both(
+    types: _Types, child: tuple[str, str], parent: tuple[str, str], pairs: Sequence[tuple[str, str]]
+) -> Iterator[tuple[Kind, Kind]]:
+    for mine, theirs in pairs:
+        ours, above = types.get((*child, mine.lower())), types.get((*parent, theirs.lower()))
+        if ours and above:
+            yield ours, above
 
 
 def _act(rule: Any) -> str:

@@ -113,6 +113,29 @@ def as_key(child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnEleme
     return parent == child
 
 
+def alike(child: Kind, parent: Kind) -> bool:
+    """Whether `as_key` says what a foreign key between columns of these types does.
+
+    InnoDB takes one between many types that are unlike, and compares the stored bytes: 0.5 in DECIMAL(5,1) is the
+    parent of 0.05 in DECIMAL(5,2), and 1970 in YEAR that of 70 in TINYINT UNSIGNED. Under a collation without padding
+    no VARCHAR finds its parent in a CHAR: MySQL says that there is none, and MariaDB goes down.
+    """
+    words = {child.word, parent.word}
+    if words <= {"enum", "set"}:
+        return True
+    if words <= {"char", "varchar"}:
+        padded = not re.search("_0900_|_nopad_", child.collation + parent.collation)
+        return padded or words == {"varchar"} or (len(words) == 1 and child.arguments == parent.arguments)
+    if words <= {"binary", "varbinary"}:
+        # MySQL fills up the shorter of two BINARY with zeros
+        return words != {"binary"} or child.arguments == parent.arguments
+    if len(words) > 1:
+        return False
+    if child.word in ("tinyint", "smallint", "mediumint", "int", "integer", "bigint", "float", "double", "year"):
+        return child.unsigned == parent.unsigned  # in brackets stands only how they are shown
+    return child.arguments == parent.arguments
+
+
 def forced(index: str) -> str:
     """The hint to read a table by this index."""
     # formatted twice: by SQLAlchemy, then by the driver
