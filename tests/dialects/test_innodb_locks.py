@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,8 +13,11 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.dialects.accounts import DIALECTS
 from tests.engines import Database
-from tests.rowhash import execute
+from tests.proof import config_of
+from tests.rowhash import execute, row_hashes
+from trueup.checks.missing import Missing
 from trueup.dialects._innodb import InnoDB
+from trueup.run import apply, make_plan, undo
 from trueup.tables import Table
 
 pytestmark = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
@@ -202,3 +206,42 @@ def test_databases_of_one_server_are_alone_by_themselves(
             pass
     finally:
         execute(database, [f"DROP DATABASE {name}"])
+
+
+def test_an_index_that_statements_may_not_name_is_no_surprise(
+    database: Database, dialect: InnoDB, writer: Connection, tmp_path: Path
+) -> None:
+    hidden = {"mysql": "INVISIBLE", "mariadb": "IGNORED"}[database.engine]
+    execute(
+        database,
+        [
+            f"""CREATE TABLE t (id INT PRIMARY KEY, code INT NOT NULL, name VARCHAR(9), UNIQUE u (code),
+            KEY k (code, name) {hidden})""",
+            "CREATE TABLE c (id INT PRIMARY KEY, code INT, FOREIGN KEY (code) REFERENCES t (code) ON DELETE CASCADE)",
+            "INSERT INTO t VALUES (1, 1, NULL), (2, 2, 'x')",
+            "INSERT INTO c VALUES (1, 2)",
+            # a key of its own, without a primary one
+            f"CREATE TABLE o (a INT NOT NULL, v CHAR(9) NOT NULL, name CHAR(9), UNIQUE z (v), UNIQUE y (a) {hidden})",
+            "INSERT INTO o VALUES (1, 'a', NULL), (2, 'b', 'x')",
+        ],
+    )
+    before = row_hashes(database)
+    for table, waited in (("t", database.engine == "mysql"), ("o", True)):
+        config = config_of(database, Missing(table=table, column="name", name="n", repair=("quarantine",)))
+        path = str(tmp_path / "plan.jsonl")
+        left = make_plan(config, path, accept_rate=["n"]).summary.left
+        if not waited:
+            why = "t cannot be repaired: rows that refer to it may be found by its index 'k', which is IGNORED"
+            assert [one.reason for one in left] == [why]
+            continue
+        run = apply(config, path, confirm="yes")
+        assert run.states == {"applied": 1}
+        assert undo(config, run.run_id, confirm="yes").states == {"undone": 1}
+        assert row_hashes(database) == before
+    if database.engine == "mysql":
+        execute(database, ["INSERT INTO t VALUES (3, 3, 'y')"])
+        with session(database, dialect) as application:
+            application.exec_driver_sql("INSERT INTO c VALUES (2, 3)")
+            with pytest.raises(DBAPIError) as caught:
+                gone(dialect, writer, dialect.table(writer, "t"), "3")
+            assert dialect.retryable(caught.value)

@@ -118,7 +118,7 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
         columns,
         usable=lambda column: column.name not in keys.prefixed and kind_of(column.ddl).word not in _NO_KEY,
         obstacles=obstacles,
-        unseen=unseen(connection, schema, bare, links, mariadb=mariadb),
+        unseen=unseen(connection, schema, bare, links, mariadb=mariadb) + keys.unheld(links.inward),
         unheld=_unheld(about),
         computed=made_of.kept([column.name for column in columns]),
         bent=bent(made_of, columns),

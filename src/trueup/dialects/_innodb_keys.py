@@ -36,7 +36,10 @@ _PROCESS = "GRANT PROCESS ON *.*"
 # -- a table's own ----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys by whole columns; `prefixed` are the columns of which the primary key holds only the beginning."""
+    """Keys by whole columns; `prefixed` are the columns of which the primary key holds only the beginning.
+
+    `names` and `whole` are the indexes that a statement may name, `ignored` those that it must not (MariaDB).
+    """
 
     primary: tuple[str, ...]
     prefixed: frozenset[str]
@@ -44,6 +47,13 @@ class Keys:
     indexes: tuple[tuple[str, ...], ...]
     names: Mapping[tuple[str, ...], str]
     whole: Mapping[str, tuple[str, ...]]
+    ignored: Mapping[str, tuple[str, ...]]
+
+    def unheld(self, references: Sequence[Reference]) -> list[str]:
+        """Why those who refer to a row cannot be waited for: no statement may read the index where they hold it."""
+        wanted = {reference.parent_columns for reference in references}
+        found = sorted(name for name, have in self.ignored.items() if any(have[: len(one)] == one for one in wanted))
+        return [f"rows that refer to it may be found by its index {name!r}, which is IGNORED" for name in found]
 
     def that_begin(self, columns: tuple[str, ...]) -> list[str]:
         """The names of the indexes that begin with `columns`: a foreign key may refer to any of them."""
@@ -58,15 +68,19 @@ def keys_of(connection: Connection, schema: str, name: str) -> Keys:
     """The indexes of a table."""
     rows = connection.execute(
         sa.text(
-            "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS "
+            # all columns: IGNORED is there on newer MariaDB only
+            "SELECT * FROM information_schema.STATISTICS "
             "WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name ORDER BY INDEX_NAME, SEQ_IN_INDEX"
         ),
         {"schema": schema, "name": name},
     )
     columns: dict[str, list[str]] = defaultdict(list)
-    partial, unique, prefixed = set[str](), set[str](), set[str]()
-    for index, column, prefix, repeats in rows:
+    partial, unique, prefixed, ignored = set[str](), set[str](), set[str](), set[str]()
+    for row in rows.mappings():
+        index, column, prefix, repeats = (row[name] for name in ("INDEX_NAME", "COLUMN_NAME", "SUB_PART", "NON_UNIQUE"))
         columns[str(index)].append(str(column))
+        if row.get("IGNORED") == "YES":
+            ignored.add(str(index))
         if not int(repeats):
             unique.add(str(index))
         if column is None or prefix is not None:  # an expression, or the beginning of a text
@@ -75,13 +89,15 @@ def keys_of(connection: Connection, schema: str, name: str) -> Keys:
             prefixed.add(str(column))
     primary = tuple(columns.pop("PRIMARY", ()))
     whole = {index: tuple(names) for index, names in columns.items() if index not in partial}
+    read = {index: names for index, names in whole.items() if index not in ignored}
     return Keys(
         primary=primary,
         prefixed=frozenset(prefixed),
         uniques=tuple(sorted({names for index, names in whole.items() if index in unique})),
         indexes=tuple(sorted(set(whole.values()))),
-        names={names: index for index, names in whole.items() if index in unique},
-        whole=whole | ({"PRIMARY": primary} if primary and not prefixed else {}),
+        names={names: index for index, names in read.items() if index in unique},
+        whole=read | ({"PRIMARY": primary} if primary and not prefixed else {}),
+        ignored={index: names for index, names in whole.items() if index in ignored},
     )
 
 

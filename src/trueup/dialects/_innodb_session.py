@@ -66,6 +66,8 @@ _MARIADB = {
 NAMES = "SET NAMES utf8mb4 COLLATE utf8mb4_bin"
 #: Keys that the server makes by itself and may hide from its catalogue, from this version on.
 _HIDDEN_KEYS = (8, 0, 30)
+#: Indexes that statements may not name, unless the session asks for them; foreign keys use them all the same.
+_INVISIBLE = (8, 0, 0)
 #: What else changes in our sessions, set by other words than `SET SESSION`.
 _NAMES = ("character_set_client", "character_set_results", "collation_connection")
 _FOUND = "trueup_found"
@@ -151,8 +153,12 @@ def settings(server: str, *, write: bool) -> dict[str, str]:
     prefix = "transaction"
     if is_mariadb(server):
         theirs, prefix = dict(_MARIADB), "tx"
-    elif tuple(int(part) for part in re.findall(r"\d+", server)[:3]) >= _HIDDEN_KEYS:
-        theirs["show_gipk_in_create_table_and_information_schema"] = "1"
+    else:
+        version = tuple(int(part) for part in re.findall(r"\d+", server)[:3])
+        if version >= _INVISIBLE:
+            theirs["optimizer_switch"] = "'use_invisible_indexes=on'"
+        if version >= _HIDDEN_KEYS:
+            theirs["show_gipk_in_create_table_and_information_schema"] = "1"
     # READ COMMITTED: a second look must see what was written since the first
     kind = {f"{prefix}_isolation": "'READ-COMMITTED'", f"{prefix}_read_only": str(int(not write))}
     return _ALWAYS | (_WRITING if write else _READING) | theirs | kind
