@@ -178,7 +178,11 @@ def _mysql_rows(cursor: Any, table: str) -> Rows:
     shown = "".join(f", HEX(CAST({key} AS CHAR CHARACTER SET utf8mb4))" for key in keys)
     name = "`" + table.replace("`", "``") + "`"
     cursor.execute(f"SELECT SHA2(CONCAT_WS('|', {parts}), 256){shown} FROM {name}")
-    return [([bytes.fromhex(part).decode() for part in row[1:]], row[0].encode()) for row in cursor.fetchall()]
+    return [
+        # MariaDB's text may hold what is no UTF-8
+        ([bytes.fromhex(part).decode(errors="backslashreplace") for part in row[1:]], row[0].encode())
+        for row in cursor.fetchall()
+    ]
 
 
 def _mysql_bytes(column: str, kind: str) -> str:

@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
+from trueup.checks.missing import Missing
 from trueup.checks.unknown_value import UnknownValue
 from trueup.dialects.mariadb import Mariadb
 from trueup.run import apply, make_plan, scan, undo
@@ -131,4 +132,38 @@ def test_half_a_surrogate_pair_is_found_told_apart_and_given_back(database: Data
     assert run.states == {"applied": 1, "conflict": 1}
     execute(database, ["UPDATE t SET w = x'0000D801' WHERE id = 2"])
     assert undo(config, run.run_id, confirm="yes").states == {"undone": 1, "conflict": 1}
+    assert row_hashes(database) == before
+
+
+@pytest.mark.parametrize("charset", ["utf8mb4", "utf8mb3"])
+def test_half_a_surrogate_pair_is_shown_as_no_character_and_addresses_no_row(
+    database: Database, tmp_path: Path, charset: str
+) -> None:
+    half = f"CONVERT(x'61EDA080' USING {charset})"
+    execute(
+        database,
+        [
+            f"CREATE TABLE t (id VARCHAR(9) PRIMARY KEY, v VARCHAR(9)) CHARACTER SET {charset}",
+            f"INSERT INTO t VALUES ({half}, NULL), ('é', NULL), ('\ufffd', 'x')",
+            f"CREATE TABLE u (id INT PRIMARY KEY, v VARCHAR(9)) CHARACTER SET {charset}",
+            f"INSERT INTO u VALUES (1, {half}), (2, 'b')",
+        ],
+    )
+    before = row_hashes(database)
+    path = str(tmp_path / "plan.jsonl")
+    keyed = config_of(database, Missing(table="t", column="v", name="n", repair=("quarantine",)))
+    (result,) = scan(keyed).results
+    assert (result.status, result.findings) == ("findings", 2)
+    planned = make_plan(keyed, path, accept_rate=["n"]).summary
+    assert (planned.count, [one.count for one in planned.left]) == (1, [1])
+    run = apply(keyed, path, confirm="yes")
+    assert run.states == {"applied": 1}
+    assert undo(keyed, run.run_id, confirm="yes").states == {"undone": 1}
+    shown = config_of(database, UnknownValue(table="u", column="v", allowed=("b",), name="n", repair=("nullify",)))
+    (result,) = scan(shown, values=True).results
+    assert [finding.message for finding in result.samples] == ["u.v is a?, which is none of b"]
+    make_plan(shown, path, accept_rate=["n"])
+    run = apply(shown, path, confirm="yes")
+    assert run.states == {"applied": 1}
+    assert undo(shown, run.run_id, confirm="yes").states == {"undone": 1}
     assert row_hashes(database) == before

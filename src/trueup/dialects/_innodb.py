@@ -186,7 +186,7 @@ class InnoDB(Asking, InnodbJournal):
         if column.family == "binary":
             return func.concat("0x", func.hex(func.left(value, 99)), type_=sa.Text)
         if column.family == "text":
-            return legible(func.left(value, 200), kind)
+            return legible(func.left(value, 200))
         if column.family == "float":
             value = value * sa.literal_column("1e0")
         elif column.family == "bit" or kind.zerofill:

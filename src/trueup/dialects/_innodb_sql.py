@@ -14,10 +14,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import NullType, TypeEngine
 
 #: Character sets whose text turns into utf8mb4 and back without loss; others (big5, sjis, gbk ...) spell some
-#: characters in two ways, which their text alone does not tell, or hold what is no character (`HALVES`).
+#: characters in two ways, which their text alone does not tell, or (ucs2, utf32) hold half a surrogate pair.
 LOSSLESS = frozenset({"utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "latin1", "ascii"})
-#: Those in which half a surrogate pair can be stored. MariaDB hands it out as bytes that are no UTF-8.
-HALVES = frozenset({"ucs2", "utf32"})
 #: Those of which the bytes are the bytes of utf8mb4.
 UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 
@@ -77,9 +75,12 @@ def using(value: Any, charset: str) -> ColumnElement[str]:
     return _Using(value, sa.literal_column(charset))
 
 
-def legible(value: Any, kind: Kind) -> ColumnElement[str]:
-    """Text of a column for a reader: half a surrogate pair is a question mark."""
-    return using(using(value, "utf16") if kind.charset in HALVES else value, "utf8mb4")
+def legible(value: Any) -> ColumnElement[str]:
+    """Text of a column for a reader: half a surrogate pair is a question mark.
+
+    It can be stored in ucs2 and utf32, on MariaDB in utf8mb3 and utf8mb4 too, which hands it out as it is.
+    """
+    return using(using(value, "utf16"), "utf8mb4")
 
 
 def json_table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import reduce
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, lite
 
 from trueup.dialects import _innodb_session as session
 from trueup.dialects._innodb import InnoDB
-from trueup.dialects._innodb_sql import cast_as, json_table, text_of
+from trueup.dialects._innodb_sql import Kind, bytes_of, cast_as, hexadecimal, json_table, legible, text_of, using
 from trueup.jsonwords import Changes, Elements
 from trueup.tables import Column, Storage
 
@@ -34,6 +35,8 @@ _GRAMMAR = (
 _USUAL = {"integer": r"^(0|-?[1-9][0-9]*)\z", "double": r"^-?(0|[1-9][0-9]*)[.][0-9]+\z"}
 # JSON_SET adds a key to an object, not an object for it
 _NOWHERE = '$."trueup: nowhere"."nowhere"'
+# what a key is told by that holds half a surrogate pair; its bytes follow
+_HALF = "\ufffd"
 _EDGES = r"\A[ \t\r\n]+|[ \t\r\n]+\z"
 
 
@@ -61,6 +64,19 @@ class Mariadb(InnoDB):
         """`MariaDB 10.11.19`."""
         words = str(connection.exec_driver_sql("SELECT VERSION()").scalar_one())
         return "MariaDB " + words.removeprefix("5.5.5-").partition("-")[0]
+
+    # -- keys -------------------------------------------------------------------------------------
+    def _token(self, value: ColumnElement[Any], kind: Kind) -> ColumnElement[str]:
+        """Text with half a surrogate pair, which no driver can read, by its bytes; it addresses nothing."""
+        token = super()._token(value, kind)
+        if hexadecimal(kind) or not kind.charset.startswith("utf8"):
+            return token
+        whole = bytes_of(legible(value)) == bytes_of(using(value, "utf8mb4"))
+        return sa.case((whole, token), else_=func.concat(_HALF, func.hex(value)))
+
+    def addresses(self, key: Sequence[str]) -> bool:
+        """Unless a part is text that no driver can hand back."""
+        return not any(re.fullmatch(f"{_HALF}(?:[0-9A-F]{{2}})+", part) for part in key)
 
     # -- JSON -------------------------------------------------------------------------------------
     def valid(self, text: ColumnElement[Any]) -> ColumnElement[bool]:
