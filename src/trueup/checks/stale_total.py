@@ -8,7 +8,21 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, literal_column, not_, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Numeric,
+    Text,
+    and_,
+    case,
+    cast,
+    false,
+    func,
+    literal,
+    literal_column,
+    not_,
+    or_,
+    select,
+)
 
 from trueup.check import Broken, Database, Refers, Repair, Row, SetCheck, Unique
 from trueup.checks._sources import (
@@ -29,6 +43,8 @@ from trueup.repairs import always
 from trueup.tables import TEXT, Column
 
 _NUMBER = Column("total", "numeric", True, numeric=True)
+# holds the largest whole number of any engine
+_EXACT = Numeric(20, 0)
 _NOTHING: ColumnElement[Any] = literal_column("0")
 #: How far apart two equal numbers may be after arithmetic with binary fractions: at all, and by their size.
 _NOISE, _SHARE, _SINGLE_SHARE = Decimal("0.000000001"), Decimal("0.000000000001"), Decimal("0.000001")
@@ -222,7 +238,17 @@ class StaleTotal(SetCheck):
 
     def _value(self, source: Row) -> ColumnElement[Any]:
         factors = [self._number(source, name) for name in self._summed()[1]]
-        return literal(1) if not factors else factors[0] if len(factors) == 1 else factors[0] * factors[1]
+        if len(factors) < 2:
+            return factors[0] if factors else literal(1)
+        if self._whole_columns(source):
+            # no product of whole numbers is too large, or below zero because one of them is UNSIGNED
+            factors[0] = cast(factors[0], _EXACT)
+        return factors[0] * factors[1]
+
+    def _whole_columns(self, source: Row) -> bool:
+        """Whether what is multiplied are columns of whole numbers, by their types."""
+        columns = [source.column(name) for name, path in map(source.place, self._summed()[1]) if not path]
+        return len(columns) == 2 and all(column.integer and column.typed for column in columns)
 
     def _summed(self) -> tuple[str, tuple[str, ...]]:
         """The table, and the columns that are multiplied; an empty table when `sum_of` says neither."""
