@@ -404,3 +404,31 @@ def test_a_document_with_equal_keys_is_left_alone_where_one_would_be_lost(databa
     kept = [1, 2, 3] if database.engine in ("sqlite", "mariadb") else [3]
     proof = prove(check, database, script, broken=[1, 2, 3], repairs={"restore": kept})
     assert proof.messages()["1"] == "users.status.rank is not there, although position is not null"
+
+
+@pytest.mark.parametrize(
+    ("kept", "value", "source", "other"),
+    [
+        ("BIGINT", "9007199254740993", "DOUBLE PRECISION", "5"),
+        ("DECIMAL(30,10)", "12345678901234567890.0123456789", "DOUBLE PRECISION", "5"),
+        ("TIME", "'23:00:01'", "{TIMESTAMP}", "'2020-01-01 10:00:00'"),
+        ("DECIMAL(65,0)", "1" * 60, "DECIMAL(65,30)", "0.5"),
+    ],
+)
+def test_what_is_there_already_stays_as_it_is_whatever_type_the_other_half_has(
+    database: Database, kept: str, value: str, source: str, other: str
+) -> None:
+    if database.engine == "sqlite":
+        pytest.skip("a CASE of SQLite has no type")
+    if (database.engine, kept) == ("postgresql", "TIME"):
+        pytest.skip("PostgreSQL does not put the two into one CASE")
+    script = [
+        f"CREATE TABLE u (id INTEGER PRIMARY KEY, a VARCHAR(20), b {kept})",
+        f"CREATE TABLE h (id INTEGER PRIMARY KEY, u INTEGER, x VARCHAR(20), y {source})",
+        f"INSERT INTO h VALUES (1, 1, 'ex', {other}), (2, 2, 'ex', {other})",
+        f"INSERT INTO u VALUES (1, NULL, {value}), (2, 'there', {value})",
+    ]
+    check = TornWrite(
+        table="u", expects=("a",), exists="h", by=("u",), newest="id", from_={"a": "x", "b": "y"}, name="torn"
+    )
+    prove(check, database, script, broken=[1], repairs={"restore": [1]}, mended={"restore": {("a", 1): "ex"}})

@@ -319,7 +319,19 @@ class TornWrite(SetCheck):
                 tests.append(or_(not_(self._wrong(row, place, origin)), origin(place)[0].is_not(None)))
             if path:
                 tests.append(row.dialect.json_takes(row[name], row.column(name), path[:-1]))
-        return and_(*tests)
+        return and_(*tests, *self._kept(row))
+
+    def _kept(self, row: Row) -> list[ColumnElement[bool]]:
+        """Whether each column that is to stay comes out as it is; of SQLite it does, whose CASE has no type."""
+        digest, tests = row.dialect.digest, list[ColumnElement[bool]]()
+        if row.dialect.name == "sqlite":
+            return tests
+        for name, value in self._restored(row).items():
+            column = row.column(name)
+            if name in self.from_ and not (self.equals and name in self.expects):
+                same = digest([(column, row.dialect.cast(value, column))]) == digest([(column, row[name])])
+                tests.append(or_(absent(row, name), same))
+        return tests
 
     def _restored(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         origin, values = self._origin(row), dict[str, ColumnElement[Any]]()
@@ -332,7 +344,8 @@ class TornWrite(SetCheck):
             # what must be equal is written where it is known: fewer levels than to compare it, and SQLite takes 100
             wrong = value.is_not(None) if self.equals and place in self.expects else absent(row, place)
             if not path:
-                values[name] = case((wrong, value), else_=row[name])
+                # in the column's type first: that which the engine finds in common may bend what is kept
+                values[name] = case((wrong, row.dialect.cast(value, row.column(name))), else_=row[name])
                 continue
             new = row.dialect.json_literal(value, column) if column else value
             old = cast(row.json(place).value, Text)
