@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from tests.chaos.worlds.dump import Dump
 from tests.chaos.worlds.generator import generate
 from tests.chaos.worlds.judge import Judge
 from tests.chaos.worlds.model import Act, World, read
@@ -55,3 +56,25 @@ def test_the_judge_reads_what_was_written_in_the_words_of_now() -> None:
         ((place, ("2",)), "e"): ("calm", "glad"),
         ((other, ("1",)), "e"): ("calm", None),
     }
+
+
+def test_what_an_act_left_that_failed_in_its_middle_is_its_own() -> None:
+    """MySQL and MariaDB commit every statement that makes or alters a table."""
+    ghost = ("chaos", "wt_ghost")
+    dumps: list[Dump] = [{}, {}, {ghost: [{"id": "1"}]}, {ghost: [{"id": "1"}]}]
+
+    class Prepared:
+        def dump(self) -> Dump:
+            return dumps.pop(0)
+
+    timeline = Timeline(reader=Prepared())  # type: ignore[arg-type]
+    judge = Judge(World("mysql", 0, (), (), ()), timeline)
+    timeline.begin()
+    timeline.verb = "apply"
+    act = Act("swap", "apply/written/1", "swap the table", (), ddl=True, renames=((("chaos", "t"), ("chaos", "old")),))
+    with pytest.raises(TimeoutError), timeline.commit_of(act):
+        raise TimeoutError
+    timeline.mark("trueup")
+    judge.look(())
+    assert judge.faults == []
+    assert timeline.names == {}

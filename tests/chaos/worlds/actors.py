@@ -110,7 +110,10 @@ class Actors:
             with self._timeline.commit_of(act):
                 for statement in ("BEGIN", *act.sql, "COMMIT") if at_once else act.sql:
                     session.run(statement)
-            self.done.append(act)
+                    if not at_once and act not in self.done:
+                        self.done.append(act)
+            if at_once:
+                self.done.append(act)
             return
         session.begin()
         for statement in act.sql:

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.chaos.worlds.dump import Dump, Reader, Rows
 from tests.chaos.worlds.model import Act, Place
@@ -99,7 +99,12 @@ class Timeline:
         """Around an actor's COMMIT: what comes before is trueup's, what happens inside is the actor's."""
         with self.gate:
             self.mark("trueup")
-            yield
+            try:
+                yield
+            except BaseException:
+                # where each statement commits by itself, those before the one that failed stay
+                self.mark("actor", replace(act, reborn=(), renames=(), replaced=(), labels=()), self.point)
+                raise
             point = self.point
             moved = dict(act.renames)
             if moved:
