@@ -187,6 +187,8 @@ def computed_columns_believed() -> None:
 def time_zone_ignored() -> None:
     """A generated column depends on nothing of the session."""
     replace_in(_innodb_catalogue, "zoned", lambda *_, **__: [])
+    replace_in(_innodb_catalogue, "bent", lambda *_, **__: {})
+    computed_columns_believed()
 
 
 def settings_left_on_session() -> None:
