@@ -27,13 +27,20 @@ def nothing(*_: Any, **__: Any) -> str:
     return ""
 
 
+def uncounted() -> None:
+    """What a write did to other rows is not counted, which would hide what let it."""
+    Sqlite.counts_rows = False
+
+
 def sqlite_or_abort_dropped() -> None:
     """A conflict clause of the schema decides what our writes do to other rows."""
+    uncounted()
     swap(Sqlite, "exact", lambda _, statement: statement)
 
 
 def parent_collation_ignored() -> None:
     """Children are looked for by the child's own collation."""
+    uncounted()
     swap(Sqlite, "refers", lambda _, child, parent: child == parent)
 
 
@@ -44,6 +51,7 @@ def undo_without_preflight() -> None:
 
 def first_chunk_is_the_measure() -> None:
     """What changed between the first look and the first chunk is taken for what was planned."""
+    uncounted()
     plain = execution.applying
 
     def applying(*given: Any, **how: Any) -> Any:
@@ -132,6 +140,7 @@ def _believed(word: str) -> Callable[[], None]:
     """Obstacles of a table that speak of `word` are none."""
 
     def plant() -> None:
+        uncounted()
         plain = catalogue.table_of
 
         def table_of(*given: Any, **how: Any) -> Any:
