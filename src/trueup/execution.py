@@ -80,14 +80,16 @@ def undoing(
     for number, group in enumerate(parse_groups(header)):
         row, check, repair = _parts(database, group, header["checks"])
         kept = header["tables"][group.table]
+        table = as_recorded(kept, row.table)
+        whole = all(name in table.columns for name in recorded_names(kept))
+        # what is gone of the journal is told first: a table may be known by it
+        image = journal.known_images(database.connection, table, group) if whole else None
         live = _recognised(database, row.table, kept.get(STANDING))
         if why := refuses_undo(kept, live, group.action, group.columns, same=row.table.name in same):
             raise Refused(f"run {run['run_id']} cannot be matched with {group.table} any more: {why}")
-        table = as_recorded(kept, row.table)
-        image = journal.known_images(database.connection, table, group)
+        image = image if whole else journal.known_images(database.connection, table, group)
         if image is None:
             raise Refused(f"the journal has no images for {group.table}")
-        whole = all(name in table.columns for name in recorded_names(kept))
         bound[number] = Target(number, group, table, row, check, repair, image, whole, edited)
     return bound
 

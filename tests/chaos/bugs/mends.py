@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
-from tests.chaos.bugs.planting import Bug, everywhere, replace_in, swap
+from tests.chaos.bugs.planting import Bug, everywhere, replace_in, swap, uncounted
 from tests.engines import ENGINES
 from trueup import drift, execution, output, run, undoing, verdict, verifying, writer
 from trueup.dialects import _catalogue as catalogue
@@ -25,11 +25,6 @@ PLAYS = 8
 def nothing(*_: Any, **__: Any) -> str:
     """Whatever is asked, there is nothing against it."""
     return ""
-
-
-def uncounted() -> None:
-    """What a write did to other rows is not counted, which would hide what let it."""
-    Sqlite.counts_rows = False
 
 
 def sqlite_or_abort_dropped() -> None:

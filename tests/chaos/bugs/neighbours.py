@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from tests.chaos.bugs.planting import Bug, replace_in, swap
+from tests.chaos.bugs.planting import Bug, replace_in, swap, uncounted
 from trueup import execution, planning, repairs, verdict, writer
 from trueup.dialects import _postgresql_session
 from trueup.repairs import always
@@ -39,6 +39,7 @@ def upsert() -> None:
 
 def cascades_unseen() -> None:
     """Rows are moved out whatever refers to them."""
+    uncounted()
     for module in (repairs, writer, verdict):
         replace_in(module, "referred_to", lambda _: always(False))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.engines import ENGINES
+from trueup.dialects.sqlite import Sqlite
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ def swap(owner: type, name: str, other: Callable[..., Any]) -> None:
     """Replace a method that is there; a bug planted beside the code would never be found."""
     assert callable(getattr(owner, name))
     setattr(owner, name, other)
+
+
+def uncounted() -> None:
+    """What a write did to other rows is not counted, which would hide what let it."""
+    Sqlite.counts_rows = False
 
 
 def replace_in(module: object, name: str, other: Any) -> None:
