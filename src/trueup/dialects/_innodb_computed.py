@@ -49,18 +49,18 @@ def computed(connection: Connection, schema: str, name: str, *, mariadb: bool) -
     ).all()
     indexes = connection.execute(
         sa.text(
-            f"SELECT INDEX_NAME, COLUMN_NAME, {'NULL' if mariadb else 'EXPRESSION'} "  # noqa: S608
-            "FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name"
+            # all columns: EXPRESSION is there on MySQL only
+            "SELECT * FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name"
         ),
         where,
-    ).all()
+    ).mappings()
     told = str if mariadb else _unescaped
     return Computed(
         {str(column): told(str(expression)) for column, expression, _ in columns},
         frozenset(str(column) for column, _, extra in columns if "VIRTUAL" not in str(extra).upper()),
         [
-            (str(index), column and str(column), None if expression is None else told(str(expression)))
-            for index, column, expression in indexes
+            (str(row["INDEX_NAME"]), row["COLUMN_NAME"], row.get("EXPRESSION") and told(str(row["EXPRESSION"])))
+            for row in indexes
         ],
     )
 

@@ -289,13 +289,12 @@ class Sqlite(SqliteJson):
 
     def rows_written(self, connection: Connection) -> int:
         """By the connection's own count, which holds what foreign keys and triggers did."""
-        return int(connection.connection.driver_connection.total_changes)  # type: ignore[union-attr]
+        return _raw(connection).total_changes
 
     def enforce_references(self, connection: Connection, yes: bool) -> None:
         """By PRAGMA; a URL with foreign_keys=off stays off."""
         # not through SQLAlchemy: it would begin a transaction, and inside of one the PRAGMA does nothing
-        session = connection.connection.driver_connection
-        assert isinstance(session, sqlite3.Connection)
+        session = _raw(connection)
         usual = connection.info.setdefault("foreign_keys", session.execute("PRAGMA foreign_keys").fetchone()[0])
         wanted = int(yes and usual)
         session.execute(f"PRAGMA foreign_keys={wanted}")
@@ -333,3 +332,9 @@ class Sqlite(SqliteJson):
         name = getattr(original, "sqlite_errorname", "")
         message = str(original).splitlines()[0] if str(original) else type(original).__name__
         return f"{message} ({name})" if name else message
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
