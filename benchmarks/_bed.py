@@ -14,7 +14,7 @@ from benchmarks._place import Place
 from trueup import discovery
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.results import RunReport
-from trueup.store import Dialect
+from trueup.sql.dialect import Dialect
 
 CHECK = WrongJsonType(table="events", column="metadata", expected=("object",), repair=("decode", "wrap", "nullify"))
 DECODED = {
@@ -48,7 +48,7 @@ class Bed:
         self.place, self.events, self.name = place, events, events.name
         self.folder = Path(tempfile.mkdtemp(dir=place.folder))
         self.config = place.config(self.name, CHECK)
-        self.dialect = type(discovery.load("dialects", place.engine, Dialect)())
+        self.dialect = type(discovery.load("engines", place.engine, Dialect, "dialect")())
         self.nice = self.dialect.nice
         place.do(
             self.name,

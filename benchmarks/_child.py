@@ -25,7 +25,7 @@ def main() -> None:
     import trueup
     from trueup import discovery
     from trueup.checks.wrong_json_type import WrongJsonType
-    from trueup.store import Dialect
+    from trueup.sql.dialect import Dialect
 
     check = WrongJsonType(
         table="events",
@@ -35,7 +35,7 @@ def main() -> None:
         repair=("decode", "wrap", "nullify"),
     )
     config = trueup.Config("bench", {"app": url}, (check,))
-    type(discovery.load("dialects", url.partition(":")[0], Dialect)()).nice = 0.0
+    type(discovery.load("engines", url.partition(":")[0], Dialect, "dialect")()).nice = 0.0
     count = 0
     began = time.perf_counter()
     if verb == "nothing":

@@ -11,7 +11,7 @@ from typing import Any
 from tests.engines import Database
 from tests.rowhash import Image, changed_rows, execute, row_hashes
 from trueup.check import Check
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.findings import Finding, Record
 from trueup.results import CheckResult, RunReport, Scan
 from trueup.run import apply, make_plan, scan, undo, verify

@@ -9,8 +9,8 @@ from tests.engines import Database
 from tests.proof import config_of, run_script
 from trueup.checks.orphan import Orphan
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.runbook.advise import advise
-from trueup.runbook.backup import backup
+from trueup.verbs.advise import advise
+from trueup.verbs.backup import backup
 
 JSON = WrongJsonType(table="events", column="metadata", expected=("object",), name="metadata")
 USERS = Orphan(table="events", column="user_id", references="users.id", name="users")

@@ -12,11 +12,11 @@ from tests import clients
 from tests.engines import Database
 from tests.proof import config_of, run_script
 from tests.rowhash import execute
-from trueup.backup import Record, read_record, record_path, sha256, write_record
+from trueup.backup.backup import Record, read_record, record_path, sha256, write_record
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import StoreError, UsageError
-from trueup.runbook.backup import backup, verify
+from trueup.verbs.backup import backup, verify
 
 SCRIPT = [
     "CREATE TABLE users (id INTEGER PRIMARY KEY, email VARCHAR(100) NOT NULL UNIQUE)",
@@ -181,7 +181,7 @@ def test_a_backup_that_finds_no_room_says_so_in_one_sentence(
             made.execute("PRAGMA max_page_count=2")  # a full disk, as SQLite tells it
         return made
 
-    monkeypatch.setattr("trueup.backups.sqlite.sqlite3.connect", small)
+    monkeypatch.setattr("trueup.engines.sqlite.backup.sqlite3.connect", small)
     with pytest.raises(StoreError, match=r"^the backup could not be written: .*full \(SQLITE_FULL\)$"):
         taken(config, tmp_path)
     assert list((tmp_path / "backups").iterdir()) == []

@@ -13,11 +13,11 @@ from tests import clients
 from tests.engines import Database
 from tests.proof import config_of, run_script
 from tests.rowhash import execute
-from trueup.backup import read_record, restored
-from trueup.config import Config
+from trueup.backup.backup import read_record, restored
+from trueup.config.config import Config
 from trueup.errors import Refused, UsageError
-from trueup.runbook.backup import backup, verify
 from trueup.stores.sql import SqlStore
+from trueup.verbs.backup import backup, verify
 
 INNODB = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
 POSTGRESQL = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
@@ -75,9 +75,9 @@ def test_what_acts_is_in_the_file_and_not_in_the_scratch_copy(
     other = f"{own}_again"
     execute(database, [f"CREATE DATABASE {other}"])
     try:
-        from trueup.backup import tool_of
-        from trueup.backups import _innodb
-        from trueup.programs import run_program
+        from trueup.backup.backup import tool_of
+        from trueup.backup.programs import run_program
+        from trueup.engines._innodb import backup as _innodb
 
         tool = tool_of(SqlStore("app", database.url))
         assert isinstance(tool, _innodb.InnodbTool)

@@ -11,7 +11,7 @@ from trueup.check import Check
 from trueup.checks.missing import Missing
 from trueup.checks.out_of_range import OutOfRange
 from trueup.run import apply, make_plan, undo
-from trueup.runbook.guard import guard
+from trueup.verbs.guard import guard
 
 POSTGRESQL = pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
 TABLES = (

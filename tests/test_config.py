@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.config import Config, build_check, check_options, load_config
+from trueup.config.config import Config, build_check, check_options, load_config
+from trueup.config.yaml import LARGEST, read_yaml
 from trueup.errors import ConfigError, UsageError
-from trueup.yamlfile import LARGEST, read_yaml
 
 Write = Callable[[str | bytes], str]
 

@@ -11,15 +11,15 @@ from tests.binaries import postgresql_folder
 from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
-from trueup import pace
 from trueup.check import Check
 from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import Refused
 from trueup.results import RunReport
 from trueup.run import apply, make_plan, undo, verify
-from trueup.runbook.guard import guard
+from trueup.verbs.guard import guard
+from trueup.write import pace
 
 TABLE = "CREATE TABLE t (id INTEGER PRIMARY KEY, name VARCHAR(20), note VARCHAR(20))"
 COUNTED = "CREATE TABLE totals (n INTEGER)"

@@ -10,7 +10,7 @@ import pytest
 
 from trueup import discovery
 from trueup.check import Check
-from trueup.config import load_config
+from trueup.config.config import load_config
 from trueup.run import scan
 
 KINDS = list(discovery.names("checks"))

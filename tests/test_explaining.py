@@ -13,12 +13,12 @@ from tests.proof import config_of, run_script
 from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.explaining import Explanation
-from trueup.patterns import log_tail
+from trueup.explain.explainer import Explanation
+from trueup.explain.patterns import log_tail
 from trueup.reports.explanation import explanation_html, explanation_json
 from trueup.results import Scan
 from trueup.run import scan
-from trueup.runbook.explain import explain
+from trueup.verbs.explain import explain
 
 START = datetime(2025, 11, 1)  # noqa: DTZ001 - as an application without zones stores it
 TYPES = ("content_viewed", "quiz_started", "quiz_completed", "quiz_answer_submitted", "lesson_clicked")

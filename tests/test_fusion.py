@@ -8,8 +8,8 @@ from tests.rowhash import execute
 from trueup.check import RowCheck
 from trueup.checks.missing import Missing
 from trueup.checks.out_of_range import OutOfRange
-from trueup.collecting import unpack
-from trueup.fusion import Fusion
+from trueup.scan.keys import unpack
+from trueup.scan.one_pass import Fusion
 from trueup.stores.sql import SqlDatabase, SqlStore
 
 ROWS = 300

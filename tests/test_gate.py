@@ -10,17 +10,17 @@ from tests import clients
 from tests.engines import Database
 from tests.proof import config_of, run_script
 from tests.rowhash import execute, row_hashes
-from trueup.backup import read_record, write_record
+from trueup.backup.backup import read_record, write_record
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import Refused
 from trueup.results import Preview
 from trueup.run import make_plan, read_plan, scan, undo
-from trueup.runbook.apply import apply
-from trueup.runbook.backup import backup
-from trueup.runbook.explain import explain
-from trueup.runbook.exported import exported
-from trueup.runbook.rehearse import rehearse
+from trueup.verbs.apply import apply
+from trueup.verbs.backup import backup
+from trueup.verbs.explain import explain
+from trueup.verbs.exported import exported
+from trueup.verbs.rehearse import rehearse
 
 CHECK = WrongJsonType(table="events", column="metadata", expected=("object",), name="metadata", repair=("nullify",))
 

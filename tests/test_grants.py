@@ -18,8 +18,8 @@ from sqlalchemy.engine import make_url
 from tests.chaos.plain import Session
 from tests.engines import Database
 from tests.rowhash import execute, row_hashes
-from trueup import runner
 from trueup.cli import run
+from trueup.write import runner
 
 PAGE = Path(__file__).parent.parent / "docs" / "reliability.md"
 POSTGRESQL, INNODB = "PostgreSQL", "MySQL, MariaDB"

@@ -15,10 +15,10 @@ from tests.engines import Database
 from tests.proof import config_of, run_script
 from trueup.checks.unknown_value import UnknownValue
 from trueup.errors import Refused
-from trueup.guard import Words
-from trueup.guarding import words_of
+from trueup.guard.contract import Words
+from trueup.guard.register import words_of
 from trueup.reports.migration import bound, migration
-from trueup.runbook.guard import guard
+from trueup.verbs.guard import guard
 
 NASTY = ["'", "''", '"', "`", "\\", "\\'", "\\\\'", "$$", "$trueup$", "$1", "%", "%s", "%(a)s", ":name", "\n", "\r\n",
          "--", "/*", "*/", ";", "//", "?", "{x}", "E'", "\t", "é", "😀", "'; DROP TABLE canary; --"]  # fmt: skip

@@ -15,10 +15,10 @@ from tests.proof import config_of, run_script
 from tests.rowhash import execute
 from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import Refused, UsageError
 from trueup.run import scan
-from trueup.runbook.guard import guard
+from trueup.verbs.guard import guard
 
 ORPHAN = Orphan(table="child", column="parent_id", references="parent.id", name="refers")
 NAMED = Missing(table="child", column="name", name="named")

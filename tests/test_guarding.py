@@ -21,10 +21,10 @@ from trueup.checks.stale_total import StaleTotal
 from trueup.checks.torn_write import TornWrite
 from trueup.checks.unknown_value import UnknownValue
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import Refused, UsageError
 from trueup.run import apply, make_plan, scan, undo
-from trueup.runbook.guard import GuardReport, guard
+from trueup.verbs.guard import GuardReport, guard
 
 TABLES = [
     "CREATE TABLE users (id INTEGER PRIMARY KEY)",

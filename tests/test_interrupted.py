@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 from tests.engines import Database
 from tests.rowhash import execute, row_hashes
 from trueup.checks.out_of_range import OutOfRange
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.run import apply, make_plan, status, undo, verify
 
 ROWS = 60

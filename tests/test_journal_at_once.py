@@ -15,8 +15,8 @@ from tests.rowhash import changed_rows, execute, row_hashes
 from trueup.changes import Group
 from trueup.checks.out_of_range import OutOfRange
 from trueup.errors import StoreError
-from trueup.journal import Journal
-from trueup.journal_shape import image_shape
+from trueup.journal.journal import Journal
+from trueup.journal.shape import image_shape
 from trueup.run import make_plan, runs, undo, verify
 from trueup.stores.sql import SqlStore
 

@@ -8,7 +8,7 @@ from sqlalchemy import delete, func, select
 
 from tests.engines import Database
 from trueup.errors import StoreError, UsageError
-from trueup.journal import Journal
+from trueup.journal.journal import Journal
 from trueup.stores.sql import SqlStore
 
 

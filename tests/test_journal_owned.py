@@ -12,10 +12,10 @@ from tests.proof import config_of
 from tests.rowhash import changed_rows, execute, row_hashes
 from tests.servers import Server
 from trueup.checks.missing import Missing
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import Refused, StoreError
-from trueup.guarding import Register
-from trueup.journal import Journal
+from trueup.guard.register import Register
+from trueup.journal.journal import Journal
 from trueup.results import Silent
 from trueup.run import apply, make_plan, runs, scan, undo, verify
 from trueup.stores.sql import SqlStore

@@ -8,8 +8,8 @@ import pytest
 from tests.engines import Database
 from tests.rowhash import changed_rows, execute, row_hashes
 from trueup import run
-from trueup.config import Config, load_config
-from trueup.verdict import EDITED
+from trueup.config.config import Config, load_config
+from trueup.write.verdict import EDITED
 
 JSON_COLUMN = {"sqlite": "TEXT", "postgresql": "jsonb", "mysql": "JSON", "mariadb": "JSON"}
 BROKEN = {1: '"{}"', 2: "42.5", 3: "[1, 2]", 4: "null", 5: "true"}

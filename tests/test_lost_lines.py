@@ -13,7 +13,7 @@ from tests.chaos.plain import Session
 from tests.engines import Database
 from tests.rowhash import execute, row_hashes
 from trueup.checks.out_of_range import OutOfRange
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import Fenced
 from trueup.run import apply, make_plan, undo, verify
 

@@ -9,11 +9,11 @@ import pytest
 from tests.engines import Database
 from tests.proof import config_of, run_script
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.config import Config, Maintenance
+from trueup.config.config import Config, Maintenance
 from trueup.errors import Refused, StoreError, UsageError
 from trueup.results import Silent
 from trueup.run import make_plan, status
-from trueup.runbook.apply import apply
+from trueup.verbs.apply import apply
 
 CHECK = WrongJsonType(table="events", column="metadata", expected=("object",), name="metadata", repair=("nullify",))
 

@@ -12,14 +12,14 @@ from tests.dialects.opened import opened
 from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import changed_rows, execute, row_hashes
-from trueup import runner
 from trueup.check import Check
 from trueup.checks.missing import Missing
 from trueup.checks.out_of_range import OutOfRange
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.results import RunReport
 from trueup.run import apply, make_plan, undo
-from trueup.runner import Runner
+from trueup.write import runner
+from trueup.write.runner import Runner
 
 POSTGRESQL = pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
 FUNCTION = "CREATE OR REPLACE FUNCTION f(v text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN {} RETURN true; END $$"

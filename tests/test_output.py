@@ -16,7 +16,7 @@ import pytest
 from trueup import output
 from trueup.changes import Plan
 from trueup.errors import TrueupError, UsageError
-from trueup.planfile import Writer
+from trueup.plan.file import Writer
 
 SOURCE = Path(__file__).parent.parent / "src" / "trueup"
 PLAN = Plan(
@@ -235,15 +235,15 @@ ALLOWED = {
     ("output.py", "*"): "the one way",
     ("cli/__init__.py", "os.open"): "/dev/null in the place of a stdout that is gone",
     (
-        "backups/sqlite.py",
+        "engines/sqlite/backup.py",
         "sqlite3.connect",
-    ): "fills the private file that backup.py made, and a copy in a private folder",
-    ("backups/sqlite.py", "shutil.copyfile"): "into a private temporary folder",
-    ("programs.py", "tempfile.TemporaryFile"): "has no name",
-    ("dialects/_sqlite_session.py", "sqlite3.connect"): "the application's own database, by mode=rw: never made",
-    ("restoring.py", "sqlite3.connect"): "the application's own database",
-    ("claims.py", "sqlite3.connect"): "a database without a name",
-    ("planning.py", "tempfile.TemporaryFile"): "has no name",
+    ): "fills the private file that backup/backup.py made, and a copy in a private folder",
+    ("engines/sqlite/backup.py", "shutil.copyfile"): "into a private temporary folder",
+    ("backup/programs.py", "tempfile.TemporaryFile"): "has no name",
+    ("engines/sqlite/session.py", "sqlite3.connect"): "the application's own database, by mode=rw: never made",
+    ("backup/copy.py", "sqlite3.connect"): "the application's own database",
+    ("plan/changed_rows.py", "sqlite3.connect"): "a database without a name",
+    ("plan/planner.py", "tempfile.TemporaryFile"): "has no name",
     ("cli/demo.py", "sqlite3.connect"): "the shop that the demo makes in a folder of its own",
     ("lint/cache.py", "mkdir"): "holds what is in the source, for everybody who may read that",
     ("lint/pages.py", "mkdir"): "pages of the documentation",

@@ -9,7 +9,7 @@ from tests.rowhash import execute, row_hashes
 from trueup.check import Check
 from trueup.checks.orphan import Orphan
 from trueup.checks.out_of_range import OutOfRange
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.run import apply, make_plan, runs, undo
 
 TEN = OutOfRange(table="t", column="a", minimum="0", maximum="10", name="ten", repair=("clamp",))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trueup.changes import Group, Left, Plan
 from trueup.errors import PlanError
-from trueup.planfile import Op, PlanFile, Writer
+from trueup.plan.file import Op, PlanFile, Writer
 
 GROUPS = (
     Group("metadata-holds-an-object", "decode", "app", "events", "update", ("metadata",), "lossless"),

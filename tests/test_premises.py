@@ -13,14 +13,14 @@ from tests.chaos.plain import Session
 from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import execute
-from trueup import runner
 from trueup.check import Check
 from trueup.checks.duplicate import Duplicate
 from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.results import RunReport
 from trueup.run import apply, make_plan, undo
+from trueup.write import runner
 
 # SQLite's writers wait for one another, so none is open while trueup writes
 pytestmark = pytest.mark.parametrize("engine", ["postgresql", "mysql", "mariadb"], indirect=True)

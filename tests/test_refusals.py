@@ -12,7 +12,7 @@ from trueup.check import Check
 from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
 from trueup.checks.out_of_range import OutOfRange
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import PlanError, Refused, TrueupError
 from trueup.run import apply, make_plan, runs, undo, verify
 

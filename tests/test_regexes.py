@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trueup.regexes import portable
+from trueup.sql.regexes import portable
 
 atoms = st.sampled_from(["a", "b", "é", r"\.", "[ab]", "[^a]", r"[a-c\-]", "(ab)", "(?:a|b)", r"\d", r"[\d_]", r"\w"])
 pieces = st.builds("".join, st.tuples(atoms, st.sampled_from(["", "*", "+", "?", "{2}", "{1,}", "{0,2}", "*?"])))

@@ -9,11 +9,11 @@ from tests import clients
 from tests.engines import Database
 from tests.proof import config_of, run_script
 from tests.rowhash import changed_rows, execute, row_hashes
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import PlanError, Refused, UsageError
 from trueup.run import apply, status, undo, verify
-from trueup.runbook.backup import backup
-from trueup.runbook.restore import forget, restore_plan
+from trueup.verbs.backup import backup
+from trueup.verbs.restore import forget, restore_plan
 
 
 @pytest.fixture

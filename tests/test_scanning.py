@@ -5,15 +5,15 @@ import pytest
 import trueup
 from tests.engines import Database
 from tests.rowhash import execute
-from trueup import looking
 from trueup.checks.out_of_range import OutOfRange
+from trueup.scan import second_look
 
 
 def test_no_finding_is_lost_when_the_second_look_is_slow_and_takes_larger_pages(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looking, "SLOW", 0.0)
-    monkeypatch.setattr(looking, "PAGE", 4)
+    monkeypatch.setattr(second_look, "SLOW", 0.0)
+    monkeypatch.setattr(second_look, "PAGE", 4)
     rows = ", ".join(f"({n}, {-1 if n % 3 else 1})" for n in range(1, 100))
     execute(database, ["CREATE TABLE t (id INTEGER PRIMARY KEY, amount INTEGER)", f"INSERT INTO t VALUES {rows}"])
     config = trueup.Config("test", {"app": database.url}, (OutOfRange(table="t", column="amount", minimum="0"),))

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.engines import Database
 from tests.rowhash import execute, row_hashes
 from trueup.checks.out_of_range import OutOfRange
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import StoreError
 from trueup.run import apply, make_plan, undo
 from trueup.stores.sql import SqlStore

@@ -2,8 +2,8 @@
 
 import pytest
 
+from trueup.config.strategy import confirmed, letter
 from trueup.errors import Refused
-from trueup.strategy import confirmed, letter
 
 USUAL = {"B": 1, "C": 51, "D": 501}
 

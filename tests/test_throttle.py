@@ -6,10 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.servers import Server
-from trueup.journal import Journal
-from trueup.pace import Throttle
+from trueup.journal.journal import Journal
 from trueup.results import Silent
 from trueup.stores.sql import SqlStore
+from trueup.write.pace import Throttle
 
 
 class Waits(Silent):

@@ -15,7 +15,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from trueup.version import VERSION
+
+__version__ = VERSION
 
 if TYPE_CHECKING:
     from trueup.changes import Change as Change
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from trueup.check import Repair as Repair
     from trueup.check import RowCheck as RowCheck
     from trueup.check import SetCheck as SetCheck
-    from trueup.config import Config as Config
-    from trueup.config import load_config as load_config
+    from trueup.config.config import Config as Config
+    from trueup.config.config import load_config as load_config
     from trueup.errors import TrueupError as TrueupError
     from trueup.findings import Finding as Finding
     from trueup.findings import Record as Record
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "changes": ("Change", "Group", "Image", "Plan"),
     "check": ("Check", "Repair", "RowCheck", "SetCheck"),
-    "config": ("Config", "load_config"),
+    "config.config": ("Config", "load_config"),
     "errors": ("TrueupError",),
     "findings": ("Finding", "Record", "Source"),
     "results": ("RunReport", "Scan", "Verification"),

@@ -20,10 +20,10 @@ from typing import Any
 from alembic.operations import MigrateOperation, Operations
 
 from trueup.check import Check
-from trueup.config import Config, build_check
+from trueup.config.config import Config, build_check
 from trueup.errors import Refused, UsageError
 from trueup.run import scan
-from trueup.runbook.guard import guard
+from trueup.verbs.guard import guard
 
 #: Broken rows that a refusal names.
 LISTED = 20

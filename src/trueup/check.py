@@ -17,9 +17,9 @@ from sqlalchemy import ColumnElement, Executable, FromClause, case, false
 from trueup.changes import Action, Effect
 from trueup.errors import UsageError
 from trueup.findings import Severity
-from trueup.guarded import Guarded
-from trueup.store import Dialect
-from trueup.tables import Column, Storage, Table
+from trueup.sql.dialect import Dialect
+from trueup.sql.short_circuit import Guarded
+from trueup.sql.tables import Column, Storage, Table
 
 
 class Database(Protocol):

@@ -1,4 +1,4 @@
-"""Finds units by file name: dropping a file into a package is the registration."""
+"""Finds units by file name: dropping a file, or for an engine a folder, into a package is the registration."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from typing import TypeVar
 
 from trueup.errors import UsageError
 
 T = TypeVar("T")
 #: Packages to which another distribution may add units.
-OPEN = ("checks", "dialects", "stores", "reports")
+OPEN = ("checks", "engines", "stores", "reports")
 
 
 @cache
 def names(package: str) -> Mapping[str, str]:
     """Map each unit's name to its module path.
 
-    A unit is a module of `trueup.<package>` (underscores read as hyphens), or, of the packages in `OPEN`, an entry
-    point of the group `trueup.<package>`. Nothing is imported.
+    A unit is a module or a folder of `trueup.<package>` (underscores read as hyphens), or, of the packages in `OPEN`,
+    an entry point of the group `trueup.<package>`. Nothing is imported.
     """
     root = importlib.import_module(f"trueup.{package}")
     found = {
@@ -36,15 +37,22 @@ def names(package: str) -> Mapping[str, str]:
     return dict(sorted(found.items()))
 
 
-def load(package: str, name: str, kind: type[T]) -> type[T]:
+def has(package: str, name: str, part: str) -> bool:
+    """Whether the unit `name`, a folder, has a module `part`."""
+    return name in names(package) and find_spec(f"{names(package)[name]}.{part}") is not None
+
+
+def load(package: str, name: str, kind: type[T], part: str = "") -> type[T]:
     """Import the unit `name` of `package` and return its one public subclass of `kind`.
 
-    Raises `UsageError` when there is no such unit.
+    Of a unit that is a folder, `part` is the module to look in. Raises `UsageError` when there is no such unit or part.
     """
     known = names(package)
     if name not in known:
         raise UsageError(f"there is no {package.removesuffix('s')} {name!r}; there is {', '.join(known)}")
-    module = importlib.import_module(known[name])
+    if part and not has(package, name, part):
+        raise UsageError(f"trueup has no {part} for {name}")
+    module = importlib.import_module(f"{known[name]}.{part}" if part else known[name])
     units = [
         value
         for value in vars(module).values()

@@ -9,11 +9,32 @@ from dataclasses import replace
 
 from trueup import discovery
 from trueup.check import Check
-from trueup.config import Config
-from trueup.console import console
+from trueup.config.config import Config
+from trueup.config.options import nearest
+from trueup.config.strategy import confirmed
 from trueup.errors import Refused, StoreError, UsageError
-from trueup.evidence import Given, gate
-from trueup.execution import (
+from trueup.findings import Finding
+from trueup.guard.register import missing_guards, refuse_under_guard
+from trueup.journal.journal import Journal
+from trueup.plan.file import PlanFile
+from trueup.plan.gate import Given, gate
+from trueup.plan.planner import Planner
+from trueup.plan.signing import vouched
+from trueup.results import (
+    CheckResult,
+    Preview,
+    Progress,
+    RunReport,
+    Scan,
+    Silent,
+    Statement,
+    Verification,
+)
+from trueup.scan.console import console
+from trueup.scan.scanner import Scanner
+from trueup.sql.dialect import Dialect
+from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.write.execution import (
     begun,
     carry_out,
     header_of,
@@ -27,30 +48,9 @@ from trueup.execution import (
     take_back,
     undoing,
 )
-from trueup.findings import Finding
-from trueup.foreseeing import previewed
-from trueup.guarding import missing_guards, refuse_under_guard
-from trueup.journal import Journal
-from trueup.options import nearest
-from trueup.planfile import PlanFile
-from trueup.planning import Planner
-from trueup.results import (
-    CheckResult,
-    Preview,
-    Progress,
-    RunReport,
-    Scan,
-    Silent,
-    Statement,
-    Verification,
-)
-from trueup.rights import of_verdict, refuse_without, to_look
-from trueup.scanning import Scanner
-from trueup.signing import vouched
-from trueup.store import Dialect
-from trueup.stores.sql import SqlDatabase, SqlStore
-from trueup.strategy import confirmed
-from trueup.verifying import compare, dry_run
+from trueup.write.rights import of_verdict, refuse_without, to_look
+from trueup.write.undo_preview import previewed
+from trueup.write.verify import compare, dry_run
 
 SAMPLES = 5
 
@@ -137,7 +137,7 @@ def statements(config: Config, *, only: Sequence[str] = (), dialect: str = "") -
         with opened(config, name) as store, store.connect() as connection:
             database = SqlDatabase(store, connection)
             if dialect:
-                database.speak(discovery.load("dialects", dialect, Dialect)())
+                database.speak(discovery.load("engines", dialect, Dialect, "dialect")())
             for check in mine:
                 found += console(database, check)
     return found

@@ -24,15 +24,19 @@ from sqlalchemy.engine import Engine
 
 from tests.chaos.bugs import plant
 from tests.chaos.disk import Recorder
-from trueup import discovery, failpoints, pace, planning, run, runner
-from trueup.config import load_config
+from trueup import discovery, run
+from trueup.config.config import load_config
 from trueup.errors import PlanError, TrueupError
+from trueup.journal import failpoints
+from trueup.plan import planner
 from trueup.results import Silent
-from trueup.runbook.guard import guard
+from trueup.verbs.guard import guard
+from trueup.write import pace, runner
 
-for package in ("checks", "dialects"):
-    for name in discovery.names(package):
-        discovery.load(package, name, object)
+for name in discovery.names("checks"):
+    discovery.load("checks", name, object)
+for name in discovery.names("engines"):
+    discovery.load("engines", name, object, "dialect")
 
 #: Operations in a transaction, and seconds of rest after each: a run of some hundred takes a second or two.
 CHUNKS = (1, 3, 6)
@@ -174,7 +178,7 @@ def shift_clock(seconds: float) -> None:
 
 def _plan(order: Order, _: Told) -> tuple[str, str]:
     config = load_config(order.config)
-    planning.HOURS = order.hours  # type: ignore[assignment]  # hours that are over at once
+    planner.HOURS = order.hours  # type: ignore[assignment]  # hours that are over at once
     return "planned", str(run.make_plan(config, order.plan, because="chaos", accept_rate=_all(config)).summary.count)
 
 

@@ -16,8 +16,8 @@ from tests.engines import Database
 from tests.rowhash import execute
 from trueup.checks._json_schema import accepts, read
 from trueup.checks._json_shape import At, Mending, broken
+from trueup.sql.tables import Column
 from trueup.stores.sql import SqlDatabase, SqlStore
-from trueup.tables import Column
 
 Form = Callable[[At, Column], list[Any]]
 KEYS = ["a", "b", "c d", "e.f", "$g", "é", "h/i"]

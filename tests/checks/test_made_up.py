@@ -12,8 +12,8 @@ from trueup.checks.missing import Missing
 from trueup.checks.out_of_range import OutOfRange
 from trueup.checks.unknown_value import UnknownValue
 from trueup.checks.wrong_json_shape import WrongJsonShape
-from trueup.config import Config
-from trueup.jsontext import JsonText
+from trueup.config.config import Config
+from trueup.config.json_text import JsonText
 from trueup.run import apply, make_plan
 
 SHAPE = JsonText.of({"type": "object", "required": ["a"], "properties": {"a": {"type": "integer", "default": 7}}})

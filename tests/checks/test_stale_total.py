@@ -9,8 +9,8 @@ from tests.proof import config_of, prove, run_script
 from trueup.checks.stale_total import StaleTotal
 from trueup.errors import Refused
 from trueup.run import make_plan, scan
-from trueup.runbook.advise import advise
 from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.verbs.advise import advise
 
 SHOP = [
     """CREATE TABLE users (id INTEGER PRIMARY KEY, orders INTEGER, volume DECIMAL(12, 2), volumes {JSON})""",

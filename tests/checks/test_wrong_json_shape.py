@@ -10,12 +10,12 @@ from tests.engines import Database
 from tests.proof import config_of, prove, run_script
 from trueup.checks._json_schema import SUPPORTED
 from trueup.checks.wrong_json_shape import WrongJsonShape
-from trueup.config import Config, build_check, check_options
+from trueup.config.config import Config, build_check, check_options
+from trueup.config.json_text import JsonText
 from trueup.errors import Refused, UsageError
-from trueup.jsontext import JsonText
 from trueup.results import PartCount
 from trueup.run import scan
-from trueup.runbook.guard import guard
+from trueup.verbs.guard import guard
 
 MLM = {
     "type": "object",

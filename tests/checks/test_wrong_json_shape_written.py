@@ -10,9 +10,9 @@ from tests.engines import Database
 from tests.proof import config_of, run_script
 from trueup.checks.wrong_json_shape import WrongJsonShape
 from trueup.cli.init import written
-from trueup.config import load_config
+from trueup.config.config import load_config
+from trueup.config.json_text import JsonText
 from trueup.errors import ConfigError
-from trueup.jsontext import JsonText
 from trueup.run import propose, scan
 
 HEAD = "environment: test\nstores: {app: sqlite:///none.db}\nchecks:\n  - kind: wrong-json-shape\n    table: d\n"

@@ -10,7 +10,7 @@ from trueup.check import Check
 from trueup.checks.missing import Missing
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.cli.init import written
-from trueup.config import load_config
+from trueup.config.config import load_config
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 SECRET = "postgresql://me:hunter2@db.example.com/shop"

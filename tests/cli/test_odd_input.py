@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli import shop
 from tests.cli.conftest import Trueup
-from trueup.yamlfile import read_yaml
+from trueup.config.yaml import read_yaml
 
 NAME = "that is no name of a file"
 ODD = {

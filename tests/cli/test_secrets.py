@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tests.cli.conftest import Told, Trueup
 from trueup.cli import run
-from trueup.config import Config, load_config, url_problem
-from trueup.dialects._refusals import why
+from trueup.config.config import Config, load_config, url_problem
 from trueup.errors import StoreError, TrueupError, UsageError
 from trueup.redaction import forget, learn, redacted
+from trueup.sql.refusals import why
 from trueup.stores.sql import SqlStore
 
 SECRET = "S3CRETPW"

@@ -11,9 +11,9 @@ import pytest
 from tests.cli import shop
 from tests.cli.conftest import Trueup
 from trueup.codec import GENESIS, canonical, link
-from trueup.config import load_config
+from trueup.config.config import load_config
 from trueup.errors import ConfigError
-from trueup.planfile import LINK, PlanFile
+from trueup.plan.file import LINK, PlanFile
 
 REQUIRED = "sign_plans: required\nsign_key: team.key\n"
 UNSIGNED = "trueup: plan.jsonl is not signed, and here plans must be (sign_plans: required)\n"

@@ -11,9 +11,9 @@ from sqlalchemy.engine import make_url
 
 from tests.engines import Database
 from tests.rowhash import execute
-from trueup.dialects._innodb import InnoDB
-from trueup.dialects.mariadb import Mariadb
-from trueup.dialects.mysql import Mysql
+from trueup.engines._innodb.dialect import InnoDB
+from trueup.engines.mariadb.dialect import Mariadb
+from trueup.engines.mysql.dialect import Mysql
 
 DIALECTS: dict[str, type[InnoDB]] = {"mysql": Mysql, "mariadb": Mariadb}
 

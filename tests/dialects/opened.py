@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection
 
 from tests.engines import Database
-from trueup.store import Dialect
+from trueup.sql.dialect import Dialect
+from trueup.sql.tables import Table
 from trueup.stores.sql import SqlStore
-from trueup.tables import Table
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from tests.dialects.opened import Opened, opened
 from tests.engines import Database
 from trueup.errors import NotChecked, UsageError
-from trueup.tables import JSON_TYPES
+from trueup.sql.tables import JSON_TYPES
 
 TEXT = {"mysql": "LONGTEXT", "mariadb": "LONGTEXT"}
 # these servers may hold text in latin1 by default

@@ -16,10 +16,10 @@ from trueup.check import Check
 from trueup.checks.orphan import Orphan
 from trueup.checks.stale_total import StaleTotal
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.dialects._guards import is_guard
+from trueup.engines._own_triggers import is_guard
+from trueup.engines.sqlite.guard import SqliteWords
 from trueup.errors import Refused
-from trueup.guards.sqlite import SqliteWords
-from trueup.runbook.guard import guard
+from trueup.verbs.guard import guard
 
 SQLITE_GUARDS = [
     """CREATE TRIGGER "trueup_guard_x_ins" BEFORE INSERT ON "t" WHEN new."v" < 0

@@ -19,13 +19,13 @@ from tests.rowhash import execute, row_hashes
 from tests.servers import Server
 from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
-from trueup.dialects import _innodb_session as session
-from trueup.dialects._innodb import InnoDB
-from trueup.dialects.mariadb import Mariadb
-from trueup.dialects.mysql import Mysql
+from trueup.engines._innodb import session
+from trueup.engines._innodb.dialect import InnoDB
+from trueup.engines.mariadb.dialect import Mariadb
+from trueup.engines.mysql.dialect import Mysql
 from trueup.errors import NotChecked, Refused, UsageError
 from trueup.run import apply, make_plan, undo
-from trueup.tables import Table
+from trueup.sql.tables import Table
 
 pytestmark = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
 

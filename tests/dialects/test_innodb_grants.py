@@ -1,6 +1,6 @@
 """The lines of SHOW GRANTS, read without a server."""
 
-from trueup.dialects import _innodb_rights as grants
+from trueup.engines._innodb import rights as grants
 
 
 def test_lines_of_another_form_give_nothing() -> None:

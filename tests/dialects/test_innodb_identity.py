@@ -11,9 +11,9 @@ from sqlalchemy.engine import make_url
 from tests.dialects.accounts import DIALECTS
 from tests.engines import Database
 from tests.rowhash import execute
-from trueup import drift
-from trueup.dialects import _innodb_catalogue
-from trueup.dialects._innodb import InnoDB
+from trueup.engines._innodb import catalogue
+from trueup.engines._innodb.dialect import InnoDB
+from trueup.plan import drift
 
 pytestmark = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
 
@@ -107,7 +107,7 @@ def test_a_table_without_a_number_is_refused(
     database: Database, dialect: InnoDB, writer: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     execute(database, ["CREATE TABLE t (id INT PRIMARY KEY)"])
-    monkeypatch.setattr(_innodb_catalogue, "identity", lambda *_, **__: "")
+    monkeypatch.setattr(catalogue, "identity", lambda *_, **__: "")
     assert dialect.table(writer, "t").obstacles == (
         "another table in its place would not be told from it: InnoDB's own list does not name it",
     )

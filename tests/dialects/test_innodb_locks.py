@@ -16,9 +16,9 @@ from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
 from trueup.checks.missing import Missing
-from trueup.dialects._innodb import InnoDB
+from trueup.engines._innodb.dialect import InnoDB
 from trueup.run import apply, make_plan, undo
-from trueup.tables import Table
+from trueup.sql.tables import Table
 
 pytestmark = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
 
@@ -175,7 +175,7 @@ def test_a_statement_after_a_lock_sees_what_it_waited_for(
 def test_one_session_at_a_time_is_alone(
     database: Database, dialect: InnoDB, writer: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trueup.dialects._innodb_session.ALONE_SECONDS", 1)
+    monkeypatch.setattr("trueup.engines._innodb.session.ALONE_SECONDS", 1)
     with session(database, dialect) as other:
         with dialect.alone(writer, "images"):
             writer.exec_driver_sql("CREATE TABLE x (id INT)")  # DDL commits, and the lock stays

@@ -14,8 +14,8 @@ from tests.dialects.accounts import DIALECTS
 from tests.engines import Database
 from tests.rowhash import execute
 from tests.servers import Server
-from trueup.dialects import _innodb_session as session
-from trueup.dialects._innodb import InnoDB
+from trueup.engines._innodb import session
+from trueup.engines._innodb.dialect import InnoDB
 from trueup.errors import StoreError
 
 pytestmark = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)

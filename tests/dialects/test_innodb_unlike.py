@@ -13,7 +13,7 @@ from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
 from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
-from trueup.dialects._innodb import InnoDB
+from trueup.engines._innodb.dialect import InnoDB
 from trueup.findings import Record
 from trueup.run import apply, make_plan, propose, scan, undo
 

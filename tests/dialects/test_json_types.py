@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tests.engines import Database
 from tests.rowhash import execute
+from trueup.sql.tables import JSON_TYPES
 from trueup.stores.sql import SqlDatabase, SqlStore
-from trueup.tables import JSON_TYPES
 
 EXPECTED: Sequence[Sequence[str]] = [
     *([kind] for kind in JSON_TYPES),

@@ -14,7 +14,7 @@ from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
 from trueup.checks.missing import Missing
 from trueup.checks.unknown_value import UnknownValue
-from trueup.dialects.mariadb import Mariadb
+from trueup.engines.mariadb.dialect import Mariadb
 from trueup.run import apply, make_plan, scan, undo
 
 pytestmark = pytest.mark.parametrize("engine", ["mariadb"], indirect=True)

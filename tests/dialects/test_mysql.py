@@ -12,7 +12,7 @@ from tests.dialects.accounts import DIALECTS, NO_PROCESS, NO_TRIGGER, Account, t
 from tests.engines import Database
 from tests.rowhash import execute
 from tests.servers import Server
-from trueup.dialects.mysql import Mysql
+from trueup.engines.mysql.dialect import Mysql
 
 pytestmark = pytest.mark.parametrize("engine", ["mysql"], indirect=True)
 

@@ -17,7 +17,7 @@ from sqlalchemy.types import NullType
 from tests.dialects.opened import Opened, opened
 from tests.engines import Database
 from trueup.errors import StoreError
-from trueup.tables import Column
+from trueup.sql.tables import Column
 
 pytestmark = pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
 

@@ -16,10 +16,10 @@ from tests.dialects.test_postgresql import role, script
 from tests.engines import Database
 from trueup.check import Row
 from trueup.checks.unknown_value import UnknownValue
+from trueup.engines.postgresql.guard import PostgresqlWords
 from trueup.errors import UsageError
-from trueup.guards.postgresql import PostgresqlWords
+from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
-from trueup.tables import Table
 
 pytestmark = pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
 

@@ -9,10 +9,10 @@ from tests.engines import Database
 from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
 from trueup.checks.orphan import Orphan
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.results import RunReport
 from trueup.run import apply, make_plan, scan, undo
-from trueup.runbook.guard import guard
+from trueup.verbs.guard import guard
 
 pytestmark = pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
 KEY = "ALTER TABLE c ADD CONSTRAINT fk FOREIGN KEY (pid) REFERENCES par (id) NOT VALID"

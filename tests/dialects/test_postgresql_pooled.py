@@ -18,10 +18,10 @@ from tests.proof import config_of
 from trueup.check import Check
 from trueup.checks.orphan import Orphan
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.dialects._postgresql_session import pooled
+from trueup.engines.postgresql.session import pooled
 from trueup.errors import UsageError
 from trueup.run import apply, make_plan, scan, undo, verify
-from trueup.runbook.backup import backup
+from trueup.verbs.backup import backup
 
 pytestmark = pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
 

@@ -21,7 +21,7 @@ from trueup.checks.missing import Missing
 from trueup.checks.orphan import Orphan
 from trueup.checks.unknown_value import UnknownValue
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import Refused, StoreError
 from trueup.results import RunReport
 from trueup.run import apply, make_plan, propose, scan, undo, verify

@@ -17,8 +17,8 @@ from sqlalchemy.exc import DBAPIError
 
 from tests.dialects.opened import opened
 from tests.engines import Database
-from trueup.dialects._sqlite_functions import span, token, untoken
-from trueup.dialects.sqlite import Sqlite
+from trueup.engines.sqlite.dialect import Sqlite
+from trueup.engines.sqlite.functions import span, token, untoken
 from trueup.errors import NotChecked, StoreError, UsageError
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

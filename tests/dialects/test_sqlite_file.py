@@ -16,9 +16,9 @@ from tests.dialects.opened import Opened, opened
 from tests.engines import Database
 from tests.proof import config_of
 from trueup.checks.missing import Missing
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import Refused, StoreError
-from trueup.failpoints import failpoint
+from trueup.journal.failpoints import failpoint
 from trueup.run import apply, make_plan, undo
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.dialects.opened import opened
 from tests.engines import Database
-from trueup.store import Dialect
+from trueup.sql.dialect import Dialect
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 

@@ -13,12 +13,12 @@ from tests.proof import config_of
 from tests.rowhash import execute, row_hashes
 from trueup.check import Check
 from trueup.checks.missing import Missing
-from trueup.config import Config
+from trueup.config.config import Config
 from trueup.errors import PlanError, Refused
 from trueup.results import RunReport
 from trueup.run import apply, make_plan, undo, verify
-from trueup.runbook.backup import backup
-from trueup.runbook.restore import forget, restore_plan
+from trueup.verbs.backup import backup
+from trueup.verbs.restore import forget, restore_plan
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Text, cast, func, select
 
 from trueup.check import Database
 from trueup.checks._json_schema import kinds
-from trueup.tables import Column, Table
+from trueup.sql.tables import Column, Table
 
 #: Documents read from either end of the table, and characters of the longest that is read.
 _SAMPLE, _LONGEST = 1000, 10_000

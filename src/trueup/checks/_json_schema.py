@@ -9,8 +9,8 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
-from trueup.jsontext import JsonText
-from trueup.regexes import portable
+from trueup.config.json_text import JsonText
+from trueup.sql.regexes import portable
 
 TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
 WORDS = {

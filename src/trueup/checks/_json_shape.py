@@ -12,9 +12,9 @@ from sqlalchemy import literal_column as word
 from sqlalchemy import true as always
 
 from trueup.checks._json_schema import CONDITIONS, Node, accepts
-from trueup.guarded import Guarded
-from trueup.store import Dialect
-from trueup.tables import JSON_TYPES, Column, Storage
+from trueup.sql.dialect import Dialect
+from trueup.sql.short_circuit import Guarded
+from trueup.sql.tables import JSON_TYPES, Column, Storage
 
 #: From here on every double is a whole number, and none of fewer characters is rounded.
 _WHOLE, _EXACT = 2**53, 15

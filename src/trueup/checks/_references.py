@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 
 from trueup.check import Database, Row
-from trueup.tables import Column, Table
+from trueup.sql.tables import Column, Table
 
 _SAMPLE = 2000
 _DISTINCT = 5

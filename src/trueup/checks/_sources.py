@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Numeric, Text, and_, cast, false, func, li
 
 from trueup.check import Row
 from trueup.errors import UsageError
-from trueup.tables import Column
+from trueup.sql.tables import Column
 
 #: By column or path inside JSON: the words of which one must fit.
 Where = Mapping[str, tuple[str, ...]]

@@ -27,7 +27,7 @@ from trueup.checks._references import agree, equal, namesakes, sort
 from trueup.checks._sources import condition, refuse_empty
 from trueup.errors import NotChecked, UsageError
 from trueup.repairs import always, quarantine
-from trueup.tables import TEXT
+from trueup.sql.tables import TEXT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ from trueup.checks._sources import (
 )
 from trueup.errors import Refused, UsageError
 from trueup.repairs import always
-from trueup.tables import TEXT, Column
+from trueup.sql.tables import TEXT, Column
 
 _CONSTANTS = ("true", "false")
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, no
 from trueup.check import Repair, Row, RowCheck
 from trueup.errors import UsageError
 from trueup.repairs import always, nullify
-from trueup.tables import TEXT
+from trueup.sql.tables import TEXT
 
 #: What a value may differ in and still be told: how it is spelled, not what it says.
 _SPELLING = ("case", "space")

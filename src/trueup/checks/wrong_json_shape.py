@@ -17,8 +17,8 @@ from trueup.checks import _json_shape as shape
 from trueup.checks._json_inferred import inferred
 from trueup.checks._json_schema import Node, accepts, expected, read, told
 from trueup.checks._json_shape import At, Mending
+from trueup.config.json_text import NOTHING, JsonText
 from trueup.errors import Refused
-from trueup.jsontext import NOTHING, JsonText
 
 DEFAULT = "default"
 _SHOWN = 3

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, nu
 
 from trueup.check import Check, Database, Repair, Row, RowCheck
 from trueup.repairs import always, nullify
-from trueup.tables import JSON_TYPES, TEXT, Column, Table
+from trueup.sql.tables import JSON_TYPES, TEXT, Column, Table
 
 #: The word of the profile for SQL NULL, and for a path that is not there.
 SQL_NULL = "SQL NULL"

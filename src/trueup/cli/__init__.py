@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import click
 
-from trueup import __version__
 from trueup.errors import TrueupError, UsageError
 from trueup.redaction import learn, redacted
+from trueup.version import VERSION
 
 #: Each command's module, and its line in `trueup --help`; the command itself is imported when it is used.
 COMMANDS = {
@@ -108,7 +108,7 @@ class Lazy(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 clean, 1 findings, 2 wrong usage or configuration, 3 could not finish.",
 )
-@click.version_option(__version__, message="trueup %(version)s")
+@click.version_option(VERSION, message="trueup %(version)s")
 @click.pass_context
 def trueup(ctx: click.Context) -> int:
     """Fsck for a live application's data: find what breaks an invariant, mend it next to live traffic, undo it.

@@ -31,7 +31,7 @@ def advise(path: str | None, only: tuple[str, ...], backup: str, scratch: str, a
     """
     from trueup.cli.progress import Shown
     from trueup.reports.text.layout import DIM, STRONG, indented, line
-    from trueup.runbook.advise import advise as advised
+    from trueup.verbs.advise import advise as advised
 
     config = read_config(path)
     with Shown() as progress:

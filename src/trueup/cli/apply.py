@@ -75,7 +75,7 @@ def apply(
     from trueup import run
     from trueup.cli.progress import Shown
     from trueup.reports.text.runs import run_report
-    from trueup.runbook.apply import apply as apply_around
+    from trueup.verbs.apply import apply as apply_around
 
     preview = run.read_plan(plan)
     environment = preview.plan.environment

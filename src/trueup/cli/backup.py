@@ -12,7 +12,7 @@ from trueup.cli.common import Command, config_option, read_config, say, show, st
 from trueup.errors import UsageError
 
 if TYPE_CHECKING:
-    from trueup.backup import Record
+    from trueup.backup.backup import Record
 
 
 @click.command(
@@ -48,7 +48,7 @@ def backup(
     The file is timestamped, readable by its owner only, and has a record beside it.
     """
     from trueup.cli.progress import Shown
-    from trueup.runbook import backup as verbs
+    from trueup.verbs import backup as verbs
 
     if file and (tables or no_verify):
         raise UsageError("--verify looks at a backup that is there; it goes with neither --table nor --no-verify")

@@ -16,7 +16,7 @@ from trueup.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from trueup.config import Config
+    from trueup.config.config import Config
 
 DEFAULT = "trueup.yaml"
 #: Characters of a line where no terminal says how wide it is.
@@ -94,7 +94,7 @@ def read_config(path: str | None, store: str = "", sign_key: str = "") -> Config
             f"there is no {DEFAULT} here; look at a database with 'trueup scan URL', "
             "or write a configuration with 'trueup init URL'"
         )
-    from trueup.config import load_config
+    from trueup.config.config import load_config
 
     config = load_config(path or DEFAULT)
     config = replace(config, sign_key=sign_key) if sign_key else config

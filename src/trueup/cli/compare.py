@@ -13,7 +13,7 @@ from trueup.cli.common import Command, say, show
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from trueup.comparing import Comparison, Pair, Side
+    from trueup.scan.environments import Comparison, Pair, Side
 
 
 @click.command(
@@ -30,9 +30,9 @@ def compare(left: str, right: str, as_json: bool) -> int:
 
     Exits with 1 where they do not show the same sorts of damage.
     """
-    from trueup import comparing
+    from trueup.scan import environments
 
-    found = comparing.compare(left, right)
+    found = environments.compare(left, right)
     if as_json:
         document = {"format": 1, **asdict(found)}
         say(json.dumps(document, indent=2))

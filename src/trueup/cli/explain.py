@@ -32,7 +32,7 @@ def explain(
     from trueup.output import writable, write
     from trueup.reports import explanation
     from trueup.reports.text.explanation import explanation_report
-    from trueup.runbook.explain import explain as explained
+    from trueup.verbs.explain import explain as explained
 
     config = read_config(path)
     writable(json_path)

@@ -11,7 +11,7 @@ from trueup.cli.common import Command, config_option, read_config, say, show
 from trueup.errors import UsageError
 
 if TYPE_CHECKING:
-    from trueup.runbook.guard import GuardReport
+    from trueup.verbs.guard import GuardReport
 
 
 @click.command(
@@ -54,7 +54,7 @@ def guard(
     """
     from trueup.cli.progress import Shown
     from trueup.reports.migration import migration
-    from trueup.runbook.guard import guard as guarded
+    from trueup.verbs.guard import guard as guarded
 
     if install and remove:
         raise UsageError("--apply and --remove exclude each other")

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trueup.cli.common import DEFAULT, Command, say
+from trueup.config.json_text import JsonText
 from trueup.errors import UsageError
-from trueup.jsontext import JsonText
 
 if TYPE_CHECKING:
     from trueup.check import Check
@@ -39,7 +39,7 @@ def init(url: str, output: str, force: bool) -> int:
     if Path(output).exists() and not force:
         raise UsageError(f"{output!r} is there already; choose another name with -o, or replace it with --force")
     from trueup import run
-    from trueup.config import Config
+    from trueup.config.config import Config
     from trueup.output import writable, write
     from trueup.reports._words import many
 
@@ -60,7 +60,7 @@ def written(url: str, checks: Sequence[Check]) -> str:
 def _head(url: str) -> Iterator[str]:
     from sqlalchemy.engine import make_url
 
-    from trueup.config import STORE
+    from trueup.config.config import STORE
 
     parsed = make_url(url)
     yield "# What trueup checks here. `trueup scan` finds what breaks a check, and never changes anything."
@@ -82,8 +82,8 @@ def _head(url: str) -> Iterator[str]:
 
 
 def _strategy() -> Iterator[str]:
-    from trueup.strategy import DEFAULT as THRESHOLDS
-    from trueup.strategy import MEANING
+    from trueup.config.strategy import DEFAULT as THRESHOLDS
+    from trueup.config.strategy import MEANING
 
     yield "# From how many broken rows on a repair asks for more care."
     for letter in THRESHOLDS:
@@ -120,7 +120,7 @@ def _kind(check: Check) -> str:
 
 def _options(check: Check) -> Mapping[str, Any]:
     """The options without which it would be another check; the one store need not be named."""
-    from trueup.config import build_check, check_options
+    from trueup.config.config import build_check, check_options
 
     kept = {**check_options(check), "name": check.title, "store": ""}
     whole = build_check(_kind(check), kept)

@@ -31,7 +31,7 @@ def rehearse(plan: str, path: str | None, backup: str, scratch: str, as_json: bo
     from trueup.reports import plain
     from trueup.reports._words import many
     from trueup.reports.text.layout import BAD, GOOD, STRONG, indented, line
-    from trueup.runbook.rehearse import rehearse as rehearsed
+    from trueup.verbs.rehearse import rehearse as rehearsed
 
     config = read_config(path)
     with Shown() as progress:

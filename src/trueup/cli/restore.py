@@ -49,7 +49,7 @@ def restore_plan(
     from trueup.cli.progress import Shown
     from trueup.reports._words import many, moment
     from trueup.reports.text.layout import BAD, GOOD, STRONG, indented, line, steps
-    from trueup.runbook import restore
+    from trueup.verbs import restore
 
     config = read_config(path, store)
     if forget:

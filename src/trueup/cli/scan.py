@@ -13,7 +13,7 @@ from trueup.cli.common import Command, check_option, config_option, read_config,
 from trueup.errors import UsageError
 
 if TYPE_CHECKING:
-    from trueup.config import Config
+    from trueup.config.config import Config
     from trueup.results import Scan
 
 #: Samples of a check: in a document, and in the text unless --limit says otherwise.
@@ -78,7 +78,7 @@ def scan(
 
         found = with_code(found, code)
     if export_path is not None and Path(export_path).is_file():
-        from trueup.runbook.exported import exported
+        from trueup.verbs.exported import exported
 
         exported(config, found, export_path)
     if json_path is not None:
@@ -99,7 +99,7 @@ def _show(found: Scan, config: Config, *, source: str, limit: int) -> None:
 def _config(url: str | None, path: str | None, store: str) -> Config:
     if url is None:
         return read_config(path, store)
-    from trueup.config import Config
+    from trueup.config.config import Config
 
     if path is None:
         config = Config.from_url(url)

@@ -28,9 +28,9 @@ def notice(run_id: str, path: str | None, store: str, kind: str, form: str) -> i
 
     A folder of templates of your own (`notices: FOLDER` in the configuration) stands in for trueup's.
     """
-    from trueup.noticing import Kind
     from trueup.reports._words import safe
-    from trueup.runbook import tell
+    from trueup.verbs import notice as tell
+    from trueup.verbs.noticing import Kind
 
     text = tell.notice(read_config(path, store), run_id, cast("Kind", kind), form, store_name=store)
     say("\n".join(safe(line) for line in text.splitlines()))
@@ -49,7 +49,7 @@ def checklist(run_id: str, path: str | None, store: str, as_json: bool) -> int:
     """
     from trueup.cli.progress import Shown
     from trueup.reports.text.layout import DIM, GOOD, STRONG, line
-    from trueup.runbook import tell
+    from trueup.verbs import notice as tell
 
     with Shown() as progress:
         boxes = tell.boxes(read_config(path, store), run_id, store_name=store, progress=progress)

@@ -16,11 +16,11 @@ from django.template.response import TemplateResponse
 from django.urls import path
 
 from trueup import run
+from trueup.config.strategy import MEANING
 from trueup.django.databases import project_config
 from trueup.django.models import Health
 from trueup.errors import TrueupError
 from trueup.results import CheckResult, RunReport, Scan
-from trueup.strategy import MEANING
 
 
 @admin.register(Health)
@@ -78,7 +78,7 @@ class HealthAdmin(admin.ModelAdmin):
 
     def one_run(self, request: HttpRequest, run_id: str) -> HttpResponse:
         """One run: what became of its operations, and its checklist."""
-        from trueup.runbook.tell import boxes
+        from trueup.verbs.notice import boxes
 
         config = project_config()
         if run_id not in {one.run_id for one in run.runs(config)}:
@@ -91,7 +91,7 @@ class HealthAdmin(admin.ModelAdmin):
     def explained(self, request: HttpRequest, check: str) -> HttpResponse:
         """Where the broken rows of a check come from, as `trueup explain --html` draws it."""
         from trueup.reports.explanation import explanation_html
-        from trueup.runbook.explain import explain
+        from trueup.verbs.explain import explain
 
         config = project_config()
         if check not in {one.title for one in config.checks}:
@@ -120,7 +120,7 @@ def _line(result: CheckResult) -> dict[str, str]:
 
 def _told(report: RunReport) -> dict[str, Any]:
     """A run as a line: its start as a moment, its counts as words."""
-    from trueup.runbook.tell import moment
+    from trueup.verbs.notice import moment
 
     return {
         "id": report.run_id,

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connections
 from sqlalchemy.engine import URL
 
-from trueup.config import Config, load_config
+from trueup.config.config import Config, load_config
 from trueup.errors import UsageError
 
 #: The variable that a configuration takes the URL from.

@@ -13,9 +13,9 @@ from trueup.checks.orphan import Orphan
 from trueup.checks.unknown_value import UnknownValue
 from trueup.checks.wrong_json_shape import WrongJsonShape
 from trueup.checks.wrong_json_type import WrongJsonType
+from trueup.config.json_text import JsonText
 from trueup.django.constraints import JSONTypeConstraint
 from trueup.django.fields import JSONObjectField
-from trueup.jsontext import JsonText
 
 
 def checks(alias: str = "default") -> list[Check]:

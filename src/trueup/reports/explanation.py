@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from importlib import resources
 
-from trueup.explaining import Breakdown, Explanation, share
+from trueup.explain.explainer import Breakdown, Explanation, share
 from trueup.reports import plain
 from trueup.reports._words import number, safe
 

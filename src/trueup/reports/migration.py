@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from trueup.console import spelling
 from trueup.errors import Refused
-from trueup.guard import Guard
+from trueup.guard.contract import Guard
+from trueup.sql.spelling import spelling
 
 #: The formats, as `--format` names them.
 FORMATS = ("sql", "django", "alembic")

@@ -17,7 +17,7 @@ from trueup.sqlalchemy.reading import WATCH, Given, caller, given, hold, image, 
 from trueup.sqlalchemy.shapes import Shapes, Wanted
 
 if TYPE_CHECKING:
-    from trueup.config import Config
+    from trueup.config.config import Config
 
 Mode = Literal["warn", "raise", "save"]
 

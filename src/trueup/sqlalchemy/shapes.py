@@ -19,7 +19,7 @@ from trueup.errors import UsageError
 from trueup.sqlalchemy.columns import is_json
 
 if TYPE_CHECKING:
-    from trueup.config import Config
+    from trueup.config.config import Config
 
 _WORDS = {
     "object": "an object",

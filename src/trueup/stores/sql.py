@@ -13,11 +13,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from trueup import discovery
 from trueup.check import Row
-from trueup.dialects._refusals import why
 from trueup.errors import NotChecked, StoreError, UsageError
 from trueup.redaction import learn, redacted
-from trueup.store import Dialect
-from trueup.tables import Table
+from trueup.sql.dialect import Dialect
+from trueup.sql.refusals import why
+from trueup.sql.tables import Table
 
 PAGE = 1000
 #: What may be shown of a URL: host names, addresses, folders of sockets; names of databases.
@@ -32,10 +32,10 @@ class SqlStore:
         self.name = name
         self.url = parse(name, url)
         scheme = self.url.get_backend_name()
-        known = discovery.names("dialects")
+        known = discovery.names("engines")
         if scheme not in known:
             raise UsageError(f"store {name!r}: no dialect for {scheme}://; there is {', '.join(known)}")
-        self.dialect = discovery.load("dialects", scheme, Dialect)()
+        self.dialect = discovery.load("engines", scheme, Dialect, "dialect")()
         self._engines: dict[bool, Engine] = {}
         self._known = False
         self._naming = ""
@@ -93,7 +93,7 @@ class SqlStore:
         connection.close()
         if actual != self.dialect.name:
             self.close()
-            self.dialect = discovery.load("dialects", actual, Dialect)()
+            self.dialect = discovery.load("engines", actual, Dialect, "dialect")()
         return self._engine(write).connect()
 
     def _engine(self, write: bool) -> Engine:

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy.schema
 
 from tests.chaos.bugs.planting import Bug, replace_in
-from trueup.dialects import _sqlite_session, sqlite
+from trueup.engines.sqlite import dialect, session
 
 
 def never_synced() -> None:
@@ -23,18 +23,18 @@ def folder_not_synced() -> None:
 
 
 def _after_connecting(pragma: str) -> None:
-    plain = _sqlite_session._make_durable
+    plain = session._make_durable
 
     def durable(connection: sqlite3.Connection, foreign_keys: bool) -> None:
         plain(connection, foreign_keys)
         connection.execute(pragma)
 
-    replace_in(_sqlite_session, "_make_durable", durable)
+    replace_in(session, "_make_durable", durable)
 
 
 def journal_attached() -> None:
     """The journal is in a file of its own, attached: in WAL mode each file commits by itself."""
-    plain = _sqlite_session.connect
+    plain = session.connect
 
     def connect(path: Path, **how: Any) -> sqlite3.Connection:
         other = path.with_name(path.name + "-trueup")
@@ -45,9 +45,9 @@ def journal_attached() -> None:
             connection.execute("PRAGMA journal.journal_mode=WAL")
         return connection
 
-    replace_in(_sqlite_session, "connect", connect)
+    replace_in(session, "connect", connect)
     replace_in(sqlalchemy.schema, "CreateSchema", lambda *_, **__: sqlalchemy.text("SELECT 1"))  # ATTACH has made it
-    sqlite.Sqlite.journal_schema = "journal"
+    dialect.Sqlite.journal_schema = "journal"
 
 
 BUGS = {

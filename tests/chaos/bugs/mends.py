@@ -8,15 +8,18 @@ from typing import Any
 
 from tests.chaos.bugs.planting import Bug, everywhere, replace_in, swap, uncounted
 from tests.engines import ENGINES
-from trueup import drift, execution, output, run, undoing, verdict, verifying, writer
-from trueup.dialects import _catalogue as catalogue
-from trueup.dialects import _innodb_catalogue, _postgresql_journal, _postgresql_session
-from trueup.dialects.postgresql import Postgresql
-from trueup.dialects.sqlite import Sqlite
-from trueup.runner import Runner
+from trueup import output, run
+from trueup.engines import _catalogue as catalogue
+from trueup.engines._innodb import catalogue as _innodb_catalogue
+from trueup.engines.postgresql import journal, session
+from trueup.engines.postgresql.dialect import Postgresql
+from trueup.engines.sqlite.dialect import Sqlite
+from trueup.plan import drift
 from trueup.stores.sql import SqlStore
-from trueup.undoing import UndoChunk
-from trueup.writer import Chunk
+from trueup.write import apply_chunk, execution, undo_chunk, verdict, verify
+from trueup.write.apply_chunk import Chunk
+from trueup.write.runner import Runner
+from trueup.write.undo_chunk import UndoChunk
 
 SERVERS = ("postgresql", "mysql", "mariadb")
 PLAYS = 8
@@ -113,7 +116,7 @@ def children_not_locked() -> None:
 def rest_digest_ignored() -> None:
     """A row is given back though its other columns say that it may be another one."""
     plain = verdict.of_undo
-    replace_in(undoing, "of_undo", lambda action, shown, **_: plain(action, shown, edited=True))
+    replace_in(undo_chunk, "of_undo", lambda action, shown, **_: plain(action, shown, edited=True))
 
 
 def references_skipped_with_keys_off() -> None:
@@ -128,7 +131,7 @@ def not_valid_not_rehearsed() -> None:
 
 def verdicts_differ() -> None:
     """The dry run has an opinion of its own."""
-    replace_in(verifying, "of_operation", lambda *_: ("applied", ""))
+    replace_in(verify, "of_operation", lambda *_: ("applied", ""))
 
 
 def _believed(word: str) -> Callable[[], None]:
@@ -149,7 +152,7 @@ def _believed(word: str) -> Callable[[], None]:
 
 def image_types_of_the_application() -> None:
     """The journal hangs on types that a migration may drop."""
-    replace_in(_postgresql_journal, "own", lambda _: False)
+    replace_in(journal, "own", lambda _: False)
 
 
 def published_journal() -> None:
@@ -175,7 +178,7 @@ def stale_stamp() -> None:
 
 def writes_of_rules_uncounted() -> None:
     """What a function that a rule calls writes to other tables is nobody's business."""
-    for module in (undoing, writer):
+    for module in (undo_chunk, apply_chunk):
         replace_in(module, "no_others", lambda *_: nullcontext())
 
 
@@ -198,8 +201,8 @@ def time_zone_ignored() -> None:
 
 def settings_left_on_session() -> None:
     """What is set stays with the session, which a pooler hands to the application."""
-    plain = _postgresql_session._local
-    replace_in(_postgresql_session, "_local", lambda settings: plain(settings).replace("SET LOCAL", "SET"))
+    plain = session._local
+    replace_in(session, "_local", lambda settings: plain(settings).replace("SET LOCAL", "SET"))
 
 
 def readable_plan() -> None:

@@ -7,11 +7,13 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from tests.chaos.bugs.planting import Bug, replace_in, swap, uncounted
-from trueup import execution, planning, repairs, verdict, writer
-from trueup.dialects import _postgresql_session
+from trueup import repairs
+from trueup.engines.postgresql import session
+from trueup.plan import planner
 from trueup.repairs import always
-from trueup.runbook import guard as _guard
-from trueup.writer import Chunk
+from trueup.verbs import guard as _guard
+from trueup.write import apply_chunk, execution, verdict
+from trueup.write.apply_chunk import Chunk
 
 
 def upsert() -> None:
@@ -40,19 +42,19 @@ def upsert() -> None:
 def cascades_unseen() -> None:
     """Rows are moved out whatever refers to them."""
     uncounted()
-    for module in (repairs, writer, verdict):
+    for module in (repairs, apply_chunk, verdict):
         replace_in(module, "referred_to", lambda _: always(False))
 
 
 def no_identity() -> None:
     """A plan that does not say for which database it is is good for any."""
-    for module in (planning, execution):
+    for module in (planner, execution):
         replace_in(module, "identity", lambda *_: {})
 
 
 def silent_row_security() -> None:
     """Rows that the role may not see are silently left out."""
-    _postgresql_session._PINS["row_security"] = "on"
+    session._PINS["row_security"] = "on"
 
 
 def guard_before_repair() -> None:

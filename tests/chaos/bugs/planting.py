@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.engines import ENGINES
-from trueup.dialects.sqlite import Sqlite
+from trueup.engines.sqlite.dialect import Sqlite
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
 from tests.chaos.bugs.planting import Bug, replace_in, swap
-from trueup import journal, pace
-from trueup.journal import Journal
-from trueup.planfile import Op, PlanFile
-from trueup.runner import Runner
+from trueup.journal import journal
+from trueup.journal.journal import Journal
+from trueup.plan.file import Op, PlanFile
+from trueup.write import pace
+from trueup.write.runner import Runner
 
 INNODB = ("mysql", "mariadb")
 SERVERS = ("postgresql", *INNODB)

@@ -11,13 +11,13 @@ from typing import Any
 from sqlalchemy import Connection, FromClause, Insert, String, bindparam, insert, literal, select, update
 
 from tests.chaos.bugs.planting import Bug, swap
-from trueup.planfile import Op
-from trueup.runner import Runner
+from trueup.plan.file import Op
 from trueup.stores.sql import with_quiet_close
-from trueup.target import CHUNK, FIRST, LAST, RUN
-from trueup.undoing import UndoChunk
-from trueup.verdict import Shown
-from trueup.writer import Chunk
+from trueup.write.apply_chunk import Chunk
+from trueup.write.runner import Runner
+from trueup.write.target import CHUNK, FIRST, LAST, RUN
+from trueup.write.undo_chunk import UndoChunk
+from trueup.write.verdict import Shown
 
 #: Seconds that a tool of this kind takes from reading a batch to writing it.
 READING = 0.05

@@ -11,14 +11,14 @@ from sqlalchemy import ColumnElement, Connection, select, update
 from tests.chaos.bugs.planting import Bug, swap
 from trueup.check import Row
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.dialects._innodb import InnoDB
-from trueup.dialects.postgresql import Postgresql
-from trueup.dialects.sqlite import Sqlite
-from trueup.store import Dialect
-from trueup.tables import Column
-from trueup.target import SEQS
-from trueup.undoing import UndoChunk
-from trueup.writer import Chunk
+from trueup.engines._innodb.dialect import InnoDB
+from trueup.engines.postgresql.dialect import Postgresql
+from trueup.engines.sqlite.dialect import Sqlite
+from trueup.sql.dialect import Dialect
+from trueup.sql.tables import Column
+from trueup.write.apply_chunk import Chunk
+from trueup.write.target import SEQS
+from trueup.write.undo_chunk import UndoChunk
 
 DIALECTS: tuple[type[Dialect], ...] = (InnoDB, Postgresql, Sqlite)
 Values = Iterable[tuple[Column, ColumnElement[Any]]]

@@ -10,7 +10,7 @@ from contextlib import suppress
 from tests.chaos.plain import ERRORS, Session
 from tests.chaos.worlds.model import Act, World
 from tests.chaos.worlds.timeline import Timeline
-from trueup import failpoints
+from trueup.journal import failpoints
 
 #: Seconds that an act at a failpoint may take before trueup goes on beside it.
 PATIENCE = 0.03

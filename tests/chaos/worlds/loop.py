@@ -21,8 +21,8 @@ from tests.chaos.worlds.model import Subject, World
 from tests.chaos.worlds.places import Ground
 from tests.chaos.worlds.results import Result, Unbuilt, sentence, spoken
 from tests.chaos.worlds.timeline import Timeline
-from trueup import failpoints
 from trueup.errors import TrueupError
+from trueup.journal import failpoints
 
 #: Seconds that one verb may take.
 HANGING = 60.0

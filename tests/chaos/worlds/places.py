@@ -15,7 +15,7 @@ from tests.chaos.plain import ERRORS, Session
 from tests.chaos.worlds.dump import SYSTEM, Reader
 from tests.chaos.worlds.limits import GLOBAL
 from tests.chaos.worlds.model import World
-from trueup.config import load_config
+from trueup.config.config import load_config
 
 
 class Ground:

@@ -16,8 +16,9 @@ from tests.chaos.worlds.model import World
 from tests.chaos.worlds.places import Ground
 from tests.chaos.worlds.results import Result, Unbuilt
 from tests.chaos.worlds.shrink import smaller, write
-from trueup import failpoints, pace
-from trueup.runner import Runner
+from trueup.journal import failpoints
+from trueup.write import pace
+from trueup.write.runner import Runner
 
 #: How a world went; a text where it could not be played.
 Told = Result | str

@@ -8,13 +8,13 @@ from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
-from trueup import __version__
 from trueup.findings import Finding, Source
 from trueup.lint import rule as rules
 from trueup.lint.formats import Format
 from trueup.lint.results import Report
 from trueup.lint.suppress import marks
 from trueup.reports import plain
+from trueup.version import VERSION
 
 _LEVEL = {"high": "error", "medium": "warning", "low": "note"}
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -34,8 +34,8 @@ class Sarif(Format):
             "tool": {
                 "driver": {
                     "name": "trueup",
-                    "version": __version__,
-                    "semanticVersion": __version__,
+                    "version": VERSION,
+                    "semanticVersion": VERSION,
                     "rules": [_rule(name) for name in report.rules],
                 }
             },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 
-from trueup.explaining import Explanation, share
+from trueup.explain.explainer import Explanation, share
 from trueup.reports._words import duration, number
 from trueup.reports.text.layout import BAD, DIM, GOOD, STRONG, blank, indented, line, table
 

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from rich.console import Group, RenderableType
 
+from trueup.config.strategy import MEANING
 from trueup.findings import Finding, Record
 from trueup.reports._words import duration, many, masked, number, percent, safe
 from trueup.reports.text.layout import BAD, DIM, GOOD, SEVERITY, STRONG, WARN, blank, indented, line, steps, table
 from trueup.results import CheckResult, Scan
-from trueup.strategy import MEANING
 
 #: Groups of one check that are shown; the rest is summed up.
 GROUPS = 20

@@ -1,0 +1,286 @@
+"""Backups by the engine's own tools, and the proof that one can be restored.
+
+A backup is a file and a record beside it (`<file>.json`): what was taken, when, its SHA-256, and sums of every column
+that is not computed, made on the same snapshot where the engine can share one. It is *verified* when the file is
+restored into a scratch database and every table has the shape, the rows and the sums of the record. A backup of which
+anything differs is never called verified. Nothing is ever restored over the application's own database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from trueup import discovery, output
+from trueup.backup.checksums import TableSum, differences, sums
+from trueup.backup.programs import scratch_store
+from trueup.errors import PlanError, StoreError, UsageError
+from trueup.results import Progress
+from trueup.stores.sql import SqlDatabase, SqlStore
+
+FORMAT = 1
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A backup as its record tells it. Times are seconds since 1970 on the database's clock.
+
+    `tables` is empty for the whole database; `sums` and `after` are of the tables before and after the dump, the same
+    where the dump shares their snapshot. `limits` names what cannot be guaranteed. Not verified: `verified` is 0 and
+    `problems` says why.
+    """
+
+    file: str
+    sha256: str
+    size: int
+    engine: str
+    version: str
+    tool: str
+    environment: str
+    identity: Mapping[str, str]
+    tables: tuple[str, ...]
+    taken: int
+    sums: Mapping[str, TableSum]
+    after: Mapping[str, TableSum]
+    limits: tuple[str, ...] = ()
+    verified: int = 0
+    problems: tuple[str, ...] = ()
+    #: Bytes at the beginning that hold tables and rows only, where the file has such a part; else 0.
+    quiet: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows in all tables."""
+        return sum(one.rows for one in self.sums.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Dumped:
+    """What a dump says of itself: the program, where the part ends that only holds rows, what may not be in it."""
+
+    tool: str
+    quiet: int = 0
+    limits: tuple[str, ...] = ()
+
+
+class Tool(ABC):
+    """One engine's tools for dumping and restoring."""
+
+    name: str
+    #: The ending of a backup's file.
+    ending: str
+    #: Whether the sums can be made on the very snapshot that is dumped.
+    shares_snapshot: bool = True
+    #: What no backup by this tool can guarantee.
+    limits: tuple[str, ...] = ()
+
+    @abstractmethod
+    def snapshot(self, store: SqlStore) -> AbstractContextManager[Connection]:
+        """A session on one snapshot of the database, for the sums and for `dump`."""
+
+    @abstractmethod
+    def dump(self, store: SqlStore, connection: Connection, tables: Sequence[str], path: Path) -> Dumped:
+        """Write the backup to `path`, which is there, empty and private."""
+
+    @abstractmethod
+    def scratch(self, store: SqlStore, path: Path, url: str, quiet: int) -> AbstractContextManager[str]:
+        """The URL of a scratch database that holds the backup, gone afterwards; `url` is an empty one to use.
+
+        Nothing in it acts: no trigger, event, rule, publication or subscription of the application's is restored.
+        Raises `StoreError` when it cannot be restored.
+        """
+
+    def restorable(self, connection: Connection, tables: Sequence[str]) -> None:  # noqa: B027 - most always are
+        """Raise `Refused` where restoring these tables beside the live ones would write elsewhere."""
+
+
+def tool_of(store: SqlStore) -> Tool:
+    """The tools of a store's engine."""
+    with store.connect():
+        pass  # the server says what it really is
+    return discovery.load("engines", store.dialect.name, Tool, "backup")()
+
+
+def take(
+    store: SqlStore,
+    folder: Path,
+    tables: Sequence[str],
+    environment: str,
+    identity: Mapping[str, str],
+    progress: Progress,
+) -> Record:
+    """Write a backup into `folder`, timestamped and readable by its owner only, and its record beside it."""
+    tool = tool_of(store)
+    with output.told(folder):
+        output.folder(folder)
+    with tool.snapshot(store) as connection:
+        database = SqlDatabase(store, connection)
+        taken = int(database.ask(select(store.dialect.now()))[0][0])
+        names = _with_parents(database, tables)
+        tool.restorable(connection, names)
+        stamp = datetime.fromtimestamp(taken, UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = folder / f"{store.name}-{stamp}{tool.ending}"
+        progress.task("summing up every column", len(names))
+        before = sums(database, names, progress)
+        progress.task(f"writing {path.name}", None)
+        with _private(path):
+            dumped = tool.dump(store, connection, names if tables else (), path)
+            _sync(path)
+        about = store.dialect.version(connection)
+        connection.rollback()
+    after = before
+    if not tool.shares_snapshot:
+        progress.task("summing up every column again", len(names))
+        with store.connect() as connection:
+            after = sums(SqlDatabase(store, connection), names, progress)
+    coarse = [
+        f"{table}.{column} is a FLOAT: exact to the six digits that the dump writes"
+        for table, one in before.items()
+        for column in one.coarse
+    ]
+    record = Record(
+        str(path),
+        sha256(path),
+        path.stat().st_size,
+        store.dialect.name,
+        about,
+        dumped.tool,
+        environment,
+        dict(identity),
+        tuple(names) if tables else (),
+        taken,
+        before,
+        after,
+        (*tool.limits, *dumped.limits, *coarse),
+        quiet=dumped.quiet,
+    )
+    write_record(record)
+    return record
+
+
+def verify(store: SqlStore, record: Record, scratch: str, progress: Progress) -> Record:
+    """Restore the backup into a scratch database, compare, and enter the outcome into the record."""
+    problems: list[str] = []
+    path = Path(record.file)
+    if not path.is_file():
+        raise UsageError(f"the backup {record.file!r} is not there")
+    if sha256(path) != record.sha256:
+        problems.append("the file is not as it was written: its SHA-256 differs")
+    else:
+        try:
+            problems += _restored(store, record, scratch, progress)
+        except StoreError as error:
+            problems.append(str(error))
+    with store.connect() as connection:
+        now = int(SqlDatabase(store, connection).ask(select(store.dialect.now()))[0][0])
+    told = replace(record, verified=0 if problems else now, problems=tuple(problems))
+    write_record(told)
+    return told
+
+
+def _restored(store: SqlStore, record: Record, scratch: str, progress: Progress) -> list[str]:
+    progress.task("restoring into a scratch database", None)
+    with (
+        restored(store, record, scratch) as copy,
+        copy.connect() as connection,
+    ):
+        database = SqlDatabase(copy, connection)
+        names = database.names()
+        progress.task("comparing every column", len(names))
+        # of chosen tables a dump holds no others, and a SQLite one holds all
+        wanted = [name for name in names if not record.tables or name in record.tables]
+        found = sums(database, wanted, progress)
+    return differences(record.sums, record.after, found)
+
+
+@contextmanager
+def restored(store: SqlStore, record: Record, scratch: str) -> Iterator[SqlStore]:
+    """A scratch database that holds a backup, as a store; gone afterwards, unless `scratch` names one."""
+    tool = tool_of(store)
+    with tool.scratch(store, Path(record.file), scratch, record.quiet) as url, scratch_store(url) as copy:
+        yield copy
+
+
+def _with_parents(database: SqlDatabase, tables: Sequence[str]) -> list[str]:
+    """The tables asked for with all that they refer to, without which they cannot be restored; none: all."""
+    if not tables:
+        return database.names()
+    found: list[str] = []
+    waiting = list(tables)
+    while waiting:
+        table = database.table(waiting.pop())
+        if table.name not in found:
+            found.append(table.name)
+            waiting += [reference.parent for reference in table.references]
+    return sorted(found)
+
+
+# -- files ---------------------------------------------------------------------------------------------------
+@contextmanager
+def _private(path: Path) -> Iterator[None]:
+    """An empty file of the owner's alone; gone again when what writes it fails."""
+    try:
+        output.fresh(path).close()
+    except OSError as error:
+        raise UsageError(f"cannot write the backup {str(path)!r}: {error.strerror}") from None
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+    path.chmod(0o600)
+
+
+def _sync(path: Path) -> None:
+    with output.again(path) as file:
+        os.fsync(file.fileno())
+
+
+def sha256(path: Path) -> str:
+    """The digest of a file, read in pieces."""
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_CHUNK):
+            found.update(piece)
+    return found.hexdigest()
+
+
+def record_path(file: str) -> Path:
+    """Where the record of a backup is."""
+    return Path(file if file.endswith(".json") else f"{file}.json")
+
+
+def write_record(record: Record) -> None:
+    """Write the record beside the backup, whole."""
+    output.write(record_path(record.file), json.dumps({"format": FORMAT, **asdict(record)}, indent=2))
+
+
+def read_record(file: str) -> Record:
+    """The record of a backup. Raises `UsageError` when there is none that can be read."""
+    path = record_path(file)
+    try:
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if document.pop("format") != FORMAT:
+            raise PlanError(f"{str(path)!r} is a record of another version of trueup")
+        for side in ("sums", "after"):
+            document[side] = {
+                name: TableSum(**{**one, "coarse": tuple(one["coarse"])}) for name, one in document[side].items()
+            }
+        for name in ("tables", "limits", "problems"):
+            document[name] = tuple(document[name])
+        return Record(**document)
+    except OSError as error:
+        raise UsageError(f"there is no record of a backup at {str(path)!r}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{str(path)!r} is no record of a backup") from None

@@ -1,1 +1,0 @@
-"""One file an engine: its own tools for dumping and restoring."""

@@ -1,1 +1,0 @@
-"""One file an engine: what SQLAlchemy does not give."""

@@ -1,0 +1,1 @@
+"""ONE FOLDER AN ENGINE: its dialect, session, catalogue, guard and backup, and nothing of it elsewhere."""

@@ -1,0 +1,16 @@
+"""MySQL: mysqldump and mysql."""
+
+from __future__ import annotations
+
+from trueup.engines._innodb.backup import InnodbTool
+
+
+class MysqlTool(InnodbTool):
+    """MySQL's own programs; MariaDB installs some of the same name."""
+
+    name = "mysql"
+    dumps = ("mysqldump",)
+    clients = ("mysql",)
+    package = "MySQL's client programs"
+    more = ("--set-gtid-purged=OFF",)
+    limits = ("inside JSON, dates, times and decimals come back as strings and doubles",)

@@ -1,0 +1,336 @@
+"""SQLite, through the standard library's `sqlite3`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, ScalarSelect, Select, func, literal
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import NullPool
+from sqlalchemy.types import NullType
+
+from trueup.engines._own_triggers import says_guard
+from trueup.engines.sqlite import catalogue, functions, journal, session, standing
+from trueup.engines.sqlite.json import ARGUMENTS, SqliteJson, as_argument, as_classed, once
+from trueup.errors import NotChecked, StoreError
+from trueup.sql.dialect import Changing, Kept, Stage
+from trueup.sql.regexes import portable
+from trueup.sql.tables import Column, Storage, Table
+
+# the white space of Unicode, as Python's str.split() knows it
+_SPACE = (
+    "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680"
+    + "".join(map(chr, range(0x2000, 0x200B)))
+    + "\u2028\u2029\u202f\u205f\u3000"
+)
+RULES = {"case", "space", "unicode"}
+
+
+class Sqlite(SqliteJson):
+    """SQLite 3.38 or later.
+
+    Writing sessions enforce the declared foreign keys, unless the URL says that the application does
+    not (`sqlite:///app.db?foreign_keys=off`). JSON is text here, or a number; a BLOB is 'invalid'.
+    What follows a NUL character in text is data that SQLite's JSON functions do not see: `json_type` says
+    'invalid', `json_is_not` (which decides a scan) looks no further than SQLite does, as that costs a third more.
+    """
+
+    name = "sqlite"
+    usual_storage: Storage = "text"
+    single_writer = True
+    counts_rows = True
+    chunk_seconds = 0.03
+    nice = 3.0
+
+    # -- connecting -------------------------------------------------------------------------------
+    def engine(self, url: URL, *, write: bool) -> Engine:
+        """Sessions begin with BEGIN IMMEDIATE (`write`) or BEGIN.
+
+        Raises `UsageError` for a database that is no file; connecting raises `StoreError` when the file is not there.
+        """
+        path, foreign_keys = session.place(url)
+
+        def connect() -> sqlite3.Connection:
+            return session.connect(path, write=write, foreign_keys=foreign_keys)
+
+        engine = sa.create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
+        opening = "BEGIN IMMEDIATE" if write else "BEGIN"
+        # not by the event "begin": once a listener fails on a lock, SQLAlchemy never begins again on that connection,
+        # and each statement commits by itself
+        vars(engine.dialect).update(do_begin=lambda connection: connection.execute(opening), do_commit=session.commit)
+        return engine
+
+    def identity(self, connection: Connection) -> Mapping[str, str]:
+        """The file: its real path, device and inode, and the application's id."""
+        path = session.file_of(connection)
+        about = Path(path).stat()
+        application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        return {
+            "engine": "sqlite",
+            "application_id": str(application),
+            "path": path,
+            "inode": f"{about.st_dev}:{about.st_ino}",
+        }
+
+    def place(self, connection: Connection) -> str:
+        """Host, path and inode."""
+        path = session.file_of(connection)
+        return f"{socket.gethostname()}:{path}:{Path(path).stat().st_ino}"
+
+    def version(self, connection: Connection) -> str:
+        """The library's version, and a warning where it can lose commits in WAL mode."""
+        version = str(connection.scalar(sa.select(func.sqlite_version())))
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        if mode == "wal" and session.wal_reset_bug():
+            return f"SQLite {version}, which can lose commits in WAL mode (fixed in 3.51.3)"
+        return f"SQLite {version}"
+
+    def now(self) -> ColumnElement[int]:
+        """The machine's clock."""
+        return sa.cast(func.strftime("%s", "now"), sa.Integer)
+
+    # -- the catalogue ----------------------------------------------------------------------------
+    def tables(self, connection: Connection) -> list[str]:
+        """The ordinary tables: no views, no virtual tables and none of their shadows."""
+        return list(catalogue.known(connection, self.journal_prefix))
+
+    def table(self, connection: Connection, name: str) -> Table:
+        """Read one table by PRAGMA."""
+        return catalogue.table(connection, self.journal_prefix, name)
+
+    def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
+        """Over the CREATE statements of `tables`, and of all that refer to others: a new one may refer to these."""
+        return catalogue.stamp(connection, self.journal_prefix, [table.name for table in tables])
+
+    def standing(self, connection: Connection, table: Table) -> Mapping[str, Any]:
+        """By its place in the schema."""
+        return standing.standing(connection, self.journal_prefix, table.name, table.identity)
+
+    def still(self, connection: Connection, table: Table, then: Mapping[str, Any]) -> bool:
+        """By the schema's numbers while they are what they were, else by its order."""
+        return standing.still(connection, self.journal_prefix, table.name, then)
+
+    # -- keys -------------------------------------------------------------------------------------
+    def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
+        """The raw values; their storage class is part of the key. A row with NULL in its key is never addressed."""
+        parts = [(table.columns[name], sa.type_coerce(row.c[name], NullType())) for name in table.key]
+        if (table.facts or {}).get("encoding", "UTF-8") == "UTF-8":
+            return [value for _, value in parts]
+        return [value if column.integer and column.typed else self._stored_text(value) for column, value in parts]
+
+    def _stored_text(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        stored = func.trueup_key(sa.cast(value, sa.LargeBinary), type_=NullType())
+        return sa.case((func.typeof(value) == "text", stored), else_=value)
+
+    def token(self, raw: Any) -> str:
+        """The storage class is told by the quotes: `7`, `'7'`, `x'37'`."""
+        return functions.token(raw)
+
+    def addresses(self, key: Sequence[str]) -> bool:
+        """Unless a part is NULL, which a primary key may hold in most tables, and in many rows."""
+        return "NULL" not in key
+
+    def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
+        """A temporary table, in memory and without types, so that every key keeps its storage class."""
+        keys = [f"k{position}" for position in range(len(table.key))]
+        name = f"_trueup_stage_{len(keys)}"
+        stage = sa.table(name, *(sa.column(label) for label in ["seq", "before", "after", *keys]), schema="temp")
+        if len(keys) > functions.STAGES:
+            connection.exec_driver_sql(
+                f"CREATE TEMP TABLE IF NOT EXISTS {name} (seq, before, after, {', '.join(keys)})"
+            )
+        connection.execute(sa.delete(stage))
+        rows: dict[str, list[tuple[Any, ...]]] = {}
+        for seq, before, after, tokens in ops:
+            # hostile text cannot be bound as text; and a BLOB that is bound would be cast as if it were UTF-8
+            hostile = [token.startswith("t") for token in tokens]
+            values = [token if odd else functions.untoken(token) for odd, token in zip(hostile, tokens, strict=True)]
+            forms = ["CAST(trueup_untoken(?) AS TEXT)" if odd else "?" for odd in hostile]
+            rows.setdefault(", ".join(["?", "?", "?", *forms]), []).append((seq, before, after, *values))
+        for form, some in rows.items():
+            connection.exec_driver_sql(f"INSERT INTO temp.{name} VALUES ({form})", some)  # noqa: S608 - no value in it
+        return Stage(stage, {})
+
+    # -- canonical bytes --------------------------------------------------------------------------
+    def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
+        """Storage class, length and bytes of every value; REAL by its eight bytes."""
+        values = [as_classed(value) for _, value in columns]
+        while len(values) > ARGUMENTS:
+            groups = [values[start : start + ARGUMENTS] for start in range(0, len(values), ARGUMENTS)]
+            values = [func.trueup_digest(*group) for group in groups]
+        return func.trueup_digest(*values, type_=sa.Text)
+
+    def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """The column's affinity applied, which is not what CAST does."""
+        affinity = catalogue.affinity(column)
+        if affinity == "BLOB":
+            return sa.type_coerce(value, NullType())
+        return once(value, lambda value: self._stored(value, affinity))
+
+    def _stored(self, value: ColumnElement[Any], affinity: str) -> ColumnElement[Any]:
+        kind = func.typeof(value)
+        if affinity == "TEXT":
+            stored = func.trueup_stored(value, literal("TEXT"), type_=NullType())
+            return sa.case((kind.in_(["integer", "real"]), stored), else_=value)
+        stored = func.trueup_stored(as_argument(value), literal(affinity), type_=NullType())
+        return sa.case(
+            (kind == "text", func.coalesce(stored, value)), (kind.in_(["integer", "real"]), stored), else_=value
+        )
+
+    def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
+        """Text, numbers in full, blobs as `x'0a'`; bytes that are no text as escapes."""
+
+        def shown(value: ColumnElement[Any]) -> ColumnElement[str]:
+            short = sa.case(
+                (func.typeof(value).in_(["text", "blob"]), func.substr(as_argument(value), 1, 800)), else_=value
+            )
+            return func.trueup_preview(func.typeof(value), short, type_=sa.Text)
+
+        return once(value, shown) if isinstance(value, ScalarSelect) else shown(value)
+
+    # -- numbers ----------------------------------------------------------------------------------
+
+    def total(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
+        """Without the noise of adding binary fractions: SQLite has no decimals."""
+        found = func.sum(value, type_=NullType())
+        return sa.case((func.typeof(found) == "integer", found), else_=func.round(found, 9, type_=NullType()))
+
+    def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Text and blobs, which a column of numbers takes when they do not read as one."""
+        # both are greater than any number
+        return func.coalesce(value >= literal("", sa.Text), sa.false())
+
+    # -- text -------------------------------------------------------------------------------------
+    def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
+        """Unicode's full case folding, Unicode white space collapsed to one blank, NFC. Numbers and blobs stay."""
+        unknown = set(rules) - RULES
+        if unknown:
+            raise NotChecked(f"SQLite has no words for {', '.join(sorted(unknown))}")
+        folded = sa.cast(func.trueup_fold(as_argument(value), ",".join(rules)), sa.Text)
+        return sa.case((func.typeof(value) == "text", folded), else_=value)
+
+    def is_blank(self, value: ColumnElement[str]) -> ColumnElement[bool]:
+        """By the first character, so that only what begins with white space is handed to Python."""
+        ascii_sign, no_space = (value.op("GLOB")(literal(form, sa.Text)) for form in ("[!-~]*", f"[^{_SPACE}]*"))
+        return sa.case((ascii_sign, sa.false()), (no_space, sa.false()), else_=super().is_blank(value))
+
+    def characters(self, text: ColumnElement[str]) -> ColumnElement[int]:
+        """length(); SQLAlchemy's char_length() leaves a parameter in a guard's text."""
+        return func.length(text)
+
+    def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
+        """By Python: SQLite has no regular expressions of its own."""
+        return func.trueup_matches(as_argument(text), portable(pattern), type_=sa.Boolean) == 1
+
+    def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
+        """What reads the same after a trip through INTEGER: no leading zeros, no plus, no blanks."""
+        number = sa.cast(text, sa.Integer)
+        return sa.case((sa.cast(number, sa.Text) == sa.cast(text, sa.Text), number), else_=sa.null())
+
+    # -- the journal ------------------------------------------------------------------------------
+    def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
+        """By PRAGMA."""
+        return journal.kept(connection, names)
+
+    def catalogued(self, ddl: str) -> str:
+        """Word for word."""
+        return ddl
+
+    # -- writing ----------------------------------------------------------------------------------
+    def writable(self, connection: Connection) -> str:
+        """The file and its folder (for the journal file beside it) must be writable, and the file have one name."""
+        path = session.file_of(connection)
+        if (links := Path(path).stat().st_nlink) > 1:
+            return f"the file {path!r} has {links} hard links, and SQLite's journal belongs to one name only"
+        for part, what in ((path, "the file"), (str(Path(path).parent), "the folder")):
+            if not os.access(part, os.W_OK):
+                return f"{what} {part!r} is read-only for this user"
+        return ""
+
+    def begin(self, connection: Connection) -> None:
+        """Nothing: the session was made with its limits, and BEGIN IMMEDIATE holds the only lock there is."""
+
+    def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
+        """Unchanged: a writing transaction is alone."""
+        return statement
+
+    def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
+        """The parent's column on the left, as SQLite itself asks: its collation decides, whatever the child's says."""
+        return parent == child
+
+    def exact(self, statement: Changing) -> Changing:
+        """OR ABORT: it takes the place of the ON CONFLICT clauses of the schema.
+
+        Those delete other rows (REPLACE), leave ours out (IGNORE), or end our transaction (ROLLBACK).
+        """
+        return statement.prefix_with("OR ABORT", dialect="sqlite")
+
+    def chosen(
+        self,
+        keys: Sequence[tuple[ColumnElement[Any], ColumnElement[Any]]],
+        images: FromClause,
+        where: ColumnElement[bool],
+    ) -> ColumnElement[bool]:
+        """By a list of keys: a DELETE names no second table here, and EXISTS would read the whole table."""
+        live = [part for part, _ in keys]
+        mine = sa.select(*(part for _, part in keys)).select_from(images).where(where)
+        return (live[0] if len(live) == 1 else sa.tuple_(*live)).in_(mine)
+
+    def rows_written(self, connection: Connection) -> int:
+        """By the connection's own count, which holds what foreign keys and triggers did."""
+        return _raw(connection).total_changes
+
+    def enforce_references(self, connection: Connection, yes: bool) -> None:
+        """By PRAGMA; a URL with foreign_keys=off stays off."""
+        # not through SQLAlchemy: it would begin a transaction, and inside of one the PRAGMA does nothing
+        session = _raw(connection)
+        usual = connection.info.setdefault("foreign_keys", session.execute("PRAGMA foreign_keys").fetchone()[0])
+        wanted = int(yes and usual)
+        session.execute(f"PRAGMA foreign_keys={wanted}")
+        if session.execute("PRAGMA foreign_keys").fetchone()[0] != wanted:
+            raise StoreError("foreign keys cannot be switched within a transaction")
+
+    @contextmanager
+    def suspended(self, connection: Connection) -> Iterator[None]:
+        """By PRAGMA: foreign keys wait for a COMMIT, which does not come."""
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
+        try:
+            yield
+        finally:
+            connection.exec_driver_sql("PRAGMA defer_foreign_keys=OFF")
+
+    def retryable(self, error: BaseException) -> bool:
+        """BUSY and LOCKED."""
+        code = getattr(session.original(error), "sqlite_errorcode", None)
+        return isinstance(code, int) and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+    def exhausted(self, error: BaseException) -> bool:
+        """FULL, IOERR, READONLY, NOMEM, CORRUPT, CANTOPEN, NOTADB, PROTOCOL."""
+        code = getattr(session.original(error), "sqlite_errorcode", None)
+        return isinstance(code, int) and code & 0xFF in session.EXHAUSTED
+
+    def refused_by_guard(self, error: BaseException) -> bool:
+        """By the words of its RAISE; a unique index is never named."""
+        original = session.original(error)
+        raised = getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER
+        return raised and says_guard(str(original))
+
+    def describe(self, error: BaseException) -> str:
+        """SQLite's own sentence, which names columns and never values, and the name of its code."""
+        original = session.original(error)
+        name = getattr(original, "sqlite_errorname", "")
+        message = str(original).splitlines()[0] if str(original) else type(original).__name__
+        return f"{message} ({name})" if name else message
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw

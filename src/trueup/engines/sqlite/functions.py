@@ -1,0 +1,308 @@
+"""What SQLite has no words for, as Python functions that a connection brings along.
+
+SQLite hands text to Python as UTF-8 and fails on bytes that are not, so text comes in as a BLOB
+(`CAST(x AS BLOB)`: the bytes as stored, in the database's own `encoding`) beside its storage class,
+and goes back as one, to be cast.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sqlite3
+import struct
+import unicodedata
+from collections.abc import Callable
+from functools import partial
+
+#: What SQLite stores: one of its five storage classes.
+Value = int | float | str | bytes | None
+
+PREVIEW = 200
+#: How bytes that are no text in the database's encoding survive a trip through Python.
+_LENIENT = {"utf-8": "surrogateescape", "utf-16-le": "surrogatepass", "utf-16-be": "surrogatepass"}
+#: What `key_text` puts before text that cannot go through Python, and what its own database does not hold as text.
+_MARK = "\0trueup:"
+_LOST = re.compile("[\0\ufffe\uffff]")
+_BLANKS = " \t\n\r"
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ATOM = re.compile(r"[^\s,\[\]{}:\"]+")
+
+
+STAGES = 4
+
+
+class Marked(str):
+    """A part of a key as `key_text` marked it."""
+
+    __slots__ = ()
+
+
+def register(connection: sqlite3.Connection) -> None:
+    """Give `connection` the functions that `Sqlite` builds expressions of, and its form of text."""
+    encoding = _codec(str(connection.execute("PRAGMA encoding").fetchone()[0]))
+    # bytes that are not UTF-8 must not end a scan; `token` turns them back
+    connection.text_factory = _plain if encoding == "utf-8" else _marked
+    scratch = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    functions: list[tuple[str, int, Callable[..., Value]]] = [
+        ("trueup_digest", -1, digest),
+        ("trueup_untoken", 1, untoken),
+        ("trueup_key", 1, partial(key_text, encoding)),
+        ("trueup_stored", 2, partial(stored, scratch, encoding)),
+        ("trueup_preview", 2, partial(preview, encoding)),
+        ("trueup_fold", 2, partial(fold, encoding)),
+        ("trueup_json_get", 2, partial(json_get, encoding)),
+        ("trueup_json_null", 2, partial(json_null, encoding)),
+        ("trueup_json_put", -1, partial(json_put, encoding)),
+        ("trueup_json_change", -1, partial(json_change, encoding)),
+        ("trueup_matches", 2, partial(matches, encoding)),
+    ]
+    for name, count, function in functions:
+        connection.create_function(name, count, function, deterministic=True)
+
+
+def make_stages(connection: sqlite3.Connection) -> None:
+    """The temporary tables that a chunk's operations are handed over in, one for each usual number of key parts.
+
+    Without statistics SQLite takes a temporary table for a million rows, and reads the application's whole table to
+    build a filter for it; so each is analysed with one row in it.
+    """
+    for count in range(1, STAGES + 1):
+        keys = [f"k{position}" for position in range(count)]
+        name = f"_trueup_stage_{count}"
+        connection.execute(f"CREATE TEMP TABLE {name} (seq, before, after, {', '.join(keys)})")
+        connection.execute(f"INSERT INTO temp.{name} (seq) VALUES (1)")  # noqa: S608 - our own names
+        connection.execute(f"ANALYZE temp.{name}")
+        connection.execute(f"DELETE FROM temp.{name}")  # noqa: S608 - our own names
+
+
+def _codec(encoding: str) -> str:
+    return {"UTF-16le": "utf-16-le", "UTF-16be": "utf-16-be"}.get(encoding, "utf-8")
+
+
+def digest(*values: Value) -> str:
+    """SHA-256 in hexadecimal over values told apart by class: bytes are TEXT, text is a BLOB in hexadecimal.
+
+    Each value is its class, the length of its bytes, and its bytes: INTEGER in decimal, REAL as its eight bytes,
+    TEXT as stored. It runs for every row that is read for a repair, so it does no more than it must.
+    """
+    parts = [b"%d;" % len(values)]
+    for value in values:
+        if type(value) is bytes:
+            parts.append(b"text;%d;" % len(value))
+            parts.append(value)
+        elif value is None:
+            parts.append(b"null;")
+        elif type(value) is int:
+            parts.append(b"integer;%d;" % value)
+        elif type(value) is float:
+            parts.append(b"real;" + struct.pack(">d", value))
+        else:
+            data = str(value).encode()
+            parts.append(b"blob;%d;" % len(data))
+            parts.append(data)
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def _plain(data: bytes) -> str:
+    return data.decode(errors="surrogateescape")
+
+
+def _marked(data: bytes) -> str:
+    text = data.decode(errors="surrogateescape")
+    return Marked(text) if text.startswith(_MARK) else text
+
+
+def key_text(encoding: str, value: bytes) -> str:
+    """Text of a key, marked as the bytes that it is stored as where SQLite itself would bend it on its way here.
+
+    SQLite hands out UTF-8: of a UTF-16 database half a pair becomes another character, and so does U+FFFE on its way
+    back. The row would not be found again by such a key.
+    """
+    try:
+        text = value.decode(encoding)
+    except UnicodeDecodeError:
+        return _MARK + value.hex()
+    return _MARK + value.hex() if _LOST.search(text) else text
+
+
+def token(raw: Value) -> str:
+    """A key part as text that says its class: `7`, `0.5`, `'it''s'`, `x'0a'`, `NULL`, and `t'6100'` for hostile text.
+
+    Hostile is text that is none in the database's encoding, or holds a NUL, which JSON in SQLite cuts off: it is
+    spelled as the bytes that are stored.
+    """
+    if raw is None:
+        return "NULL"
+    if isinstance(raw, bytes):
+        return f"x'{raw.hex()}'"
+    if isinstance(raw, Marked):
+        return f"t'{raw.removeprefix(_MARK)}'"
+    if isinstance(raw, str):
+        data = raw.encode(errors="surrogateescape")
+        if "\0" in raw or data != raw.encode(errors="replace"):
+            return f"t'{data.hex()}'"
+        return "'" + raw.replace("'", "''") + "'"
+    return repr(raw)
+
+
+def untoken(text: str) -> Value:
+    """The value that `token` made `text` of; hostile text comes as its bytes, to be cast."""
+    if text == "NULL":
+        return None
+    if text.startswith(("x'", "t'")):
+        return bytes.fromhex(text[2:-1])
+    if text.startswith("'"):
+        return text[1:-1].replace("''", "'")
+    return float(text) if set(text) & set(".en") else int(text)
+
+
+def stored(scratch: sqlite3.Connection, encoding: str, value: Value, affinity: str) -> Value:
+    """`value` as a column of `affinity` (NUMERIC, REAL, TEXT) stores it: SQLite itself is asked.
+
+    Text comes as a BLOB; None means that it stays the text it is.
+    """
+    text = isinstance(value, bytes)
+    if isinstance(value, bytes):
+        try:
+            value = value.decode(encoding)
+        except UnicodeDecodeError:
+            return None
+    scratch.execute("CREATE TABLE IF NOT EXISTS s (n NUMERIC, r REAL, t TEXT)")
+    insert, select = {
+        "NUMERIC": ("INSERT INTO s (n) VALUES (?)", "SELECT n FROM s"),
+        "REAL": ("INSERT INTO s (r) VALUES (?)", "SELECT r FROM s"),
+        "TEXT": ("INSERT INTO s (t) VALUES (?)", "SELECT t FROM s"),
+    }[affinity]
+    scratch.execute(insert, (value,))
+    # not RETURNING: it shows the integer that a whole REAL is kept as
+    row: tuple[Value, ...] = scratch.execute(select).fetchone()
+    scratch.execute("DELETE FROM s")
+    return None if text and isinstance(row[0], str) else row[0]
+
+
+def preview(encoding: str, kind: str, value: Value) -> str | None:
+    """At most `PREVIEW` characters for a reader; bytes that are not text are shown as escapes."""
+    if value is None:
+        return None if kind == "null" else ""  # SQLite's substr() of nothing is NULL
+    if isinstance(value, bytes):
+        if kind == "blob":
+            return f"x'{value.hex()}'"[:PREVIEW]
+        return value.decode(encoding, "backslashreplace").replace("\0", "\\x00")[:PREVIEW]
+    return str(value) if isinstance(value, str) else repr(value)
+
+
+def fold(encoding: str, value: bytes, rules: str) -> bytes:
+    """Text after `rules` (a list by comma): Unicode case folding, white space collapsed, NFC."""
+    text = value.decode(encoding, _LENIENT[encoding])
+    chosen = rules.split(",")
+    if "unicode" in chosen:
+        text = unicodedata.normalize("NFC", text)
+    if "case" in chosen:
+        text = text.casefold()
+    if "unicode" in chosen:  # folding can take a composed letter apart
+        text = unicodedata.normalize("NFC", text)
+    if "space" in chosen:
+        text = " ".join(text.split())
+    return text.encode(encoding, _LENIENT[encoding])
+
+
+def json_get(encoding: str, value: bytes, path: str) -> bytes | None:
+    """The JSON text at `path` (a JSON list of keys) of a valid document; None where there is none."""
+    text = value.decode(encoding, _LENIENT[encoding])
+    found = span(text, json.loads(path))
+    return None if found is None else text[slice(*found)].encode(encoding, _LENIENT[encoding])
+
+
+def json_null(encoding: str, value: bytes, path: str) -> bytes:
+    """A valid document with `null` in place of what is at `path`, every other byte as it was."""
+    text = value.decode(encoding, _LENIENT[encoding])
+    found = span(text, json.loads(path))
+    if found is None:
+        return value
+    return (text[: found[0]] + "null" + text[found[1] :]).encode(encoding, _LENIENT[encoding])
+
+
+def json_put(encoding: str, value: bytes, *pairs: str | bytes) -> bytes:
+    """A valid document with JSON text put at paths (a JSON list of keys, then the text, in turn).
+
+    The last key of a path need not be there; the object that it belongs to must be.
+    """
+    text = value.decode(encoding, _LENIENT[encoding])
+    for path, raw in zip(pairs[::2], pairs[1::2], strict=True):
+        keys = json.loads(path)
+        new = raw.decode(encoding, _LENIENT[encoding]) if isinstance(raw, bytes) else str(raw)
+        found = span(text, keys)
+        if found is None:
+            whole = span(text, keys[:-1])
+            if whole is None or text[whole[0]] != "{":
+                return value
+            # after the last member, before the blanks that lay the document out
+            inside = text[whole[0] + 1 : whole[1] - 1].rstrip(_BLANKS)
+            place = whole[0] + 1 + len(inside)
+            found = place, place
+            new = f"{', ' if inside else ''}{json.dumps(keys[-1], ensure_ascii=False)}: {new}"
+        text = text[: found[0]] + new + text[found[1] :]
+    return text.encode(encoding, _LENIENT[encoding])
+
+
+def json_change(encoding: str, value: bytes | None, *pairs: str | bytes | None) -> bytes | None:
+    """`json_put` of the pairs whose text is not None, one after the other."""
+    for path, new in zip(pairs[::2], pairs[1::2], strict=True):
+        if value is not None and path is not None and new is not None:
+            value = json_put(encoding, value, path, new)
+    return value
+
+
+def matches(encoding: str, value: bytes | None, pattern: str) -> bool | None:
+    """Whether a pattern matches anywhere in text; None of nothing, which the condition must not take for a no."""
+    return None if value is None else re.search(pattern, value.decode(encoding, _LENIENT[encoding])) is not None
+
+
+def span(text: str, path: list[str]) -> tuple[int, int] | None:
+    """Where in a valid document the value at `path` stands; of equal keys the first, as SQLite reads it."""
+    position = _blanks(text, 0)
+    for key in path:
+        inside = _member(text, position, key)
+        if inside is None:
+            return None
+        position = inside
+    return position, _end(text, position)
+
+
+def _member(text: str, position: int, key: str) -> int | None:
+    if text[position] != "{":
+        return None
+    position = _blanks(text, position + 1)
+    while text[position] != "}":
+        match = _STRING.match(text, position)
+        if match is None:
+            return None
+        position = _blanks(text, _blanks(text, match.end()) + 1)  # past the colon
+        if json.loads(match[0], strict=False) == key:
+            return position
+        position = _blanks(text, _end(text, position))
+        if text[position] == ",":
+            position = _blanks(text, position + 1)
+    return None
+
+
+def _blanks(text: str, position: int) -> int:
+    while position < len(text) and text[position] in _BLANKS:
+        position += 1
+    return position
+
+
+def _end(text: str, position: int) -> int:
+    """Where the value that starts at `position` ends; counts brackets, since recursion has a limit."""
+    depth = 0
+    while True:
+        match = _STRING.match(text, position) or _ATOM.match(text, position)
+        if match:
+            position = match.end()
+        else:
+            depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(text[position], 0)
+            position += 1
+        if depth == 0:
+            return position

@@ -1,0 +1,107 @@
+"""Which table of a file is the one that was seen before.
+
+SQLite gives its tables no number that lasts. A row of its schema keeps its number under every ALTER TABLE, and a new
+table comes last; VACUUM numbers the rows anew, and keeps the tables' order. So a table of the journal that came after
+a table and still has its number says that the table has its own; where it has not, it says how many tables came before
+it, and thereby whether one of them is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from trueup.codec import digest
+from trueup.engines.sqlite.schema import fold
+
+# a virtual table has no page, and VACUUM puts it last; sqlite_sequence is made when it is first needed
+_TABLES = (
+    "SELECT rowid, name, sql FROM sqlite_schema"
+    " WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY rowid"
+)
+#: Of the journal's tables those that stay for as long as it does; the others are copies of a backup's.
+_LASTING = ("run", "img_")
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    row: int
+    name: str
+    columns: str
+
+
+def standing(connection: Connection, journal_prefix: str, name: str, identity: str) -> dict[str, Any]:
+    """What `still` knows a table by; `identity` is what its facts say."""
+    tables = _listed(connection)
+    mine = _named(tables, name)
+    assert mine is not None
+    ours, others = _parted(tables, journal_prefix)
+    journal = bool(ours) and ours[-1].row > mine.row
+    anchor = ours[-1] if journal else others[-1]
+    return {
+        "identity": identity,
+        "row": mine.row,
+        "columns": mine.columns,
+        "anchor": anchor.name,
+        "anchor_row": anchor.row,
+        "journal": journal,
+        "own": sum(one.row < mine.row for one in ours),
+        "tables": _counts(others, mine, anchor),
+        "twins": _counts(_like(others, mine.columns), mine, anchor),
+    }
+
+
+def still(connection: Connection, journal_prefix: str, name: str, then: Mapping[str, Any]) -> bool:
+    """Whether a table is the one that had this standing; not where nothing proves it."""
+    tables = _listed(connection)
+    mine, anchor = _named(tables, name), _named(tables, then["anchor"])
+    ours, others = _parted(tables, journal_prefix)
+    if mine is None or (then["journal"] and (anchor is None or anchor.row < mine.row)):
+        return False
+    # made again behind a journal that had come after it
+    if not then["journal"] and sum(one.row < mine.row for one in ours) != then["own"]:
+        return False
+    alike = _like(others, then["columns"])
+    older = sum(one.row < mine.row for one in alike)
+    if anchor is not None and anchor.row == then["anchor_row"]:
+        return bool(mine.row == then["row"] and (then["journal"] or older <= then["twins"][0]))
+    if anchor is not None and _counts(others, mine, anchor) == then["tables"]:
+        return True
+    # some are gone: none that could have been taken for it, by its columns
+    if mine.columns != then["columns"] or older != then["twins"][0]:
+        return False
+    if anchor is None or not then["journal"]:
+        return True
+    # as none is gone, it has another place
+    gone = _counts(others, mine, anchor)[1] < then["tables"][1]
+    return bool(gone and _counts(alike, mine, anchor) == then["twins"])
+
+
+def _listed(connection: Connection) -> list[_Listed]:
+    rows = connection.exec_driver_sql(_TABLES)
+    return [_Listed(row, fold(name), digest(sql[sql.find("(") :].encode())[:16]) for row, name, sql in rows]
+
+
+def _named(tables: Sequence[_Listed], name: str) -> _Listed | None:
+    return next((one for one in tables if one.name == fold(name)), None)
+
+
+def _parted(tables: Sequence[_Listed], journal_prefix: str) -> tuple[list[_Listed], list[_Listed]]:
+    """The lasting tables of the journal, and those of the application."""
+    lasting = tuple(journal_prefix + one for one in _LASTING)
+    return (
+        [one for one in tables if one.name.startswith(lasting)],
+        [one for one in tables if not one.name.startswith(journal_prefix)],
+    )
+
+
+def _like(tables: Sequence[_Listed], columns: str) -> list[_Listed]:
+    return [one for one in tables if one.columns == columns]
+
+
+def _counts(tables: Sequence[_Listed], mine: _Listed, anchor: _Listed) -> list[int]:
+    """How many are older than the table, and how many than what it is measured by."""
+    return [sum(one.row < mine.row for one in tables), sum(one.row <= anchor.row for one in tables)]

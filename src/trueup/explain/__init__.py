@@ -1,0 +1,1 @@
+"""What tells broken rows from good ones: counts by everything that rows have."""

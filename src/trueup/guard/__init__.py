@@ -1,0 +1,1 @@
+"""Guards: what an engine owes, installing them, noticing that one is gone, trying one."""

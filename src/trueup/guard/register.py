@@ -1,0 +1,260 @@
+"""Installing guards, trying them, taking them off, and noticing that one has gone.
+
+What was installed is kept in a table beside the journal: names and digests of the definitions as the catalogue tells
+them, so that a guard that a migration or a rebuild has lost, or that somebody changed, is told from one that is there.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shlex
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    MetaData,
+    RowMapping,
+    String,
+    delete,
+    func,
+    insert,
+    null,
+    select,
+)
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.exc import DBAPIError
+
+from trueup import discovery
+from trueup.check import Check
+from trueup.codec import digest
+from trueup.errors import Refused, StoreError
+from trueup.guard.contract import Guard, Step, Words, say
+from trueup.journal.journal import Journal
+from trueup.journal.tables import HUGE, OPTIONS
+from trueup.stores.sql import SqlDatabase, SqlStore
+
+#: Times a step is tried that waits for a lock, and seconds of rest between.
+TRIES, REST = 30, (0.05, 0.4)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An installed guard, as its record says, and what the catalogue says of it now; no `problem`: it stands."""
+
+    name: str
+    check: str
+    table: str
+    form: str
+    installed: int
+    problem: str = ""
+    #: Whether it is there at all: one that is, but lacks a right, refuses good writes too.
+    there: bool = True
+
+
+def words_of(engine: str) -> Words:
+    """The words of an engine for guards."""
+    return discovery.load("engines", engine, Words, "guard")()
+
+
+class Register:
+    """The guards that were installed in a store."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        dialect = store.dialect
+        self.words = words_of(dialect.name)
+        self.table = SqlTable(
+            f"{dialect.journal_prefix}guard",
+            MetaData(schema=dialect.journal_schema),
+            Column("name", String(64), primary_key=True),
+            Column("check_title", HUGE),
+            Column("tbl", HUGE),
+            Column("form", String(20)),
+            Column("objects", HUGE),
+            Column("options", HUGE),
+            Column("installed", BigInteger),
+            **OPTIONS,
+        )
+
+    def prepare(self, connection: Connection) -> None:
+        """Make the tables where they are missing."""
+        journal = Journal(self.store)
+        journal.prepare(connection)
+        journal.create(connection, self.table)
+
+    def exists(self, connection: Connection) -> bool:
+        """Whether any guard was ever installed here."""
+        return Journal(self.store).has(connection, self.table)
+
+    def standing(self, connection: Connection) -> list[Standing]:
+        """Every guard that was installed and not taken off since, with what became of it."""
+        if not self.exists(connection):
+            return []
+        rows = connection.execute(select(self.table).order_by(self.table.c.name)).mappings().all()
+        return [self._standing(connection, row) for row in rows]
+
+    def recorded(self, connection: Connection, title: str) -> list[Guard]:
+        """The guards that were installed for a check of this title, with what takes them off.
+
+        By the record alone: the configuration may have no such check any more, or mean another table by it.
+        """
+        if not self.exists(connection):
+            return []
+        rows = connection.execute(select(self.table).order_by(self.table.c.name)).mappings().all()
+        return [self.words.recorded(_recorded(row)) for row in rows if row["check_title"] == title]
+
+    def _standing(self, connection: Connection, row: RowMapping) -> Standing:
+        known: Mapping[str, str] = json.loads(row["objects"])
+        guard = _recorded(row)
+        now = self.words.standing(connection, guard.place, list(known))
+        gone = [one for one in known if one not in now]
+        changed = [one for one, text in now.items() if digest(text.encode()) != known[one]]
+        if gone:
+            problem = f"{', '.join(gone)} is not in the database, or switched off"
+        elif changed:
+            problem = f"{', '.join(changed)} is not as it was installed"
+        else:
+            problem = self.words.trouble(connection, guard)
+        return Standing(guard.name, guard.check, guard.table, guard.form, int(row["installed"]), problem, bool(now))
+
+    def enter(self, connection: Connection, guard: Guard, options: Mapping[str, Any]) -> None:
+        """Remember a guard as the catalogue shows it now."""
+        present = self.words.standing(connection, guard.place, guard.objects)
+        missing = [name for name in guard.objects if name not in present]
+        if missing:
+            raise StoreError(f"{', '.join(missing)} was made, and the catalogue does not show it")
+        connection.execute(delete(self.table).where(self.table.c.name == guard.name))
+        connection.execute(
+            insert(self.table).values(
+                name=guard.name,
+                check_title=guard.check,
+                tbl=guard.table,
+                form=guard.form,
+                objects=json.dumps({name: digest(text.encode()) for name, text in present.items()}),
+                options=json.dumps(
+                    {
+                        **options,
+                        "place": guard.place,
+                        "definer": guard.definer,
+                        "made": guard.made,
+                        "reads": guard.reads,
+                    }
+                ),
+                installed=self.store.dialect.now(),
+            )
+        )
+        connection.commit()
+
+    def forget(self, connection: Connection, name: str) -> None:
+        """A guard was taken off."""
+        connection.execute(delete(self.table).where(self.table.c.name == name))
+        connection.commit()
+
+
+def _recorded(row: RowMapping) -> Guard:
+    """A guard as the register has it, without its statements."""
+    told = json.loads(row["options"])
+    schema, bare = told["place"]
+    return Guard(
+        row["name"],
+        row["check_title"],
+        row["tbl"],
+        row["form"],
+        (),
+        (),
+        tuple(json.loads(row["objects"])),
+        place=(schema, bare),
+        definer=told["definer"],
+        made=told["made"],
+        reads=tuple((one[0], one[1], one[2]) for one in told["reads"]),
+    )
+
+
+def run_steps(store: SqlStore, words: Words, connection: Connection, steps: Sequence[Step]) -> None:
+    """Run DDL, each step by itself, waiting briefly for locks and often, so that nobody queues behind us."""
+    for step in steps:
+        for attempt in range(1, TRIES + 1):
+            try:
+                if step.alone:
+                    _alone(store, words, step)
+                else:
+                    words.limit(connection)
+                    say(connection, step.sql)
+                    connection.commit()
+                break
+            except DBAPIError as error:
+                connection.rollback()
+                if attempt == TRIES or not store.dialect.retryable(error):
+                    raise
+                time.sleep(random.uniform(*REST))  # noqa: S311 - spread, not secrecy
+
+
+def _alone(store: SqlStore, words: Words, step: Step) -> None:
+    connection = store.open(write=True)
+    try:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        words.prepare(connection)
+        try:
+            say(connection, step.sql)
+        finally:
+            words.release(connection)
+    finally:
+        connection.close()
+
+
+def taken_off(store: SqlStore, words: Words, connection: Connection, guard: Guard) -> None:
+    """Take off whatever of a guard is there, complete or half made: a step that fails stops no other."""
+    failed: DBAPIError | None = None
+    for step in guard.remove:
+        try:
+            run_steps(store, words, connection, [step])
+        except DBAPIError as error:
+            connection.rollback()
+            failed = failed or error
+    # engines without IF EXISTS complain when it is not there; when it is there, the complaint is real
+    if failed is not None and words.standing(connection, guard.place, guard.objects):
+        raise failed
+
+
+def broken_rows(database: SqlDatabase, check: Check) -> int:
+    """How many rows a check calls broken now."""
+    broken = check.broken(database)
+    key = [broken.row[name] for name in broken.row.table.key] or [null()]
+    rows = select(*key).select_from(broken.source).where(broken.where).subquery("trueup_rows")
+    return int(database.ask(select(func.count()).select_from(rows))[0][0])
+
+
+def missing_guards(store: SqlStore, connection: Connection) -> Iterator[str]:
+    """A sentence for each guard of a store that does not stand as it was installed."""
+    try:
+        standing = Register(store).standing(connection)
+    except (DBAPIError, StoreError) as error:
+        # a role that may only read the application's tables can scan all the same
+        connection.rollback()
+        why = store.dialect.describe(error) if isinstance(error, DBAPIError) else error
+        yield f"whether guards stand cannot be told: {why}"
+        return
+    for one in standing:
+        if one.problem:
+            how = "does not stand" if not one.there or "as it was" in one.problem else "stops good writes"
+            yield (
+                f"the guard of {one.check} {how}: {one.problem}; install it again with "
+                f"'trueup guard {shlex.quote(one.check)} --apply'"
+            )
+
+
+def refuse_under_guard(store: SqlStore, connection: Connection, titles: Sequence[str]) -> None:
+    """Raise `Refused` when a guard would refuse the broken values that an undo gives back."""
+    standing = [one for one in Register(store).standing(connection) if one.check in titles and one.there]
+    if standing:
+        names = ", ".join(dict.fromkeys(one.check for one in standing))
+        commands = "; ".join(f"'trueup guard {shlex.quote(one.check)} --remove'" for one in standing)
+        raise Refused(
+            f"the guard of {names} would refuse the values that this gives back; take it off first: {commands}"
+        )

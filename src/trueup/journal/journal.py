@@ -1,0 +1,318 @@
+"""The journal: what was done to a database, kept in that database, so that it commits with the change.
+
+`run` is one row a plan, `op` one row an operation, `chunk` a hash chain over what each transaction recorded, and
+`img_<k>` typed copies of keys and touched columns, before and after. All changes of a run's state follow
+`TRANSITIONS`; every transaction of a run begins with `hold`, which proves that this process still owns it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from array import array
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from sqlalchemy import (
+    Connection,
+    Select,
+    Text,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from trueup.codec import GENESIS, canonical, link
+from trueup.errors import Fenced, Refused, StoreError, UsageError
+from trueup.journal.failpoints import failpoint
+from trueup.journal.tables import FORMAT, JournalTables
+from trueup.version import VERSION
+
+#: Facts of a run that never change.
+BOUND = ("run_id", "plan_digest", "planned", "environment", "tool", "format", "header")
+
+#: From each state, where a run may go and why.
+TRANSITIONS: Mapping[str, frozenset[str]] = {
+    "applying": frozenset(
+        {
+            "applying",  # taken over, or resumed after a crash
+            "applied",  # every operation has its one final state
+            "stopped",  # Ctrl-C, the breaker, or rows that stayed locked
+            "failed",  # a verification failed: sticky, only undo leads out
+            "undoing",
+        }
+    ),
+    "stopped": frozenset({"applying", "undoing", "failed"}),
+    "applied": frozenset({"undoing", "failed"}),
+    "undoing": frozenset({"undoing", "undone"}),
+    "failed": frozenset({"undoing"}),
+    "undone": frozenset({"undoing"}),  # rows that were locked, or conflicts that a person has cleared since
+}
+STATES = tuple(TRANSITIONS)
+
+#: How an operation can end. `busy` is none of them: a row that stayed locked is tried again by the next start.
+OP_STATES = ("applied", "conflict", "missing", "premise_gone", "already_good", "blocked", "undone", "undo_conflict")
+#: From which an undo starts: a conflict may have been cleared since.
+UNDOABLE = ("applied", "undo_conflict")
+#: What a person has to look at.
+LEFT_ALONE = ("conflict", "missing", "premise_gone", "blocked", "undo_conflict")
+
+
+class Journal(JournalTables):
+    """Runs, their operations and their chains."""
+
+    # -- runs -----------------------------------------------------------------------------------------------------
+    def db_uuid(self, connection: Connection) -> str:
+        """The random name this database got with its journal."""
+        return str(connection.execute(select(self.meta.c.db_uuid)).scalar_one())
+
+    def find(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
+        """A run by its id, a unique beginning of it, or `last`. Raises `UsageError` naming what there is."""
+        if connection.in_transaction():
+            return self._find(connection, run_id)
+        return self.patiently(connection, lambda: self._find(connection, run_id))
+
+    def _find(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
+        if not self.exists(connection):
+            raise UsageError(f"{self.store} has no runs: there {self.looked}, and no journal is looked for elsewhere")
+        rows = connection.execute(select(self.run.c.run_id).order_by(self.run.c.no.desc())).scalars().all()
+        hits = rows[:1] if run_id == "last" else [one for one in rows if one.startswith(run_id)]
+        if len(hits) != 1 or not run_id:
+            known = ", ".join(rows[:5]) or "none"
+            raise UsageError(f"{len(hits) or 'no'} runs match {run_id!r}; the newest are {known}")
+        return dict(connection.execute(select(self.run).where(self.run.c.run_id == hits[0])).mappings().one())
+
+    def all_runs(self, connection: Connection) -> list[Mapping[str, Any]]:
+        """Every run, the newest first."""
+        newest = self.run.c.no.desc()
+        return [dict(row) for row in connection.execute(select(self.run).order_by(newest)).mappings()]
+
+    def take(self, connection: Connection, run_id: str, state: str, since: int = 0) -> int:
+        """Become the only owner of a run and set its state; returns the fence that every later transaction shows.
+
+        With `since`, the fence of this process before its session was lost: raises `Fenced` where another has taken
+        the run over meanwhile.
+        """
+        row = self._lock(connection, run_id)
+        if since and row["fence"] != since and row["owner"] != owner():
+            raise taken_over(row)
+        self._allowed(row, state)
+        fence = int(row["fence"]) + 1
+        connection.execute(
+            update(self.run)
+            .where(self.run.c.run_id == run_id)
+            .values(fence=fence, state=state, owner=owner(), reason="", paused=0)
+        )
+        failpoint("taking")
+        connection.commit()
+        failpoint("taken")
+        return fence
+
+    def start(self, connection: Connection, values: Mapping[str, Any]) -> str:
+        """Enter a plan as a run, or find the run it already is: a plan is used once per database."""
+        self._fits(connection, values)
+        # one at a time, so that two plans never take one number
+        return self.alone(connection, "the list of runs", lambda: self._enter(connection, values))
+
+    def _enter(self, connection: Connection, values: Mapping[str, Any]) -> str:
+        where = self.run.c.plan_digest == values["plan_digest"]
+        found = connection.execute(select(self.run.c.run_id).where(where)).scalar()
+        if found is None:
+            found = secrets.token_hex(6)
+            now = connection.execute(select(self.store.dialect.now())).scalar_one()
+            number = (connection.execute(select(func.max(self.run.c.no))).scalar() or 0) + 1
+            row = {
+                "run_id": found,
+                "no": number,
+                "fence": 0,
+                "state": "applying",
+                "tool": VERSION,
+                "format": FORMAT,
+                "started": now,
+                "ended": 0,
+                "verified": "",
+                "paused": 0,
+                "reason": "",
+                "chunks": 0,
+                "owner": "",
+                **values,
+            }
+            row["tip"] = self.genesis(connection, row)
+            connection.execute(insert(self.run).values(**row))
+            failpoint("entering")
+        connection.commit()
+        failpoint("entered")
+        return str(found)
+
+    def _fits(self, connection: Connection, values: Mapping[str, Any]) -> None:
+        """Raises `StoreError` where the server does not take a statement as large as the entry of a run."""
+        limit = self.store.dialect.largest(connection)
+        # quotes and backslashes are doubled on their way
+        size = 4096 + sum(len(text.encode()) + sum(map(text.count, "\"\\'\n")) for text in map(str, values.values()))
+        if limit is not None and size > limit:
+            raise StoreError(
+                f"{self.store}: what the journal keeps of this plan takes {size:,} bytes, and the server's "
+                f"max_allowed_packet is {limit:,}; raise it, or plan fewer tables at once"
+            )
+
+    def hold(self, connection: Connection, run_id: str, fence: int) -> Mapping[str, Any]:
+        """Lock the run's row for this transaction and prove it is still ours. Raises `Fenced`."""
+        row = self._lock(connection, run_id)
+        if row["fence"] != fence:
+            raise taken_over(row)
+        return row
+
+    def _lock(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
+        self.writable(connection)
+        few = [column for column in self.run.c if not isinstance(column.type, Text) or column is self.run.c.reason]
+        statement = select(*few).where(self.run.c.run_id == run_id).with_for_update()
+        return dict(connection.execute(statement).mappings().one())
+
+    def _allowed(self, row: Mapping[str, Any], state: str) -> None:
+        if state not in TRANSITIONS[row["state"]]:
+            raise Refused(
+                f"run {row['run_id']} is {row['state']}; it cannot become {state}"
+                + (f" ({row['reason']})" if row["reason"] else "")
+            )
+
+    def settle(self, connection: Connection, run_id: str, fence: int, state: str, reason: str = "") -> None:
+        """End this process's work on a run in `state`; a second time, the same again."""
+        row = self.hold(connection, run_id, fence)
+        if row["state"] != state:
+            self._allowed(row, state)
+        now = connection.execute(select(self.store.dialect.now())).scalar_one()
+        connection.execute(
+            update(self.run).where(self.run.c.run_id == run_id).values(state=state, reason=reason, ended=now)
+        )
+        failpoint("settling")
+        connection.commit()
+        failpoint("settled")
+
+    def mark(self, connection: Connection, run_id: str, **values: Any) -> None:
+        """Set plain fields of a run (`paused`, `verified`), in a transaction of its own."""
+
+        def work() -> None:
+            self._lock(connection, run_id)
+            connection.execute(update(self.run).where(self.run.c.run_id == run_id).values(**values))
+            connection.commit()
+
+        self.patiently(connection, work)
+
+    # -- operations -----------------------------------------------------------------------------------------------
+    def seal(self, connection: Connection, run: Mapping[str, Any], phase: str, ops: Mapping[int, str]) -> None:
+        """Append one link to the run's chain: which operations this transaction brought to which state."""
+        states = spans(ops)
+        number = run["chunks"] + 1
+        tip = link(run["tip"], canonical([number, phase, states]))
+        connection.execute(
+            insert(self.chunk).values(
+                run_id=run["run_id"],
+                no=number,
+                phase=phase,
+                first=min(ops),
+                last=max(ops),
+                states=json.dumps(states, separators=(",", ":")),
+                ts=self.store.dialect.now(),
+                link=tip,
+            )
+        )
+        where = self.run.c.run_id == run["run_id"]
+        connection.execute(update(self.run).where(where).values(tip=tip, chunks=number))
+
+    def intervals(self, connection: Connection, run_id: str, *states: str) -> list[tuple[int, int, int]]:
+        """Operations that have a final state, or one of `states`: closed intervals (first seq, last seq, group)."""
+        found: list[tuple[int, int, int]] = []
+        statement = select(self.op.c.seq, self.op.c.grp).where(self.op.c.run_id == run_id).order_by(self.op.c.seq)
+        if states:
+            statement = statement.where(self.op.c.state.in_(states))
+        result = connection.execute(statement, execution_options={"stream_results": True})
+        for batch in result.partitions(10_000):
+            for seq, group in batch:
+                if found and found[-1][1] == seq - 1 and found[-1][2] == group:
+                    found[-1] = (found[-1][0], seq, group)
+                else:
+                    found.append((seq, seq, group))
+        connection.rollback()
+        return found
+
+    def counts(self, connection: Connection, run_id: str) -> dict[str, int]:
+        """Operations by state."""
+        statement = select(self.op.c.state, func.count()).where(self.op.c.run_id == run_id).group_by(self.op.c.state)
+        return {row[0]: row[1] for row in connection.execute(statement)}
+
+    def listed(self, connection: Connection, run_id: str, states: Sequence[str], limit: int) -> Sequence[Any]:
+        """Operations in one of `states`, in order, at most `limit`."""
+        statement: Select[Any] = (
+            select(self.op)
+            .where(self.op.c.run_id == run_id, self.op.c.state.in_(list(states)))
+            .order_by(self.op.c.seq)
+            .limit(limit)
+        )
+        return connection.execute(statement).all()
+
+    def genesis(self, connection: Connection, run: Mapping[str, Any]) -> str:
+        """The start of a run's chain: over the facts of the run that never change, and the database's name."""
+        return link(GENESIS, canonical([self.db_uuid(connection), *(run[name] for name in BOUND)]))
+
+    def broken_link(self, connection: Connection, run: Mapping[str, Any]) -> str:
+        """Where the chain of a run does not hold, or an empty string when it does."""
+        if connection.execute(select(self.meta.c.format)).scalar() != FORMAT or run["state"] not in STATES:
+            return "the journal has a format or a state that this version of trueup does not know"
+        run_id, tip, known = run["run_id"], self.genesis(connection, run), bytearray(run["planned"] + 1)
+        written = array("L", [0]) * (run["planned"] + 1)
+        bounds = list(accumulate(json.loads(run["header"])["by_group"]))
+        statement = select(self.chunk).where(self.chunk.c.run_id == run_id).order_by(self.chunk.c.no)
+        number = 0
+        for number, row in enumerate(connection.execute(statement), 1):
+            try:
+                states = json.loads(row.states)
+                tip = link(tip, canonical([number, row.phase, states]))
+                if row.no != number or row.link != tip:
+                    return f"chunk {row.no} of the journal is not as it was written"
+                for first, last, state in states:
+                    known[first : last + 1] = bytes([1 + OP_STATES.index(state)]) * (last - first + 1)
+                    if row.phase == "apply":
+                        written[first : last + 1] = array("L", [number]) * (last - first + 1)
+                if (row.first, row.last) != (states[0][0], states[-1][1]):
+                    return f"chunk {row.no} of the journal is not as it was written"
+            except (ValueError, TypeError, IndexError):
+                return f"chunk {row.no} of the journal cannot be read"
+        if tip != run["tip"] or number != run["chunks"]:
+            return "chunks at the end of the journal are missing"
+        result = connection.execute(
+            select(self.op.c.seq, self.op.c.state, self.op.c.chunk, self.op.c.grp).where(self.op.c.run_id == run_id),
+            execution_options={"stream_results": True},
+        )
+        for batch in result.partitions(10_000):
+            for seq, state, chunk, group in batch:
+                sound = state in OP_STATES and 0 < seq < len(known) and known[seq] == 1 + OP_STATES.index(state)
+                if not sound or chunk != written[seq] or group != bisect_left(bounds, seq):
+                    return f"operation {seq} of the journal is not as it was written"
+                known[seq] = 0
+        return "operations of the journal are missing" if any(known) else ""
+
+
+def spans(ops: Mapping[int, str]) -> list[list[Any]]:
+    """Operations as [first, last, state], neighbours of one state together."""
+    found: list[list[Any]] = []
+    for seq in sorted(ops):
+        if found and found[-1][1] == seq - 1 and found[-1][2] == ops[seq]:
+            found[-1][1] = seq
+        else:
+            found.append([seq, seq, ops[seq]])
+    return found
+
+
+def taken_over(run: Mapping[str, Any]) -> Fenced:
+    """What a process learns whose run another one owns now."""
+    return Fenced(f"run {run['run_id']}: {run['owner']} took it over; this process stops")
+
+
+def owner() -> str:
+    """This process, for the message that another operator reads."""
+    return f"{os.environ.get('USER', 'someone')}@{socket.gethostname()} pid {os.getpid()}"

@@ -1,0 +1,49 @@
+"""What happened around a run, kept beside its journal: commands and their exits, maintenance.
+
+The facts of the run itself are sealed by its chain; this is a table of its own, as it is written when the run is over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Column, Connection, MetaData, String, insert, select, update
+from sqlalchemy import Table as SqlTable
+
+from trueup.journal.tables import HUGE, OPTIONS, JournalTables
+from trueup.stores.sql import SqlStore
+
+
+def table_of(store: SqlStore) -> SqlTable:
+    """The table, as it is made."""
+    dialect = store.dialect
+    return SqlTable(
+        f"{dialect.journal_prefix}remark",
+        MetaData(schema=dialect.journal_schema),
+        Column("run_id", String(12), primary_key=True),
+        Column("told", HUGE),
+        **OPTIONS,
+    )
+
+
+def remember(store: SqlStore, connection: Connection, run_id: str, told: Mapping[str, Any]) -> None:
+    """Keep what happened around a run, in place of what was kept before, in a transaction of its own."""
+    table = table_of(store)
+    JournalTables(store).create(connection, table)
+    text = json.dumps(dict(told), sort_keys=True)
+    # not by DELETE, a right that the journal takes nowhere
+    if not connection.execute(update(table).where(table.c.run_id == run_id).values(told=text)).rowcount:
+        connection.execute(insert(table).values(run_id=run_id, told=text))
+    connection.commit()
+
+
+def recall(store: SqlStore, connection: Connection, run_id: str) -> dict[str, Any]:
+    """What was kept of a run; empty when nothing was."""
+    table = table_of(store)
+    if not JournalTables(store).has(connection, table):
+        return {}
+    text = connection.execute(select(table.c.told).where(table.c.run_id == run_id)).scalar()
+    found: dict[str, Any] = json.loads(text) if text else {}
+    return found

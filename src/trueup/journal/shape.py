@@ -1,0 +1,67 @@
+"""The shape of the journal's tables: what an image table holds, and how one in the database differs from ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, UniqueConstraint
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.types import UserDefinedType
+
+from trueup.changes import Group
+from trueup.sql.dialect import Dialect, Kept
+from trueup.sql.tables import Table
+
+
+class RawType(UserDefinedType[Any]):
+    """A column type spelled word for word as the catalogue gives it; values never pass through Python."""
+
+    cache_ok = True
+
+    def __init__(self, ddl: str) -> None:
+        self.ddl = ddl
+
+
+@compiles(RawType)
+def _spelled(kind: RawType, compiler: Any, **_: Any) -> str:
+    # the members of an ENUM may hold a per cent sign, which a driver takes for the beginning of a parameter
+    return kind.ddl.replace("%", "%%") if compiler.dialect.paramstyle in ("format", "pyformat") else kind.ddl
+
+
+def image_shape(dialect: Dialect, table: Table, group: Group) -> dict[str, Any]:
+    """What an image table holds for a group: column names and types of the key, before and after."""
+
+    def typed(names: Sequence[str]) -> list[list[str]]:
+        return [[name, dialect.image_type(table.columns[name])] for name in names]
+
+    touched = [column.name for column in table.stored()] if group.action == "delete" else list(group.columns)
+    return {
+        "table": [part or "" for part in table.place],
+        "action": group.action,
+        "k": typed(table.key),
+        "b": typed(touched),
+        "a": [] if group.action == "delete" else typed(touched),
+    }
+
+
+def differs(dialect: Dialect, connection: Connection, kept: Kept, table: SqlTable) -> str:
+    """How a table in the database differs from the one that trueup makes, or an empty string."""
+    wanted = {}
+    for column in table.columns:
+        raw = column.type.ddl if isinstance(column.type, RawType) else column.type.compile(connection.dialect)
+        wanted[column.name] = dialect.catalogued(raw) + ("" if column.nullable else " NOT NULL")
+    for name in [*wanted, *kept.columns]:
+        is_now, should = kept.columns.get(name), wanted.get(name)
+        if is_now != should:
+            if should is None:
+                return f"has a column {name!r} that is not trueup's"
+            was = f"is {is_now}" if is_now else "is gone"
+            return f"was altered: its column {name!r} {was}, and should be {should or 'of no type'}"
+    keys = {tuple(column.name for column in table.primary_key.columns)}
+    keys |= {
+        tuple(column.name for column in one.columns) for one in table.constraints if isinstance(one, UniqueConstraint)
+    }
+    lost = sorted(keys - kept.uniques)
+    return f"was altered: it has no unique key of {', '.join(lost[0])}" if lost else ""

@@ -1,0 +1,354 @@
+"""The journal's tables: `meta`, `run`, `op`, `chunk`, and `img_<k>`, made where they are missing."""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+)
+from sqlalchemy import Table as SqlTable
+from sqlalchemy.dialects.mysql import LONGTEXT
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateSchema
+
+from trueup.changes import Group
+from trueup.codec import canonical, digest
+from trueup.errors import Refused, Stopped, StoreError
+from trueup.journal.failpoints import failpoint
+from trueup.journal.shape import RawType, differs, image_shape
+from trueup.sql.dialect import Kept
+from trueup.sql.tables import Table
+from trueup.stores.sql import SqlStore
+
+T = TypeVar("T")
+#: 2: images in types of the engine's own only, an image's number taken before its table is made, and whole shapes of
+#: tables in a run's header. Nothing reads format 1.
+FORMAT = 2
+#: Times that a step outside of chunks is tried, and seconds of rest between.
+TRIES, REST = 10, (0.05, 0.4)
+_SEEN, _WRITABLE = "trueup_journal", "trueup_journal_writable"
+#: Of every table, on the engines where there is something to choose.
+OPTIONS: Mapping[str, Any] = {
+    f"{engine}_{option}": value
+    for engine in ("mysql", "mariadb")
+    for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
+}
+HUGE = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
+
+
+class JournalTables:
+    """The journal's tables in one store: `prepare` makes them, all else expects them."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        dialect = store.dialect
+        self._prefix, self._schema = dialect.journal_prefix, dialect.journal_schema
+        self._metadata = MetaData(schema=self._schema)
+        self.meta = self._table(
+            "meta",
+            Column("db_uuid", String(32), primary_key=True),
+            Column("format", Integer),
+            Column("place", HUGE),
+        )
+        self.run = self._table(
+            "run",
+            Column("run_id", String(12), primary_key=True),
+            Column("no", BigInteger),
+            Column("plan_digest", String(64), nullable=False),
+            Column("plan_path", HUGE),
+            Column("header", HUGE),
+            Column("environment", String(200)),
+            Column("tool", String(40)),
+            Column("format", Integer),
+            Column("state", String(12)),
+            Column("reason", HUGE),
+            Column("because", HUGE),
+            Column("planned", BigInteger),
+            Column("fence", BigInteger),
+            Column("owner", String(200)),
+            Column("started", BigInteger),
+            Column("ended", BigInteger),
+            Column("verified", HUGE),
+            Column("paused", Integer),
+            Column("chunks", BigInteger),
+            Column("tip", String(64)),
+            UniqueConstraint("plan_digest"),
+            UniqueConstraint("no"),
+        )
+        self.op = self._table(
+            "op",
+            Column("run_id", String(12), primary_key=True),
+            Column("seq", BigInteger, primary_key=True, autoincrement=False),
+            Column("grp", Integer),
+            Column("state", String(14)),
+            Column("reason", HUGE),
+            Column("pk", HUGE),
+            Column("seen", String(64)),
+            Column("chunk", BigInteger),
+        )
+        self.chunk = self._table(
+            "chunk",
+            Column("run_id", String(12), primary_key=True),
+            Column("no", BigInteger, primary_key=True, autoincrement=False),
+            Column("phase", String(8)),
+            Column("first", BigInteger),
+            Column("last", BigInteger),
+            Column("states", HUGE),
+            Column("ts", BigInteger),
+            Column("link", String(64)),
+        )
+        self.image = self._table(
+            "image",
+            Column("k", Integer, primary_key=True, autoincrement=False),
+            Column("shape", String(64)),
+            Column("tbl", HUGE),
+            Column("shape_text", HUGE),
+            UniqueConstraint("shape"),
+        )
+
+    def _table(self, name: str, *parts: Any) -> SqlTable:
+        return SqlTable(
+            self._prefix + name,
+            self._metadata,
+            *parts,
+            **OPTIONS,
+        )
+
+    # -- making ---------------------------------------------------------------------------------------------------
+    @property
+    def tables(self) -> list[SqlTable]:
+        """All tables but those of images."""
+        return [self.meta, self.run, self.op, self.chunk, self.image]
+
+    @property
+    def looked(self) -> str:
+        """What is said to be missing where there is no journal: a renamed one is not found, and is none here."""
+        return f"is no journal in its schema {self._schema!r}" if self._schema else f"is no table {self.run.name!r}"
+
+    def exists(self, connection: Connection) -> bool:
+        """Whether this database has a journal, and it has its name: a crash can come in between.
+
+        Raises `StoreError` where it is not as trueup makes it; looked at once a session.
+        """
+        if connection.info.get(_SEEN):
+            return True
+        found = self._look(connection, self.tables)
+        if not found.keys() - {""}:
+            return False
+        if self.meta.name not in found:  # the first that is made
+            self._expect(connection, [self.meta])
+        formats = connection.execute(select(self.meta.c.format)).scalars().all()
+        if not formats:
+            return False
+        if formats != [FORMAT]:
+            raise StoreError(
+                f"{self.store}: the journal has format {formats[0]}, this version of trueup keeps {FORMAT}; "
+                "undo its runs with the version that made them, then drop its tables"
+            )
+        self._expect(connection, self.tables)
+        connection.info[_SEEN] = True
+        return True
+
+    def prepare(self, connection: Connection) -> None:
+        """Make the journal's tables where they are missing; safe to call twice, or by many at once."""
+        ready = self.patiently(connection, lambda: self.writable(connection))
+        connection.rollback()
+        if not ready:
+            self._make_alone(connection, lambda: self.exists(connection) or self._make(connection))
+
+    def _make(self, connection: Connection) -> bool:
+        new_place = bool(self._schema) and "" not in self.store.dialect.kept(connection, [])
+        if self._schema and new_place:
+            connection.execute(CreateSchema(self._schema))
+        self._create(connection, self.tables, place=new_place)
+        failpoint("journal made")
+        place = self.store.dialect.place(connection)
+        connection.execute(insert(self.meta).values(db_uuid=secrets.token_hex(16), format=FORMAT, place=place))
+        return True
+
+    def create(self, connection: Connection, table: SqlTable) -> None:
+        """Make one more table beside the journal's where it is missing, with the same care."""
+        if self.has(connection, table):
+            return
+        self._make_alone(connection, lambda: self._create(connection, [table]))
+
+    def _create(self, connection: Connection, tables: Sequence[SqlTable], *, place: bool = False) -> None:
+        """Make those of `tables` that are missing, and see that all are ours; within `alone`."""
+        there = self._look(connection, tables)
+        missing = [table for table in tables if table.name not in there]
+        for table in missing:
+            table.create(connection)
+        if missing:
+            self.store.dialect.seclude(connection, [table.name for table in missing], place=place)
+        self._expect(connection, tables)
+
+    def alone(self, connection: Connection, what: str, work: Callable[[], T]) -> T:
+        """Do `work`, which commits, while no other session is at `what`."""
+
+        def inside() -> T:
+            with self.store.dialect.alone(connection, what):
+                return work()
+
+        return self.patiently(connection, inside)
+
+    def patiently(self, connection: Connection, work: Callable[[], T]) -> T:
+        """Do `work` in a transaction of its own, again where a lock was not to be had."""
+        for number in range(1, TRIES + 1):
+            connection.rollback()
+            try:
+                return work()
+            except DBAPIError as error:
+                if connection.invalidated:
+                    raise
+                connection.rollback()
+                if number == TRIES or not self.store.dialect.retryable(error):
+                    raise
+                time.sleep(random.uniform(*REST))  # noqa: S311 - jitter, not a secret
+        raise AssertionError("the last try returns or raises")
+
+    def _make_alone(self, connection: Connection, make: Callable[[], T]) -> T:
+        def work() -> T:
+            made = make()
+            failpoint("journal named")
+            connection.commit()
+            return made
+
+        try:
+            return self.alone(connection, "the journal's tables", work)
+        except DBAPIError as error:
+            if connection.invalidated or self.store.dialect.disconnected(error):
+                raise
+            raise StoreError(
+                f"{self.store}: cannot make the journal's tables: {self.store.dialect.describe(error)}; "
+                "trueup writes nothing that it cannot journal"
+            ) from None
+
+    # -- looking --------------------------------------------------------------------------------------------------
+    def stop_unless_whole(self, connection: Connection, image: SqlTable) -> None:
+        """Look again at the journal's tables and one of images, before an operation is blamed for an error.
+
+        Raises `Stopped` where one was altered or is gone.
+        """
+        try:
+            self._expect(connection, [*self.tables, image])
+        except StoreError as error:
+            raise Stopped(str(error)) from None
+
+    def _look(self, connection: Connection, tables: Sequence[SqlTable]) -> Mapping[str, Kept]:
+        """What is there of `tables`. Raises `StoreError` where something hangs on them that is not trueup's."""
+        found = self.store.dialect.kept(connection, [table.name for table in tables])
+        for name, kept in found.items():
+            if kept.faults:
+                what = f"table {self._called(name)!r}" if name else f"schema {self._schema!r}"
+                raise StoreError(f"{self.store}: the journal's {what} {kept.faults[0]}")
+        return found
+
+    def _expect(self, connection: Connection, tables: Sequence[SqlTable]) -> None:
+        """See that `tables` are there, with the columns and keys that trueup makes. Raises `StoreError`."""
+        found = self._look(connection, tables)
+        for table in tables:
+            problem = (
+                differs(self.store.dialect, connection, found[table.name], table) if table.name in found else "is gone"
+            )
+            if problem:
+                raise StoreError(f"{self.store}: the journal's table {self._called(table.name)!r} {problem}")
+
+    def has(self, connection: Connection, table: SqlTable) -> bool:
+        """Whether a table is there. Raises `StoreError` where it is not as trueup makes it."""
+        there = table.name in self._look(connection, [table])
+        if there:
+            self._expect(connection, [table])
+        return there
+
+    def _called(self, name: str) -> str:
+        return f"{self._schema}.{name}" if self._schema else name
+
+    def writable(self, connection: Connection) -> bool:
+        """Whether there is a journal to write to; looked at once a session.
+
+        Raises `StoreError` where it is not as trueup makes it, and `Refused` where what is written to it would leave
+        the database, or what others hung on it cannot be seen.
+        """
+        if not connection.info.get(_WRITABLE):
+            if why := self.store.dialect.unfit(connection, [table.name for table in self.tables]):
+                raise Refused(f"{self.store}: {why}")
+            connection.info[_WRITABLE] = self.exists(connection)
+        return bool(connection.info[_WRITABLE])
+
+    # -- images ---------------------------------------------------------------------------------------------------
+    def images(self, connection: Connection, table: Table, group: Group) -> SqlTable:
+        """The image table for a group's changes, made when missing; outside any chunk, as DDL would commit it."""
+        shape = image_shape(self.store.dialect, table, group)
+        image = self._image_of(connection, shape)
+        if image is None or not self.has(connection, image):
+            image = self._make_alone(connection, lambda: self._enter_image(connection, shape, table.name))
+        connection.commit()
+        return image
+
+    def _enter_image(self, connection: Connection, shape: Mapping[str, Any], table: str) -> SqlTable:
+        """Take a number, then make its table: where DDL commits, the number is taken before the table can be seen."""
+        image = self._image_of(connection, shape)
+        if image is None:
+            number = (connection.execute(select(func.max(self.image.c.k))).scalar() or 0) + 1
+            # a table without a row is nobody's: none of ours is ever made before its row
+            while self._look(connection, [self.image_table(number, shape)]).keys() - {""}:
+                number += 1
+            fingerprint, text = digest(canonical(shape)), canonical(shape).decode()
+            connection.execute(insert(self.image).values(k=number, shape=fingerprint, tbl=table, shape_text=text))
+            failpoint("image entered")
+            image = self.image_table(number, shape)
+        self._create(connection, [image])
+        failpoint("image table made")
+        return image
+
+    def known_images(self, connection: Connection, table: Table, group: Group) -> SqlTable | None:
+        """The image table for a group's changes if there is one: none when a column changed its type since.
+
+        Raises `StoreError` where it is gone or was altered.
+        """
+        image = self._image_of(connection, image_shape(self.store.dialect, table, group))
+        if image is not None:
+            self._expect(connection, [image])
+        return image
+
+    def _image_of(self, connection: Connection, shape: Mapping[str, Any]) -> SqlTable | None:
+        where = self.image.c.shape == digest(canonical(shape))
+        found = connection.execute(select(self.image.c.k).where(where)).scalar()
+        return None if found is None else self.image_table(found, shape)
+
+    def image_table(self, number: int, shape: Mapping[str, Any]) -> SqlTable:
+        """`img_<number>`: run, seq, four digests, the key (`k0` ...), the columns before (`b0`) and after (`a0`)."""
+        columns: list[Any] = [
+            Column("run_id", String(12), primary_key=True),
+            Column("seq", BigInteger, primary_key=True, autoincrement=False),
+            Column("before_digest", String(64)),
+            Column("after_digest", String(64)),
+            Column("rest_digest", String(64)),
+            Column("key_digest", String(64)),
+        ]
+        for letter in "kba":
+            columns += [Column(f"{letter}{i}", RawType(ddl)) for i, (_, ddl) in enumerate(shape[letter])]
+        metadata = MetaData(schema=self._schema)
+        return SqlTable(
+            f"{self._prefix}img_{number}",
+            metadata,
+            *columns,
+            **OPTIONS,
+            mysql_row_format="DYNAMIC",
+            mariadb_row_format="DYNAMIC",
+        )

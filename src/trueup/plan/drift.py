@@ -1,0 +1,240 @@
+"""What changed about a table since a plan or a run recorded it, and whether that does harm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+from trueup.changes import Action
+from trueup.codec import canonical, digest
+from trueup.sql.tables import Table
+
+#: Aspects of `Table.facts`, in words; others are told by their own name.
+WORDS = {
+    "uniques": "unique keys",
+    "references": "foreign keys",
+    "referenced_by": "foreign keys of other tables",
+    "indexes": "indexes",
+    "checks": "checks",
+    "triggers": "guards",
+    "create": "definition",
+}
+#: The aspect that other tables make: keys that refer to this one.
+_INWARD = "referenced_by"
+#: Aspects that repeat what others say.
+_TOLD = ("declared", "guards")
+#: The labels of the types of a table's columns: a difference here is never harmless.
+ENUMS = "enums"
+#: Of each of those types, by its number: which label goes by which number, whatever it is called.
+LABELS = "labels"
+#: Of each composite type: the columns that rest on it, and its attributes by their numbers.
+COMPOSITES = "composites"
+#: How the table stood among others, where its engine has no number for it that lasts.
+STANDING = "standing"
+#: What tells the table itself from others (a copy has other numbers), or says only that something about it was altered.
+_OWN = ("place", "identity", STANDING, "altered", LABELS, COMPOSITES)
+#: Differences that never do harm, even between plan and apply.
+_LOOSE = ("indexes",)
+
+
+def schema_digest(table: Table) -> str:
+    """One digest over everything of a table that a repair depends on, which a copy of the table has too."""
+    facts = dict(table.facts or {})
+    columns = [list(entry[:-1]) for entry in facts.pop("columns", ())]
+    return digest(
+        canonical({**{name: facts[name] for name in facts if name not in (*_OWN, *_LOOSE)}, "columns": columns})
+    )
+
+
+def identity_digest(table: Table) -> str:
+    """One digest over what tells a table, and each column, from another one of the same name and shape."""
+    facts = table.facts or {}
+    return digest(canonical([facts.get("place"), facts.get("identity"), [e[-1] for e in facts.get("columns", ())]]))
+
+
+def recorded(table: Table, standing: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a run keeps of a table, for its undo."""
+    return {**(table.facts or {}), "key": list(table.key), STANDING: dict(standing or {})}
+
+
+def recognised(table: Table, standing: Mapping[str, Any], *, still: bool) -> Table:
+    """The table with the identity that it had in its `standing`, or with none where it is not `still` that one."""
+    return replace(table, facts={**(table.facts or {}), "identity": standing["identity"] if still else ""})
+
+
+def as_recorded(kept: Mapping[str, Any], table: Table) -> Table:
+    """The table with the key and the columns that a run recorded, as far as they are still there."""
+    columns = {name: table.columns[name] for name in _columns(kept) if name in table.columns}
+    return replace(table, columns=columns, key=tuple(kept["key"]))
+
+
+def forbids(table: Table, action: Action | Literal["insert"], touched: Sequence[str]) -> str:
+    """Why a table must not be written so, as it is now and as this account sees it; empty when it may be.
+
+    `touched` are the columns that an update sets.
+    """
+    if table.obstacles:
+        return f"{table.name} cannot be repaired: {'; '.join(table.obstacles)}"
+    changed = set(touched) if action == "update" else set()
+    for column in table.columns.values():
+        if column.naming and (action == "delete" or column.name in changed):
+            return (
+                f"{table.name}.{column.name} names objects of the catalogue within its values, and nothing would tell "
+                "them from others that take their names"
+            )
+    if bent := [why for why, columns in table.bent.items() if action != "update" or changed & columns]:
+        return f"{table.name} cannot be repaired: {'; '.join(bent)}"
+    if changed:  # the engine computes them anew, and a key may refer to them
+        changed |= {column.name for column in table.columns.values() if column.generated}
+    for reference in table.referenced_by:
+        if action == "delete" and not reference.equality:
+            return f"{reference.table} refers to rows of {table.name} by a rule that is not equality ({reference.name})"
+        if changed & set(reference.parent_columns):
+            return f"{reference.table} refers to what would be changed in {table.name}"
+    # only what is indexed can be referred to
+    keyed = {name for columns in (table.key, *table.uniques, *table.indexes) for name in columns}
+    if table.unseen and (action == "delete" or changed & keyed):
+        return f"{table.name} cannot be repaired: {'; '.join(table.unseen)}"
+    return ""
+
+
+def recorded_names(kept: Mapping[str, Any]) -> list[str]:
+    """The columns that a run recorded and that hold data of their own."""
+    return [name for name, entry in _columns(kept).items() if not entry[2]]
+
+
+def refuses_undo(
+    kept: Mapping[str, Any], table: Table, action: Action, touched: Sequence[str], *, same: bool = False
+) -> str:
+    """Why what a run recorded of a table forbids giving its rows back to the table as it is now; empty when not.
+
+    With `same` a person vouches that a table that was rebuilt is still the same one.
+    """
+    facts = table.facts or {}
+    if kept.get("place") != facts.get("place"):
+        return f"{table.name} is another table now: the run wrote {_spelled(kept.get('place'))}"
+    if kept.get("identity") != facts.get("identity") and not same:
+        return (
+            f"{table.name} was rebuilt or replaced since the run, and nothing tells which; if it is still the same "
+            f"table, say so with --same-table {table.name}"
+        )
+    # where columns have no identity, an alteration that nothing else shows may have made one anew; what other tables
+    # came to refer to it is none of its own
+    hidden = not facts.get("identity") or not harmless({**kept, _INWARD: facts.get(_INWARD)}, table)
+    if kept.get("altered") != facts.get("altered") and hidden and not same:
+        return (
+            f"{table.name} was altered since the run, and nothing tells what became of its columns; if they are still "
+            f"the same, say so with --same-table {table.name}"
+        )
+    key = tuple(kept["key"])
+    wanted = list(_columns(kept)) if action == "delete" else [*key, *touched]
+    # a table made anew, by a restored dump, numbers its columns anew, and has them in the same order
+    anew = same and kept.get("identity") != facts.get("identity")
+    if why := _lost(kept, table, wanted, same, anew):
+        return why
+    if key != table.key and key not in table.uniques:
+        return f"{', '.join(key)} no longer tells the rows of {table.name} from one another"
+    labels = {str(name): set(some) for name, some in facts.get(ENUMS, ())}
+    for name, some in kept.get(ENUMS, ()):
+        if lost := set(some) - labels.get(str(name), set()):
+            return f"type {name} of {table.name} has lost {len(lost)} of its labels since the run, or they were renamed"
+    if why := _exchanged(kept, table, wanted, anew):
+        return why
+    return forbids(table, "insert" if action == "delete" else action, touched)
+
+
+def _lost(kept: Mapping[str, Any], table: Table, wanted: Sequence[str], same: bool, anew: bool) -> str:
+    """Which of the columns that a run wrote is gone, or another one now."""
+    then, now = _columns(kept), _columns(table.facts or {})
+    found = [name for name in now if name in then and name in wanted]
+    if same and found != [name for name in then if name in found]:
+        return f"{table.name} has its columns in another order than when the run wrote it"
+    for name in wanted:
+        if name not in now:
+            return f"{table.name}.{name} is gone since the run"
+        if name in then and _sort(then[name], kept, anew) != _sort(now[name], kept, anew):
+            return f"{table.name}.{name} is another column now, or of another type, than when the run wrote it"
+        # what is left never moves behind
+        if kept.get(STANDING) and not anew and name in then and list(now).index(name) > list(then).index(name):
+            return f"{table.name}.{name} is another column now than when the run wrote it"
+    if kept.get(STANDING) and not same and _mixed(kept, table.facts or {}):
+        return (
+            f"columns of {table.name} were made or named anew since the run, and nothing tells which are still the "
+            f"same; if those that it wrote are, say so with --same-table {table.name}"
+        )
+    return ""
+
+
+def _mixed(kept: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Whether some column of a name is not the one that had it, where columns are known by their order.
+
+    A new one comes last, and what is left keeps its order and its words.
+    """
+    then, now = list(_columns(kept)), list(_columns(facts))
+    left = [name for name in now if name in then]
+    if left != [name for name in then if name in now] or any(now.index(one) > then.index(one) for one in left):
+        return True
+    return any(_words(kept, name) != _words(facts, name) for name in left)
+
+
+def _words(facts: Mapping[str, Any], name: str) -> list[Any]:
+    # its type and its default; whether it takes NULL and is generated
+    declared = [list(entry) for entry in facts.get("declared", ()) if entry[0] == name]
+    return [*declared, *_columns(facts)[name][1:3]]
+
+
+def _exchanged(kept: Mapping[str, Any], table: Table, wanted: Sequence[str], anew: bool) -> str:
+    """Whether the text of a value means another value since the run, as names were exchanged within its type."""
+    facts = table.facts or {}
+    numbered = {str(number): dict(labels) for number, labels in facts.get(LABELS, ())}
+    for number, labels in kept.get(LABELS, ()):
+        now = numbered.get(str(number), {})
+        if any(now.get(one, label) != label for one, label in labels):
+            return f"a type of {table.name} has labels that were renamed since the run"
+    attributes = {str(name): _attributes(some, anew) for name, _, some in facts.get(COMPOSITES, ())}
+    for name, columns, some in kept.get(COMPOSITES, ()):
+        if set(columns) & set(wanted) and attributes.get(str(name)) != _attributes(some, anew):
+            return f"type {name} of {table.name} has other attributes since the run"
+    return ""
+
+
+def _attributes(listed: Sequence[str], anew: bool) -> list[str]:
+    # number, name, type, in the order of the numbers
+    return [one.partition(" ")[2] if anew else one for one in listed]
+
+
+def harmless(kept: Mapping[str, Any], table: Table) -> tuple[str, ...]:
+    """What else changed since a run, in words: the engine enforces it, or it does not bear on the rows."""
+    facts = table.facts or {}
+    then, now = _columns(kept), _columns(facts)
+    found = [f"column {name} was added" for name in now if name not in then]
+    found += [f"column {name} was dropped" for name in then if name not in now]
+    both = [name for name in then if name in now]
+    if kept.get(STANDING):  # its number is its place
+        found += [f"column {name} was changed" for name in both if _words(kept, name) != _words(facts, name)]
+    else:
+        found += [f"column {name} was changed" for name in both if then[name] != now[name]]
+    skip = {"columns", "key", ENUMS, *_OWN, *_TOLD}
+    found += [
+        f"its {WORDS.get(aspect, aspect.replace('_', ' '))} changed"
+        for aspect in sorted(set(kept) | set(facts))
+        if aspect not in skip and kept.get(aspect) != facts.get(aspect)
+    ]
+    return tuple(found)
+
+
+def _columns(facts: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """By name: type, whether NULL is allowed, whether it is generated, and the rest, as `facts_of` lists them."""
+    return {str(entry[0]): list(entry[1:]) for entry in facts.get("columns", ())}
+
+
+def _sort(entry: Sequence[Any], kept: Mapping[str, Any], anew: bool) -> tuple[Any, ...]:
+    # type, generated, identity: what says that it is this column, and what it can hold
+    identity = "" if anew else str(entry[-1])
+    # its place, and its type
+    return entry[0], entry[2], identity.partition(" ")[2] if kept.get(STANDING) else identity
+
+
+def _spelled(place: Any) -> str:
+    return ".".join(str(part) for part in place if part) if place else "one that is not known"

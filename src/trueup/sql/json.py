@@ -1,0 +1,232 @@
+"""The contract of an engine's words for JSON, and what follows from them on every engine."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Text, and_, case, false, func, literal, or_, true, type_coerce
+
+from trueup.sql.tables import Column, Storage
+
+#: Paths in a JSON document, and what is to stand there.
+Changes = Sequence[tuple[Sequence[str], ColumnElement[Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """The elements of a JSON array as rows: `value` is the JSON of one, in `storage`."""
+
+    relation: FromClause
+    value: ColumnElement[Any]
+    storage: Storage
+
+
+class JsonWords(ABC):
+    """An engine's words for JSON: `value` arguments are expressions that hold JSON in `storage`."""
+
+    @abstractmethod
+    def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """One of `JSON_TYPES`, or SQL NULL for SQL NULL; 'invalid' for text that does not parse."""
+
+    def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
+        """Whether the value is not NULL and of none of `types`; never NULL, exact, the engine's quickest way."""
+        return func.coalesce(self.json_type(value, storage).not_in(list(types)), False)
+
+    def json_guard(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool] | None:
+        """What has to hold of `value` for `json_path_is_not` to look into it; None where nothing has to."""
+        return None
+
+    def json_path_is_not(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """`json_is_not` of what is at `path` in a document of which `json_guard` holds; false where nothing is."""
+        return self.json_is_not(self.json_get(value, storage, path), storage, types)
+
+    def json_path_type(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
+        """`json_type` of what is at `path` in any value; SQL NULL where nothing is."""
+        return self.json_type(self.json_get(value, storage, path), storage)
+
+    @abstractmethod
+    def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        """The JSON value at `path` (keys of objects), in `storage`; SQL NULL where there is none."""
+
+    def json_path_text(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
+        """`json_text` of what is at `path` in any value, a number in any spelling; SQL NULL where nothing is."""
+        return self.json_text(self.json_get(value, storage, path), storage)
+
+    def json_path_number(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        """The number at `path` in any value; SQL NULL where there is none."""
+        is_one = self.json_path_type(value, storage, path).in_(["integer", "double"])
+        return case((is_one, self.as_number(self.json_path_text(value, storage, path))))
+
+    @abstractmethod
+    def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """A scalar without its quotes; for objects and arrays their text; SQL NULL for JSON null."""
+
+    def json_string(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
+        """`json_text` of what is known to be a string."""
+        return self.json_text(value, storage)
+
+    @abstractmethod
+    def json_valid(self, text: ColumnElement[str], types: Sequence[str]) -> ColumnElement[bool]:
+        """Whether `text` parses as JSON of one of `types`; never NULL, never an error."""
+
+    @abstractmethod
+    def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
+        """Valid JSON text as a value for `column`."""
+
+    @abstractmethod
+    def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
+        """An object that holds the value of `column` under `key`."""
+
+    @abstractmethod
+    def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
+        """The document with JSON null at `path`."""
+
+    @abstractmethod
+    def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
+        """The value of `column` as JSON text: a number, a string (a moment by ISO 8601) ...; SQL NULL for SQL NULL."""
+
+    @abstractmethod
+    def json_put(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
+    ) -> ColumnElement[Any]:
+        """A document that has an object at `path`, with `members` (JSON text by key, never NULL) in that object."""
+
+    def json_keeps(self, text: ColumnElement[str], column: Column) -> ColumnElement[bool]:
+        """Whether `json_parse` keeps every digit and every key of `text`, which is JSON; true where it stays text."""
+        return true()
+
+    def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Whether `json_put` can write the document without losing any of it; asked of what is JSON."""
+        return true()
+
+    def json_opens(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
+        """Whether `json_set_null` can write into the document at all; asked of what is JSON, never NULL."""
+        return true()
+
+    def json_set(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
+    ) -> ColumnElement[Any]:
+        """The document with `members` (JSON text by key, never NULL) in the object at `path`.
+
+        Objects that are not there, or null, are made; so is the document. Unchanged where `json_takes` is false.
+        """
+        ways: list[tuple[ColumnElement[bool], ColumnElement[Any]]] = []
+        for depth, way in enumerate(self._json_ways(value, column, path)):
+            rest = path[depth:]
+            inside = {rest[0]: _nested(rest[1:], members)} if rest else members
+            ways.append((way, self.json_put(value, column, path[:depth], inside)))
+        made = self.json_parse(_nested(path, members), column)
+        return case(*ways, (self._json_nothing(value, column, ()), made), else_=value)
+
+    def json_takes(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[bool]:
+        """Whether `json_set` can put members into the object at `path`; never NULL."""
+        return or_(self._json_nothing(value, column, ()), *self._json_ways(value, column, path))
+
+    def _json_ways(
+        self, value: ColumnElement[Any], column: Column, path: Sequence[str]
+    ) -> Iterator[ColumnElement[bool]]:
+        """For each depth: that an object is there, and nothing below it in the way."""
+        for depth in range(len(path) + 1):
+            kind = self._json_kind(value, column, path[:depth])
+            below = self._json_nothing(value, column, path[: depth + 1]) if depth < len(path) else true()
+            rewritable = case((kind == "object", self.json_rewritable(value, column)), else_=false())
+            yield and_(func.coalesce(rewritable, false()), below)
+
+    def _json_nothing(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[bool]:
+        return func.coalesce(self._json_kind(value, column, path), "null") == "null"
+
+    def _json_kind(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[str]:
+        storage: Storage = column.storage or "text"
+        return self.json_path_type(value, storage, path) if path else self.json_type(value, storage)
+
+    def json_inside(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
+        """`json_get` in a document of which `json_guard` holds."""
+        return self.json_get(value, storage, path)
+
+    def json_path_lacks(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """`json_path_is_not`, and true where nothing is."""
+        absent = self.json_inside(value, storage, path).is_(None)
+        return or_(absent, self.json_path_is_not(value, storage, path, types))
+
+    def json_inside_string(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
+    ) -> ColumnElement[str]:
+        """The content of what is known to be a string at `path`, in a document of which `json_guard` holds."""
+        return self.json_string(self.json_inside(value, storage, path) if path else value, storage)
+
+    def json_inside_one_of(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], texts: Sequence[str]
+    ) -> ColumnElement[bool]:
+        """Whether the content of what is known to be a string at `path` is one of `texts`, byte for byte."""
+        found = self.json_inside_string(value, storage, path)
+        return or_(*(self.same_bytes(found, literal(text, Text())) for text in texts))
+
+    @abstractmethod
+    def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
+        """What is known to be a number, as a double of the engine or as something more exact."""
+
+    def json_inside_number(
+        self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
+    ) -> ColumnElement[Any]:
+        """`json_number` of what is at `path`, in a document of which `json_guard` holds."""
+        return self.json_number(self.json_inside(value, storage, path) if path else value, storage)
+
+    @abstractmethod
+    def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
+        """How many elements what is known to be an array has."""
+
+    @abstractmethod
+    def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
+        """The elements of what is known to be an array, or is SQL NULL."""
+
+    @abstractmethod
+    def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
+        """Whether what is known to be an object has a key that is none of `keys`.
+
+        Raises `NotChecked` for keys that the engine has no words for.
+        """
+
+    @abstractmethod
+    def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
+        """A document that is an object, and `json_rewritable`, with new values (as `json_parse` makes them) at paths.
+
+        The changes are made in their order. A key that is missing is added; what it is added to must be an object. A
+        change whose new value is SQL NULL is none.
+        """
+
+    # -- what else they are made of ---------------------------------------------------------------
+    @abstractmethod
+    def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
+        """Text that spells a JSON number as a number."""
+
+    @abstractmethod
+    def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether two texts are equal byte for byte, whatever their collation; NULL when one is NULL."""
+
+
+def strings(text: ColumnElement[str]) -> ColumnElement[int]:
+    """Twice the number of strings in JSON text: fewer are left where one of two equal keys was dropped."""
+    bare = reduce(
+        lambda found, sign: func.replace(found, literal(sign, Text), literal("", Text)), ("\\\\", '\\"'), text
+    )
+    return func.length(bare) - func.length(func.replace(bare, literal('"', Text), literal("", Text)))
+
+
+def _nested(path: Sequence[str], members: Mapping[str, ColumnElement[str]]) -> ColumnElement[str]:
+    """The JSON text of objects within each other, the innermost with `members`."""
+    parts: list[ColumnElement[str]] = []
+    opening = "".join("{" + json.dumps(key, ensure_ascii=False) + ": " for key in path) + "{"
+    for key, text in members.items():
+        parts += [literal(opening + json.dumps(key, ensure_ascii=False) + ": ", Text), type_coerce(text, Text)]
+        opening = ", "
+    return reduce(add, [*parts, literal("}" * (len(path) + 1), Text)])

@@ -1,0 +1,62 @@
+"""Which index would make a check cheap, and what the database says to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy.exc import DBAPIError
+
+from trueup.backup.backup import read_record, restored
+from trueup.config.config import Config
+from trueup.errors import Refused, StoreError
+from trueup.plan.gate import told_identity, whole
+from trueup.plan.planner import identity
+from trueup.results import Progress, Silent
+from trueup.run import by_store, chosen, opened
+from trueup.stores.sql import SqlDatabase
+from trueup.verbs.advising import Advice, advice, tried
+
+
+def advise(
+    config: Config, only: Sequence[str] = (), *, backup: str = "", scratch: str = "", progress: Progress | None = None
+) -> list[Advice]:
+    """An index for each check, with the plan without it; with a verified `backup`, also with it, on a restored copy.
+
+    Nothing is made in the application's own database.
+    """
+    progress = progress or Silent()
+    found: list[Advice] = []
+    for name, checks in by_store(config, chosen(config, only)).items():
+        with opened(config, name) as store:
+            with store.connect() as connection:
+                database = SqlDatabase(store, connection)
+                mine = []
+                for check in checks:
+                    progress.task(f"{check.title}: asking for its plan", None)
+                    try:
+                        mine.append(advice(database, check))
+                    except (Refused, DBAPIError) as error:
+                        connection.rollback()
+                        told = store.dialect.describe(error) if isinstance(error, DBAPIError) else str(error)
+                        mine.append(Advice(check.title, store.dialect.name, told, ""))
+                here = told_identity(identity(store, database))
+            if backup:
+                record = read_record(backup)
+                if not record.verified or not whole(record.file, record.sha256):
+                    raise Refused(f"the backup {record.file!r} is not verified")
+                if told_identity(record.identity) != here:
+                    raise Refused("the backup is of another database")
+                progress.task("restoring into a scratch database", None)
+                with (
+                    restored(store, record, scratch) as copy,
+                    copy.connect(write=True) as connection,
+                ):
+                    copied = SqlDatabase(copy, connection)
+                    try:
+                        mine = [replace(one, after=tried(copied, one)) if one.index else one for one in mine]
+                    except DBAPIError as error:
+                        told = store.dialect.describe(error)
+                        raise StoreError(f"the index could not be made on the copy: {told}") from None
+            found += mine
+    return found

@@ -1,0 +1,63 @@
+"""Backing up, and proving that the backup can be restored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from trueup.backup.backup import Record, read_record, take
+from trueup.backup.backup import verify as verify_backup
+from trueup.config.config import Config
+from trueup.errors import UsageError
+from trueup.plan.gate import enter, told_identity
+from trueup.plan.planner import identity
+from trueup.results import Progress, Silent
+from trueup.run import opened
+from trueup.stores.sql import SqlDatabase
+
+
+def backup(
+    config: Config,
+    *,
+    folder: str = "backups",
+    tables: Sequence[str] = (),
+    store_name: str = "",
+    verified: bool = True,
+    scratch: str = "",
+    progress: Progress | None = None,
+) -> Record:
+    """Write a backup of a store (or of `tables`, with all they refer to) into `folder`, and verify it.
+
+    `scratch` is the URL of an empty database to restore into, where the account may not make one.
+    """
+    progress = progress or Silent()
+    with opened(config, store_name) as store:
+        with store.connect() as connection:
+            here = identity(store, SqlDatabase(store, connection))
+        record = take(store, Path(folder).absolute(), tables, config.environment, here, progress)
+        if verified:
+            record = verify_backup(store, record, scratch, progress)
+    _remember(config, record)
+    return record
+
+
+def _remember(config: Config, record: Record) -> None:
+    # the record itself is looked at when it is asked for; this only says where it is
+    enter(
+        config, "backup", told_identity(record.identity), file=record.file, sha256=record.sha256, count=len(record.sums)
+    )
+
+
+def verify(
+    config: Config, file: str, *, store_name: str = "", scratch: str = "", progress: Progress | None = None
+) -> Record:
+    """Verify a backup that was written before."""
+    record = read_record(file)
+    with opened(config, store_name) as store:
+        with store.connect() as connection:
+            if store.dialect.name != record.engine:
+                raise UsageError(f"the backup is of {record.engine}, the store is {store.dialect.name}")
+            connection.rollback()
+        found = verify_backup(store, record, scratch, progress or Silent())
+    _remember(config, found)
+    return found

@@ -1,0 +1,33 @@
+"""Where the broken rows of a check come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy.exc import DBAPIError
+
+from trueup.config.config import Config
+from trueup.errors import StoreError
+from trueup.explain.explainer import Explainer, Explanation
+from trueup.plan.gate import database_of, enter
+from trueup.results import Progress, Silent
+from trueup.run import opened
+from trueup.stores.sql import SqlDatabase
+from trueup.verbs import one_check
+
+
+def explain(
+    config: Config, title: str, *, by: Sequence[str] = (), values: bool = False, progress: Progress | None = None
+) -> Explanation:
+    """Where the broken rows of a check come from; reads only. `by` names more columns (or paths) to look at."""
+    check = one_check(config, title)
+    with opened(config, check.store) as store, store.connect() as connection:
+        database = SqlDatabase(store, connection)
+        try:
+            found = Explainer(database, check, progress or Silent(), by, values).run()
+        except DBAPIError as error:
+            raise StoreError(f"{check.title} cannot be explained: {store.dialect.describe(error)}") from None
+        connection.rollback()
+        enter(config, "investigation", database_of(store), checks=(check.title,), count=found.broken)
+    return replace(found, environment=config.environment)

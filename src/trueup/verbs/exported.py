@@ -1,0 +1,27 @@
+"""Remembers that broken rows were exported, for the gate of strategies C and D."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trueup.backup.backup import sha256
+from trueup.config.config import Config
+from trueup.plan.gate import database_of, enter
+from trueup.results import Scan
+from trueup.run import by_store, chosen, opened
+
+
+def exported(config: Config, scan: Scan, path: str) -> None:
+    """Enter the export `path` of a scan, for each store that it looked at."""
+    found = {result.title: result.findings for result in scan.results if result.status != "not checked"}
+    for name, checks in by_store(config, chosen(config, list(found))).items():
+        with opened(config, name) as store:
+            enter(
+                config,
+                "export",
+                database_of(store),
+                checks=tuple(check.title for check in checks),
+                file=str(Path(path).absolute()),
+                sha256=sha256(Path(path)),
+                count=sum(found[check.title] for check in checks),
+            )

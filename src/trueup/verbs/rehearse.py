@@ -1,0 +1,119 @@
+"""A plan carried out and taken back on a restored backup, before it is on the application's own database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from trueup.backup.backup import Record, read_record, restored
+from trueup.backup.checksums import TableSum, differences, shape, sums
+from trueup.changes import Plan
+from trueup.config.config import Config
+from trueup.errors import PlanError, Refused
+from trueup.journal.journal import Journal
+from trueup.plan.drift import schema_digest
+from trueup.plan.file import PlanFile
+from trueup.plan.gate import Given, enter, known, told_identity, whole
+from trueup.plan.signing import vouched
+from trueup.results import Progress, RunReport, Silent
+from trueup.run import opened
+from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.write.execution import carry_out, take_back, undoing
+from trueup.write.verify import compare
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a rehearsal showed. `problems` is empty when it came to its end and undo gave back every byte."""
+
+    plan: str
+    backup: str
+    applied: RunReport
+    intact: int
+    undone: RunReport
+    tables: int
+    problems: tuple[str, ...]
+
+
+def rehearse(
+    config: Config, path: str, *, backup: str = "", scratch: str = "", progress: Progress | None = None
+) -> Rehearsal:
+    """Restore a verified backup, the newest of this database unless named; apply the plan there, verify, undo, compare.
+
+    Nothing is written to the application's own database.
+    """
+    progress = progress or Silent()
+    with PlanFile(path) as plan, opened(config, plan.plan.store) as store:
+        vouched(config, plan, write=True)
+        record = read_record(backup or _newest(config, plan.plan))
+        if not record.verified or not whole(record.file, record.sha256):
+            raise Refused(f"the backup {record.file!r} is not verified; 'trueup backup --verify {record.file}' does it")
+        if told_identity(record.identity) != told_identity(plan.plan.identity):
+            raise PlanError("the plan is for another database than the backup is of")
+        progress.task("restoring into a scratch database", None)
+        with restored(store, record, scratch) as copy:
+            _same_shapes(store, copy, plan.plan)
+            found = _played(copy, plan, path, record, progress)
+        if not found.problems:
+            enter(
+                config,
+                "rehearsal",
+                told_identity(plan.plan.identity),
+                checks=tuple(sorted({group.check for group in plan.plan.groups})),
+                file=record.file,
+                sha256=record.sha256,
+                count=plan.summary.count,
+                plan=plan.summary.digest,
+            )
+    return found
+
+
+def _same_shapes(store: SqlStore, copy: SqlStore, plan: Plan) -> None:
+    """The plan is of the tables as they are, and those are as in the backup but for what no copy has."""
+    with store.connect() as connection, copy.connect() as copied:
+        live, restored_ones = SqlDatabase(store, connection), SqlDatabase(copy, copied)
+        for name, digest in plan.schema.items():
+            if schema_digest(live.table(name)) != digest:
+                raise PlanError(f"table {name} has another shape now than in the plan; plan again")
+            if shape(restored_ones.table(name)) != shape(live.table(name)):
+                raise PlanError(f"table {name} has another shape in the backup than in the plan; back up again")
+
+
+def _newest(config: Config, plan: Plan) -> str:
+    mine = [one for one in known(config) if one.kind == "backup" and one.database == told_identity(plan.identity)]
+    if not mine:
+        raise Refused("there is no backup of this database to rehearse on; 'trueup backup' makes one")
+    return mine[-1].file
+
+
+def _played(copy: SqlStore, plan: PlanFile, path: str, record: Record, progress: Progress) -> Rehearsal:
+    copy.name = plan.plan.store
+    before = _state(copy, progress)
+    applied = carry_out(copy, plan, path, Given("rehearsal"), progress, copy=True)
+    journal = Journal(copy)
+    with copy.connect() as connection:
+        row = dict(journal.find(connection, applied.run_id))
+        bound = undoing(journal, SqlDatabase(copy, connection), row)
+        seen = compare(journal, connection, applied.run_id, bound, progress)
+    undone = take_back(copy, row, applied.undoable, progress)
+    problems = list(seen.problems)
+    if applied.state != "applied":
+        problems.append(f"it stopped: {applied.reason}")
+    left = {name: count for name, count in applied.states.items() if name != "applied"}
+    if undone.states.get("undo_conflict"):
+        problems.append(f"{undone.states['undo_conflict']} rows could not be taken back")
+    after = _state(copy, progress)
+    problems += differences(before, before, after)
+    if left and not applied.states.get("applied"):
+        problems.append("no row of the backup looks as planned; back up again after planning")
+    return Rehearsal(path, record.file, applied, seen.intact, undone, len(after), tuple(problems))
+
+
+def _state(copy: SqlStore, progress: Progress) -> dict[str, TableSum]:
+    with copy.connect() as connection:
+        database = SqlDatabase(copy, connection)
+        names = database.names()
+        progress.task("summing up every column", len(names))
+        connection.execute(select(1))
+        return sums(database, names, progress)

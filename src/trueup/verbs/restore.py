@@ -1,0 +1,136 @@
+"""A normal plan that goes back to a backup, for rows that no journal can take back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sqlalchemy import column as sql_column
+from sqlalchemy import table as sql_table
+
+from trueup.backup.backup import read_record, restored, sha256
+from trueup.backup.copy import LEFT, bring, compared, copy_name, drop, shared
+from trueup.checks.differs_from_backup import DiffersFromBackup
+from trueup.config.config import Config
+from trueup.errors import PlanError, Refused, StoreError, UsageError
+from trueup.journal.journal import Journal
+from trueup.plan.gate import enter, told_identity, whole
+from trueup.plan.planner import identity
+from trueup.results import Preview, Progress, Silent
+from trueup.run import make_plan, opened
+from trueup.sql.tables import Table
+from trueup.stores.sql import SqlDatabase
+
+
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """What going back would do: rows that differ, by column, that are `gone` since the backup, and that are `new`.
+
+    `unfit` counts, by column, the rows whose value of then the column of now cannot hold as it was; they are left.
+
+    `taken` is when the backup was made, in seconds since 1970: what was written to the differing rows since is lost.
+    """
+
+    table: str
+    backup: str
+    taken: int
+    columns: tuple[str, ...]
+    differing: Mapping[str, int]
+    gone: int
+    new: int
+    plan: Preview | None
+    unfit: Mapping[str, int] = field(default_factory=dict)
+
+
+def restore_plan(
+    config: Config,
+    backup: str,
+    table: str,
+    path: str,
+    *,
+    columns: Sequence[str] = (),
+    because: str = "",
+    scratch: str = "",
+    store_name: str = "",
+    progress: Progress | None = None,
+) -> Restoration:
+    """Compare a table with a verified backup and write the plan that sets the differing rows to it.
+
+    `columns` limits it; without, every column that differs somewhere. Rows that were deleted since, and rows that are
+    new, are counted and left as they are. The application's tables are only read; a copy is kept beside the journal
+    until `forget`. It holds only
+    values that the live columns hold exactly as the backup's did.
+    """
+    progress = progress or Silent()
+    record = read_record(backup)
+    if not record.verified or not whole(record.file, record.sha256):
+        raise Refused(f"the backup {record.file!r} is not verified; 'trueup backup --verify {record.file}' does it")
+    with opened(config, store_name) as store:
+        with store.connect() as connection:
+            database = SqlDatabase(store, connection)
+            here = identity(store, database)
+            if told_identity(here) != told_identity(record.identity):
+                raise PlanError("the backup is of another database")
+            live = database.table(table)
+            if why := store.dialect.writable(connection):
+                raise StoreError(f"{store} cannot be written: {why}")
+        if not live.key:
+            raise Refused(f"{live.name} has no key, so its rows cannot be found in the backup")
+        name = copy_name(store, live.name)
+        with store.connect(write=True) as connection:
+            Journal(store).prepare(connection)
+        progress.task("restoring into a scratch database", None)
+        with restored(store, record, scratch) as copied:
+            with copied.connect() as connection:
+                past = SqlDatabase(copied, connection)
+                if live.name not in past.names():
+                    raise Refused(f"the backup does not hold {live.name}")
+                there = past.table(live.name)
+            _asked_of(live, there, columns)
+            progress.task(f"copying {live.name} beside the journal", None)
+            unfit = bring(store, copied, live, there, name, columns)
+        progress.task(f"comparing {live.name}", None)
+        with store.connect() as connection:
+            database = SqlDatabase(store, connection)
+            row = database.row(live.name)
+            schema, _, bare = name.rpartition(".")
+            copy, left = (
+                sql_table(bare + end, *(sql_column(one, row[one].type) for one in some), schema=schema or None)
+                for end, some in (("", shared(live, there)), (LEFT, live.key))
+            )
+            differing, gone, new = compared(database, row, copy, left)
+        chosen = tuple(one for one, count in differing.items() if (one in columns if columns else count))
+        found = Restoration(live.name, record.file, record.taken, chosen, differing, gone, new, None, unfit)
+        if not any(differing[one] for one in chosen):
+            return found
+        title = f"{live.name}-as-in-the-backup"
+        check = DiffersFromBackup(table=live.name, columns=chosen, copy=name, name=title, store=store.name)
+        because = because or f"back to {Path(record.file).name}"
+        own = replace(config, checks=(check,), stores={store.name: config.stores[store.name]})
+        plan = make_plan(own, path, because=because, accept_rate=[title], progress=progress)
+        # comparing with the backup is the investigation, and the plan is the list of the rows
+        facts = {"checks": (title,), "count": plan.summary.count}
+        database_id = told_identity(here)
+        enter(config, "investigation", database_id, **facts)
+        enter(config, "export", database_id, **facts, file=str(Path(path).absolute()), sha256=sha256(Path(path)))
+        return replace(found, plan=plan)
+
+
+def _asked_of(live: Table, there: Table, columns: Sequence[str]) -> None:
+    """Raise where the table of now and that of then have not in common what is asked for."""
+    for name in columns:
+        if name not in live.columns or name not in there.columns:
+            where = "the table" if name not in live.columns else "the backup"
+            raise UsageError(f"{where} has no column {name!r} in {live.name}")
+    if missing := [name for name in live.key if name not in there.columns]:
+        raise Refused(f"the backup has no column {missing[0]!r} of the key of {live.name}")
+
+
+def forget(config: Config, table: str, *, store_name: str = "") -> None:
+    """Drop the copy that a plan of `restore_plan` needed, once it is applied or given up."""
+    with opened(config, store_name) as store:
+        with store.connect() as connection:
+            name = copy_name(store, SqlDatabase(store, connection).table(table).name)
+        with store.connect(write=True) as connection:
+            drop(store, connection, name)

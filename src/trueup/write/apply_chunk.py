@@ -1,0 +1,327 @@
+"""One transaction of a run: lock, compare, copy, hold, write, prove, record, rehearse. Nothing else changes data.
+
+The order of the steps and the reason for each: `docs/reliability.md`. A step that finds anything unexpected raises
+`Mismatch`; the caller rolls back, halves the chunk and in the end blocks the one operation that is at fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Delete,
+    FromClause,
+    Insert,
+    Join,
+    Select,
+    String,
+    Update,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    not_,
+    select,
+    true,
+    update,
+)
+
+from trueup.check import Premise, Row
+from trueup.journal.failpoints import failpoint
+from trueup.journal.journal import Journal
+from trueup.plan.file import Op
+from trueup.repairs import referred_to
+from trueup.sql.tables import Table
+from trueup.write.target import CHUNK, FIRST, LAST, RUN, Target, tally
+from trueup.write.undo_chunk import Mismatch, UndoChunk, no_others
+from trueup.write.verdict import looked_at, of_operation
+
+
+class Moved(Exception):
+    """What the rows rest on changed while it was being locked; the chunk is rolled back and tried again."""
+
+
+class Chunk:
+    """The steps of one transaction for operations of one target. Each statement is built once and run every chunk."""
+
+    def __init__(self, journal: Journal, target: Target) -> None:
+        self.journal = journal
+        self.target = target
+        self.dialect = journal.store.dialect
+        self.way_back = UndoChunk(journal, target)
+        self._copy: Insert | None = None
+
+    def apply(self, connection: Connection, run_id: str, chunk: int, ops: Sequence[Op]) -> dict[int, str]:
+        """Carry out `ops` (of one target, in order of seq) and return the state each came to; commits nothing."""
+        span = {RUN: run_id, FIRST: ops[0].seq, LAST: ops[-1].seq}
+        copied = self.copy(connection, span, ops)
+        failpoint("copied")
+        if copied and self.target.rests_on_others and not self.dialect.single_writer:
+            self.hold(connection, span, copied)
+            failpoint("premises held")
+        states: dict[int, str] = {}
+        if copied != len(ops):
+            states = self.classify(connection, span, chunk, ops)
+            failpoint("classified")
+        expected = len(ops) - len(states)
+        if expected:
+            before = self.way_back.computed(connection, True, span)
+            self.write(connection, span, expected)
+            failpoint("written")
+            self.prove(connection, span, expected)
+            self.way_back.prove_apart(connection, True, span, before)
+            if not self.target.deletes:
+                self.way_back.prove_parents(connection, True, span)
+            failpoint("proved")
+            connection.execute(self.record, {**span, CHUNK: chunk})
+            failpoint("recorded")
+            self.way_back.rehearse(connection, span, expected, before)
+            failpoint("rehearsed")
+        return {op.seq: states.get(op.seq, "applied") for op in ops}
+
+    def copy(self, connection: Connection, span: Mapping[str, Any], ops: Sequence[Op]) -> int:
+        """Lock the rows that still look as planned and copy them into the journal; returns how many."""
+        stage = self.dialect.stage(connection, self.target.table, [(op.seq, op.before, op.after, op.key) for op in ops])
+        if self._copy is None:
+            self._copy = self.copying(stage.relation)
+        # SQLAlchemy reads the row count of an INSERT only when it is told to
+        counted = {"preserve_rowcount": True}
+        return int(connection.execute(self._copy, {**span, **stage.parameters}, execution_options=counted).rowcount)
+
+    def copying(self, stage: FromClause) -> Insert:
+        """The statement of `copy`: compare by bytes, re-prove the finding, and take both images, all under lock."""
+        target, row, s = self.target, self.target.row, stage.c
+        new = target.repair.sets(row)  # of a delete nothing, though its images hold every column
+        into = self.dialect.into_image
+        after = [
+            into(self.dialect.cast(new[name], row.column(name)), row.column(name))
+            for name in target.group.columns
+            if name in new
+        ]
+        found = (
+            select(
+                bindparam(RUN, type_=String),
+                s.seq,
+                s.before,
+                s.after,
+                row.digest(target.rest) if target.rest else literal(""),
+                row.digest(target.table.key),
+                *(into(row.relation.c[name], row.column(name)) for name in [*target.table.key, *target.touched]),
+                *(after if not target.deletes else []),
+            )
+            .select_from(stage.join(row.relation, self.staged(s)))
+            .where(row.digest(target.touched) == s.before, target.check.holds(row))
+        )
+        if target.deletes and target.table.referenced_by:
+            found = found.where(not_(referred_to(target.row)))
+        columns = [column.name for column in target.image.c]
+        return insert(target.image).from_select(columns, self.dialect.locked(found, row.relation, gone=target.deletes))
+
+    # -- what the rows rest on --------------------------------------------------------------------------------------
+    def hold(self, connection: Connection, span: Mapping[str, Any], copied: int) -> None:
+        """Keep other rows as they are that the finding rests on, and look again at all of it, in a new statement.
+
+        The statement that locked may have waited, and saw other rows as they were before that. Raises `Moved`.
+        """
+        for premise, held in self.holding:
+            if premise.absent:
+                connection.execute(held, dict(span)).all()
+            else:
+                # by key: a lock taken while looking for the rows would wait for rows that have nothing to do with it
+                keys = [tuple(map(self.dialect.token, key)) for key in connection.execute(held, dict(span))]
+                self._lock(connection, premise.row, sorted(set(keys)))
+        self.dialect.await_writers(connection, self.unlockable)
+        standing = connection.execute(self.standing, dict(span)).scalar_one()
+        if standing != copied:
+            raise Moved(f"{copied - standing} rows were no longer broken once what they rest on was locked")
+
+    @cached_property
+    def holding(self) -> list[tuple[Premise, Select[Any]]]:
+        """The statements of `hold`: of rows that must not be there a locking read, of others one for their keys."""
+        found = []
+        for premise in self.target.premises:
+            what = [literal(1)] if premise.absent else premise.row.key()
+            source = self._live().join(premise.row.relation, premise.on)
+            statement = select(*what).select_from(source).where(self.target.in_chunk())
+            if premise.absent:
+                statement = self.dialect.shared(statement, premise.row.relation)
+            found.append((premise, statement))
+        return found
+
+    @cached_property
+    def unlockable(self) -> list[Table]:
+        """The tables that may get a row which no lock can hold, as it is not there yet."""
+        database = self.target.row.database
+        found = [premise.row.table for premise in self.target.premises if premise.absent]
+        if self.target.deletes:
+            loose = [one.table for one in self.target.table.referenced_by if not one.enforced]
+            found += [database.row(name).table for name in loose]
+        return found
+
+    @cached_property
+    def standing(self) -> Select[Any]:
+        """How many of the copied rows are broken still, and nothing refers to them that is to be moved out."""
+        target = self.target
+        found = select(func.count()).select_from(self._live()).where(target.in_chunk(), target.check.holds(target.row))
+        return found.where(not_(referred_to(target.row))) if target.deletes else found
+
+    def _live(self) -> Join:
+        return self.target.image.join(self.target.row.relation, self.target.same_key())
+
+    def _lock(self, connection: Connection, row: Row, keys: Sequence[tuple[str, ...]]) -> None:
+        if not keys:
+            return
+        stage = self.dialect.stage(connection, row.table, [(number, "", "", key) for number, key in enumerate(keys)])
+        same = and_(*(row.relation.c[name] == stage.relation.c[f"k{i}"] for i, name in enumerate(row.table.key)))
+        statement = select(literal(1)).select_from(stage.relation.join(row.relation, same))
+        connection.execute(self.dialect.shared(statement, row.relation), dict(stage.parameters)).all()
+
+    def locked_out(self, connection: Connection, ops: Sequence[Op]) -> set[int]:
+        """Those of `ops` whose rows another transaction has locked."""
+        stage = self.dialect.stage(connection, self.target.table, [(op.seq, "", "", op.key) for op in ops])
+        relation = self.target.row.relation
+        rows = select(stage.relation.c.seq).select_from(stage.relation.join(relation, self.staged(stage.relation.c)))
+        free = set(connection.execute(self.dialect.unlocked(rows, relation), dict(stage.parameters)).scalars())
+        return set(connection.execute(rows, dict(stage.parameters)).scalars()) - free
+
+    def staged(self, stage: Any) -> ColumnElement[bool]:
+        """The live row and its staged operation."""
+        columns = self.target.row.relation.c
+        return and_(*(columns[name] == stage[f"k{i}"] for i, name in enumerate(self.target.table.key)))
+
+    def classify(
+        self, connection: Connection, span: Mapping[str, Any], chunk: int, ops: Sequence[Op]
+    ) -> dict[int, str]:
+        """Record the operations that were not copied: why each row is left alone."""
+        target, row = self.target, self.target.row
+        copied = set(connection.execute(select(target.image.c.seq).where(target.in_chunk()), dict(span)).scalars())
+        rest = [op for op in ops if op.seq not in copied]
+        if not rest:
+            return {}
+        stage = self.dialect.stage(connection, target.table, [(op.seq, op.before, op.after, op.key) for op in rest])
+        seen = looked_at(connection, row, target.check, target.touched, stage, delete=target.deletes)
+        rows, states = [], {}
+        for op in rest:
+            live = seen.get(op.seq)
+            state, reason = of_operation(target.group.action, op, live)
+            if state == "applied":
+                raise Moved("a row became what the plan says while the others were being locked")
+            states[op.seq] = state
+            rows.append(
+                {
+                    "run_id": span[RUN],
+                    "seq": op.seq,
+                    "grp": target.number,
+                    "state": state,
+                    "reason": reason,
+                    "pk": ", ".join(op.key),
+                    "seen": live and live.digest,
+                    "chunk": chunk,
+                }
+            )
+        connection.execute(insert(self.journal.op), rows)
+        return states
+
+    def write(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
+        """Change the touched columns of the copied rows, and no others."""
+        with no_others(self.target, connection, expected):
+            written = connection.execute(self.writing, dict(span)).rowcount
+        if written != expected:
+            raise Mismatch(f"{written} rows were written where {expected} were planned")
+
+    @cached_property
+    def writing(self) -> Update | Delete:
+        """The statement of `write`: values come from the images, so nothing passes through Python."""
+        target, columns = self.target, self.target.row.relation.c
+        if target.deletes:
+            keys = [(columns[name], target.held(f"k{i}", name)) for i, name in enumerate(target.table.key)]
+            return delete(target.table.sql).where(self.dialect.chosen(keys, target.image, target.in_chunk()))
+        values: dict[Any, Any] = {
+            columns[name]: target.held(f"a{i}", name) for i, name in enumerate(target.group.columns)
+        }
+        return self.dialect.exact(
+            update(target.table.sql).values(values | target.kept()).where(target.same_key(), target.in_chunk())
+        )
+
+    def prove(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
+        """Read the rows again, still locked: planned bytes, untouched columns as before, the finding gone."""
+        rows, after, rest, broken, kept = connection.execute(self.proving, dict(span)).one()
+        if self.target.deletes:
+            kept = connection.execute(self.keeping, dict(span)).scalar_one()
+        if kept != expected:
+            raise Mismatch(f"{kept} of {expected} rows are in the journal byte for byte")
+        if self.target.deletes:
+            if rows:
+                raise Mismatch(f"{rows} rows are still there after they were moved to quarantine")
+            return
+        for count, what in (
+            (rows, "rows were found again"),
+            (after, "rows hold the planned value"),
+            (rest, "rows kept their other columns"),
+        ):
+            if count != expected:
+                raise Mismatch(f"{count or 0} of {expected} {what}")
+        if broken:
+            raise Mismatch(f"{broken} of {expected} rows are still broken after the repair")
+
+    @cached_property
+    def proving(self) -> Select[*tuple[Any, ...]]:
+        """The statement of `prove`: rows, rows with the planned bytes, with the same rest, still broken, journaled."""
+        target, row, image = self.target, self.target.row, self.target.image.c
+        joined = target.image.join(row.relation, target.same_key())
+        parts: list[ColumnElement[Any]] = [func.count(), literal(0), literal(0), literal(0), literal(0)]
+        if not target.deletes:
+            same_rest = row.digest(target.rest) == image.rest_digest if target.rest else true()
+            parts[1:] = [
+                tally(row.digest(target.touched) == image.after_digest),
+                tally(same_rest),
+                tally(target.check.holds(row)),
+                tally(self.same_image()),
+            ]
+        return select(*parts).select_from(joined).where(target.in_chunk())
+
+    @cached_property
+    def keeping(self) -> Select[*tuple[Any, ...]]:
+        """How many rows of a chunk the journal holds as they were, to be asked where the rows themselves are gone."""
+        return select(func.count()).select_from(self.target.image).where(self.target.in_chunk(), self.same_image())
+
+    def same_image(self) -> ColumnElement[bool]:
+        """Whether the image before, read back, is the bytes that were planned: all that an undo will have."""
+        target, row = self.target, self.target.row
+        held = [(row.column(name), target.image.c[f"b{i}"]) for i, name in enumerate(target.touched)]
+        return self.dialect.digest(held) == target.image.c.before_digest
+
+    @cached_property
+    def record(self) -> Insert:
+        """The statement that enters the operations of a chunk as applied."""
+        image = self.target.image.c
+        done = select(
+            image.run_id,
+            image.seq,
+            literal(self.target.number),
+            literal("applied"),
+            bindparam(CHUNK, type_=BigInteger),
+        ).where(self.target.in_chunk())
+        return insert(self.journal.op).from_select(["run_id", "seq", "grp", "state", "chunk"], done)
+
+    def block(self, connection: Connection, run_id: str, chunk: int, op: Op, reason: str) -> None:
+        """Enter one operation as impossible."""
+        self.journal.stop_unless_whole(connection, self.target.image)
+        connection.execute(
+            insert(self.journal.op).values(
+                run_id=run_id,
+                seq=op.seq,
+                grp=self.target.number,
+                state="blocked",
+                reason=reason,
+                pk=", ".join(op.key),
+                chunk=chunk,
+            )
+        )

@@ -1,0 +1,377 @@
+"""A plan bound to live tables, and a run from its entry in the journal to its settled end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+
+from trueup.changes import Group, Plan, PlanSummary
+from trueup.check import Check, Repair, Row
+from trueup.config.config import Config, build_check
+from trueup.errors import PlanError, Refused, Stopped, StoreError
+from trueup.journal.journal import LEFT_ALONE, Journal
+from trueup.journal.remarks import recall, table_of
+from trueup.plan.drift import (
+    STANDING,
+    as_recorded,
+    forbids,
+    harmless,
+    identity_digest,
+    recognised,
+    recorded,
+    recorded_names,
+    refuses_undo,
+    schema_digest,
+)
+from trueup.plan.file import PlanFile
+from trueup.plan.gate import Given
+from trueup.plan.planner import identity
+from trueup.repairs import unheld
+from trueup.results import OpRecord, Progress, RunReport
+from trueup.sql.tables import Table
+from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.write import rights
+from trueup.write.pace import TRIES, backoff
+from trueup.write.runner import Runner
+from trueup.write.target import Target
+
+LISTED = 1000
+
+
+# -- binding ------------------------------------------------------------------------------------------------------
+def applying(journal: Journal, database: SqlDatabase, plan: Plan, *, copy: bool = False) -> dict[int, Target]:
+    """The groups of a plan on the live tables, each as it was planned, with image tables, made where missing.
+
+    Raises `Stopped` where a table is not. With `copy` it is a copy of the database that the plan was made on.
+    """
+    bound = {}
+    for number, group in enumerate(plan.groups):
+        row, check, repair = _parts(database, group, plan.checks)
+        why = forbids(row.table, group.action, group.columns) or unheld(check, row, repair.name)
+        if why := why or changed(_planned(database, plan, row.table), plan, copy=copy):
+            raise Stopped(why)
+        bound[number] = Target(
+            number, group, row.table, row, check, repair, journal.images(database.connection, row.table, group)
+        )
+    return bound
+
+
+def undoing(
+    journal: Journal,
+    database: SqlDatabase,
+    run: Mapping[str, Any],
+    *,
+    edited: bool = False,
+    same: Sequence[str] = (),
+) -> dict[int, Target]:
+    """The groups of a run on the live tables, as the run recorded them: for an undo, or for a look at what it did.
+
+    Raises `Refused` where a table is another one now, or must not be written as it is.
+    """
+    header = header_of(run)
+    bound = {}
+    for number, group in enumerate(parse_groups(header)):
+        row, check, repair = _parts(database, group, header["checks"])
+        kept = header["tables"][group.table]
+        table = as_recorded(kept, row.table)
+        whole = all(name in table.columns for name in recorded_names(kept))
+        # what is gone of the journal is told first: a table may be known by it
+        image = journal.known_images(database.connection, table, group) if whole else None
+        live = _recognised(database, row.table, kept.get(STANDING))
+        if why := refuses_undo(kept, live, group.action, group.columns, same=row.table.name in same):
+            raise Refused(f"run {run['run_id']} cannot be matched with {group.table} any more: {why}")
+        image = image if whole else journal.known_images(database.connection, table, group)
+        if image is None:
+            raise Refused(f"the journal has no images for {group.table}")
+        bound[number] = Target(number, group, table, row, check, repair, image, whole, edited)
+    return bound
+
+
+def since(run: Mapping[str, Any], bound: Mapping[int, Target]) -> tuple[str, ...]:
+    """What else changed about the tables of a run, a sentence a table."""
+    kept = header_of(run)["tables"]
+    live = {target.group.table: target.row.table for target in bound.values()}
+    changes = {name: harmless(kept[name], table) for name, table in live.items()}
+    return tuple(f"{name}: {'; '.join(words)}" for name, words in changes.items() if words)
+
+
+def _recognised(database: SqlDatabase, table: Table, standing: Mapping[str, Any] | None) -> Table:
+    """The table with the identity that it had when its standing was taken, if it is still that one."""
+    if not standing:
+        return table
+    return recognised(table, standing, still=database.store.dialect.still(database.connection, table, standing))
+
+
+def _planned(database: SqlDatabase, plan: Plan, table: Table) -> Table:
+    return _recognised(database, table, plan.standing.get(table.name))
+
+
+def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, tuple[Row, Check, Repair]]:
+    """Group number to (row, check, repair), for a dry run."""
+    return {number: _parts(database, group, header.checks) for number, group in enumerate(header.groups)}
+
+
+def _parts(database: SqlDatabase, group: Group, checks: Mapping[str, Mapping[str, Any]]) -> tuple[Row, Check, Repair]:
+    options = dict(checks[group.check])
+    check = build_check(str(options.pop("kind")), options)
+    repair = next(repair for repair in check.repairs() if repair.name == group.repair)
+    return database.row(group.table), check, repair
+
+
+def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
+    """Refuse a plan for another database, another environment, another shape, or past its time."""
+    if plan.environment != config.environment:
+        raise PlanError(f"the plan is for environment {plan.environment!r}, this one is {config.environment!r}")
+    with store.connect() as connection:
+        database = SqlDatabase(store, connection)
+        here = identity(store, database)
+        for name, value in plan.identity.items():
+            if here.get(name) != value:
+                raise PlanError(f"the plan is for another database ({name} differs); make one for {store}")
+        now = int(database.ask(select(store.dialect.now()))[0][0])
+        if not plan.created - 60 <= now <= plan.expires:
+            raise PlanError("the plan is older than a day by the database's clock; make it again")
+        store.name_by(connection, plan.naming)
+        for group in plan.groups:
+            table = _planned(database, plan, database.table(group.table))
+            # what an account may not see looks as if it had changed
+            if why := forbids(table, group.action, group.columns) or changed(table, plan):
+                raise PlanError(why)
+        if why := store.dialect.writable(connection):
+            raise StoreError(f"{store} cannot be written: {why}")
+
+
+def changed(table: Table, plan: Plan, *, copy: bool = False) -> str:
+    """Why a table is not the one that a plan was made for, or an empty string; of a copy only the shape counts."""
+    # another account may see less than the one that planned
+    unless = f", unless it only looks so to this account: {'; '.join(table.unseen)}" if table.unseen else ""
+    if schema_digest(table) != plan.schema.get(table.name):
+        return f"table {table.name} changed its shape since the plan was made; make the plan again{unless}"
+    if not copy and identity_digest(table) != plan.tables.get(table.name):
+        return f"table {table.name} is another one than when the plan was made; make the plan again{unless}"
+    return ""
+
+
+# -- carrying out -------------------------------------------------------------------------------------------------
+def begun(store: SqlStore, plan_digest: str) -> bool:
+    """Whether a plan has been applied here before, wholly or in part."""
+    journal = Journal(store)
+    with store.connect() as connection:
+        if not journal.exists(connection):
+            return False
+        return any(row["plan_digest"] == plan_digest for row in journal.all_runs(connection))
+
+
+def carry_out(
+    store: SqlStore, plan: PlanFile, path: str, given: Given, progress: Progress, *, copy: bool = False
+) -> RunReport:
+    """Apply a plan that has passed every look, to the database that it was made on or to a `copy` of it."""
+    header, summary = plan.plan, plan.summary
+    journal = Journal(store)
+    with store.connect(write=True) as connection:
+        database = SqlDatabase(store, connection)
+
+        def looked() -> dict[str, Any]:
+            store.name_by(connection, header.naming)
+            tables = {group.table: database.table(group.table) for group in header.groups}
+            return {name: recorded(one, store.dialect.standing(connection, one)) for name, one in tables.items()}
+
+        journal.patiently(connection, looked)
+        ready(journal, database, header)
+        # only now: a table of the journal that came after one says later where that one stood
+        tables = journal.patiently(connection, looked)
+        run_id = journal.start(
+            connection,
+            {
+                "plan_digest": summary.digest,
+                "plan_path": str(Path(path).absolute()),
+                "planned": summary.count,
+                "environment": header.environment,
+                "because": given.because,
+                "header": header_text(header, given, summary, tables),
+            },
+        )
+        if journal.find(connection, run_id)["state"] == "applied":
+            raise Refused(f"this plan was applied already, as run {run_id}; a plan is used once")
+    progress.task("applying", summary.count)
+
+    def bind(database: SqlDatabase) -> Mapping[int, Target]:
+        return applying(journal, database, header, copy=copy)
+
+    runner = Runner(store, run_id, bind, progress, f"{path}.pause")
+    return finish(runner, lambda: runner.apply(plan), "applied")
+
+
+def ready(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
+    """See that the account has every right that the run takes, and make what is missing of the journal."""
+    store, connection = database.store, database.connection
+    permitted(journal, database, plan)
+    journal.prepare(connection)
+    images = [journal.images(connection, database.table(group.table), group) for group in plan.groups]
+    rights.refuse_without(store, connection, rights.of_images(images, begins=True))
+    connection.rollback()
+
+
+def permitted(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
+    """Raise `StoreError` or `Refused` where the account lacks a right, or no journal may be where it would be."""
+    store, connection = database.store, database.connection
+    parts = [(group, *_parts(database, group, plan.checks)) for group in plan.groups]
+    rights.refuse_without(store, connection, [*rights.of_tables(database, parts), *rights.of_journal(journal)])
+    # only now: a table that the account has no right on may look as if it were gone
+    needs = [] if journal.writable(connection) else rights.to_make(journal)
+    rights.refuse_without(store, connection, [*needs, *rights.of_remark(table_of(store))])
+    connection.rollback()
+
+
+def may_take_back(journal: Journal, database: SqlDatabase, bound: Collection[Target]) -> None:
+    """Raise `StoreError` or `Refused` where the account lacks a right that an undo takes."""
+    needs = rights.of_tables(database, [(one.group, one.row, one.check, one.repair) for one in bound], back=True)
+    needs += [*rights.of_journal(journal), *rights.of_images([one.image for one in bound], begins=False)]
+    rights.refuse_without(database.store, database.connection, needs)
+    journal.writable(database.connection)
+
+
+def obstacle(store: SqlStore, verb: str, look: Callable[[SqlDatabase], None]) -> str:
+    """Why `verb` would be refused now, for a dry run to say; an empty string where it would not."""
+    try:
+        with store.connect(write=True) as connection:
+            look(SqlDatabase(store, connection))
+    except (StoreError, Refused) as error:
+        return f"{verb} would be refused: {error}"
+    return ""
+
+
+def take_back(
+    store: SqlStore,
+    row: Mapping[str, Any],
+    undoable: int,
+    progress: Progress,
+    *,
+    edited: bool = False,
+    same: Sequence[str] = (),
+) -> RunReport:
+    """Undo a run (its row of the journal) that has passed every look."""
+    journal = Journal(store)
+    progress.task("undoing", undoable)
+
+    def bind(database: SqlDatabase) -> Mapping[int, Target]:
+        return undoing(journal, database, row, edited=edited, same=same)
+
+    with store.connect(write=True) as connection:
+        store.name_by(connection, header_of(row)["naming"])
+        database = SqlDatabase(store, connection)
+        may_take_back(journal, database, bind(database).values())
+    runner = Runner(store, row["run_id"], bind, progress)
+    return finish(runner, runner.undo, "undone")
+
+
+def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
+    """Run the work of a run to its end and leave its state true, whatever happened."""
+    began = time.perf_counter()
+    try:
+        try:
+            stop = work()
+        except Stopped as error:
+            stop = str(error)
+        except KeyboardInterrupt:
+            stop = "interrupted; what was done is journaled"
+        unfinished = "stopped" if good == "applied" else "undoing"
+        settle(runner, unfinished if stop else good, stop)
+    except DBAPIError as error:
+        raise StoreError(
+            f"{runner.store}: {runner.store.dialect.describe(error)}; what was written is journaled, "
+            f"'trueup status {runner.run_id}' shows how far it came"
+        ) from None
+    finally:
+        runner.close()
+    with runner.store.connect() as connection:
+        return replace(report(runner.journal, connection, runner.run_id), seconds=time.perf_counter() - began)
+
+
+def settle(runner: Runner, state: str, reason: str) -> None:
+    """Enter how the run ended, on a new session where the old one is lost: the fence says whose the run is."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            runner.renew()
+            return runner.journal.settle(runner.connection, runner.run_id, runner.fence, state, reason)
+        except DBAPIError as error:
+            # after Ctrl-C the server may still be at a statement, and hold the run
+            if attempt == TRIES or not (runner.lost(error) or runner.store.dialect.retryable(error)):
+                raise
+            if not runner.connection.invalidated:
+                runner.connection.rollback()
+            time.sleep(backoff(attempt))
+    return None
+
+
+# -- what the journal keeps of a plan ------------------------------------------------------------------------------
+def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
+    """One run as its journal shows it."""
+    row = journal.find(connection, run_id)
+    counts = journal.counts(connection, row["run_id"])
+    groups = parse_groups(header_of(row))
+    listed = tuple(
+        OpRecord(op.seq, groups[op.grp].table, op.pk or "", op.state, op.reason or "")
+        for op in journal.listed(connection, row["run_id"], LEFT_ALONE, LISTED)
+    )
+    return RunReport(
+        row["run_id"],
+        journal.store.name,
+        row["state"],
+        row["environment"],
+        row["plan_digest"],
+        row["planned"],
+        counts,
+        groups,
+        listed,
+        row["because"] or "",
+        row["reason"] or "",
+        row["started"],
+        row["ended"],
+        row["verified"] or "",
+        counts.get("applied", 0),
+        paused=bool(row["paused"]),
+        tool=row["tool"],
+        told={**header_of(row).get("told", {}), **recall(journal.store, connection, row["run_id"])},
+    )
+
+
+def header_text(header: Plan, given: Given, summary: PlanSummary, tables: Mapping[str, Any]) -> str:
+    """What undo, verify and notices need of a plan, kept in the run, with all that is known of its tables."""
+    groups = [
+        {
+            "check": g.check,
+            "repair": g.repair,
+            "store": g.store,
+            "table": g.table,
+            "action": g.action,
+            "columns": list(g.columns),
+            "effect": g.effect,
+        }
+        for g in header.groups
+    ]
+    told = {"root_cause": given.root_cause, "approved_by": given.approved_by, "letter": summary.letter}
+    document: dict[str, Any] = {"groups": groups, "checks": header.checks, "tables": tables, "told": told}
+    document |= {"by_group": list(summary.by_group), "naming": header.naming}
+    return json.dumps(document, sort_keys=True)
+
+
+def header_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What `header_text` kept of a plan. Raises `StoreError`."""
+    try:
+        found: Mapping[str, Any] = json.loads(row["header"])
+    except ValueError:
+        raise StoreError(f"run {row['run_id']}: its header in the journal is not as it was written") from None
+    return found
+
+
+def parse_groups(header: Mapping[str, Any]) -> tuple[Group, ...]:
+    """The groups of a run's header."""
+    return tuple(Group(**{**group, "columns": tuple(group["columns"])}) for group in header["groups"])

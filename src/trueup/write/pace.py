@@ -1,0 +1,136 @@
+"""How fast to write next to live traffic: chunk sizes steered by time, rests, waits and the circuit breaker.
+
+The figures are those of `docs/reliability.md`: chunks of 1, 10, 100, then as many as take `chunk_seconds`, from 100 to
+1,000 (fewer for a while after somebody waited for a lock); a rest after each of at least 5 ms; a stop when more than
+5 % of the last 200 operations were conflicts or more than 1 % could not be carried out.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+
+from trueup.errors import StoreError
+from trueup.journal.journal import Journal
+from trueup.results import Progress
+from trueup.stores.sql import SqlStore, with_quiet_close
+
+RAMP = (1, 10, 100)
+#: In smaller chunks what each costs whatever its size outweighs its rows: locks would be held longer in all.
+SMALLEST = 100
+LARGEST = 1000
+WINDOW = 200
+CONFLICTS = 10
+BLOCKED = 2
+TRIES = 10
+
+
+class Pace:
+    """The size of the next chunk, from how long the last ones held their locks."""
+
+    def __init__(self, seconds: float, nice: float) -> None:
+        self._target = seconds
+        self._nice = nice
+        self._rate = 0.0
+        self._chunks = 0
+        self._size = 1
+
+    def size(self) -> int:
+        """Operations in the next chunk."""
+        return self._size
+
+    def took(self, count: int, seconds: float) -> None:
+        """A chunk of `count` held its locks for `seconds`."""
+        rate = count / max(seconds, 1e-4)
+        self._rate = rate if not self._rate else 0.7 * self._rate + 0.3 * rate
+        self._chunks += 1
+        if self._chunks < len(RAMP):
+            self._size = RAMP[self._chunks]
+        else:
+            wanted = int(self._rate * self._target)
+            self._size = min(max(SMALLEST, wanted), LARGEST, self._size * 2 if self._chunks > len(RAMP) else LARGEST)
+
+    def halve(self) -> None:
+        """Somebody waited for a lock: hold fewer."""
+        self._size = max(1, self._size // 2)
+
+    def skipped(self) -> None:
+        """Nothing of a chunk was free: the next one may look at more."""
+        self._size = min(self._size * 2, LARGEST)
+
+    def rest(self, seconds: float) -> None:
+        """Sleep after a chunk that took `seconds`, so that the application has the larger share."""
+        if self._nice:
+            time.sleep(max(0.005, self._nice * seconds))
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait before try `attempt` (from 1): exponential, full jitter, 10 ms to 2 s."""
+    return random.uniform(0.005, min(2.0, 0.01 * 2.0**attempt))  # noqa: S311 - jitter, not a secret
+
+
+class Breaker:
+    """Stops a run whose plan no longer fits the database."""
+
+    def __init__(self) -> None:
+        self._last: deque[str] = deque(maxlen=WINDOW)
+
+    def saw(self, states: Iterable[str]) -> str:
+        """Count the outcome of a chunk; returns why to stop, or an empty string."""
+        self._last.extend(states)
+        conflicts = sum(state in ("conflict", "missing", "premise_gone") for state in self._last)
+        blocked = self._last.count("blocked")
+        if conflicts > CONFLICTS:
+            return f"{conflicts} of the last {len(self._last)} rows had changed since the plan; scan and plan again"
+        if blocked > BLOCKED:
+            return f"{blocked} of the last {len(self._last)} rows could not be written; see trueup status"
+        return ""
+
+
+class Throttle:
+    """Waits while the server is busy, a replica lags, or somebody asked for a pause.
+
+    A person pauses with `trueup pause RUN`, or by making the file `<plan>.pause`.
+    """
+
+    def __init__(self, store: SqlStore, journal: Journal, run_id: str, pause_file: str, progress: Progress) -> None:
+        self._store, self._journal, self._run = store, journal, run_id
+        self._file = Path(pause_file) if pause_file else None
+        self._progress = progress
+        self._next = 0.0
+
+    def wait(self) -> None:
+        """Return when nothing speaks against the next chunk."""
+        said = ""
+        while reason := self._reason():
+            if reason != said:
+                self._progress.waiting(reason)
+                said = reason
+            time.sleep(0.5)
+        if said:
+            self._progress.waiting("")
+
+    def _reason(self) -> str:
+        if self._file and self._file.exists():
+            return f"the file {self._file} exists"
+        if time.monotonic() < self._next:
+            return ""
+        try:
+            connection = self._store.open()
+            try:
+                paused = self._journal.find(connection, self._run)["paused"]
+                reason = "paused; trueup resume goes on" if paused else self._store.dialect.load(connection).reason
+            finally:
+                with_quiet_close(connection)
+        except StoreError as error:
+            return f"the server's load cannot be read: {error}"
+        except DBAPIError as error:
+            return f"the server's load cannot be read: {self._store.dialect.describe(error)}"
+        # the metrics cost a round trip of their own: once a second is enough
+        self._next = 0.0 if reason else time.monotonic() + 1.0
+        return reason

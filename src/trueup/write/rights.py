@@ -1,0 +1,103 @@
+"""What an account must be allowed to do before a run of it begins: asked first, so that nothing is left half done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from sqlalchemy import Connection
+from sqlalchemy import Table as SqlTable
+
+from trueup.changes import Group
+from trueup.check import Check, Repair, Row
+from trueup.errors import StoreError
+from trueup.journal.journal import Journal
+from trueup.sql.tables import Need, Right
+from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.write.target import broken_reference, renewed, unchecked_references
+
+Parts = tuple[Group, Row, Check, Repair]
+#: What a run takes on the journal's tables, once they are there; triggers are its own to look for.
+_JOURNAL: Mapping[str, Sequence[Right]] = {
+    "meta": ("SELECT",),
+    "run": ("SELECT", "INSERT", "UPDATE"),
+    "op": ("SELECT", "INSERT", "UPDATE"),
+    "chunk": ("SELECT", "INSERT"),
+    "image": ("SELECT", "INSERT"),
+}
+
+
+def refuse_without(store: SqlStore, connection: Connection, needs: Sequence[Need]) -> None:
+    """Raise `StoreError` that names the rights of `needs` which this account lacks."""
+    if lacking := store.dialect.lacks(connection, needs):
+        raise StoreError(f"{store}: the account needs {', '.join(lacking)}")
+
+
+def of_tables(database: SqlDatabase, parts: Sequence[Parts], *, back: bool = False) -> list[Need]:
+    """What applying groups takes in the application's tables, or with `back` what undoing them does."""
+    return [need for one in parts for need in _of_group(database, *one, back=back)]
+
+
+def _of_group(
+    database: SqlDatabase, group: Group, row: Row, check: Check, repair: Repair, *, back: bool
+) -> Iterator[Need]:
+    table = row.table
+    stored = tuple(column.name for column in table.stored())
+    reads = [premise.row.table for premise in check.rests_on(row, repair.name)]
+    broken = broken_reference(table, check)
+    beside = unchecked_references(table, check, group.columns or stored)
+    holds = [database.table(one.parent) for one in beside]
+    yield from [Need("SELECT", table.sql)] if back else to_look(database, [(group, row, check, repair)])
+    if group.action == "update":
+        yield Need("UPDATE", table.sql, (*group.columns, *renewed(table, group)))
+    else:
+        yield Need("LOCK", table.sql, stored)
+        # what is promised to be taken back is taken back once first
+        yield from () if back else (Need("DELETE", table.sql),)
+        yield Need("INSERT", table.sql, stored)
+    if not database.dialect.single_writer:
+        yield from (Need("SHARE", one.sql, one.key or tuple(one.columns)) for one in holds + ([] if back else reads))
+    if broken is not None and not back:
+        yield Need("UNCHECKED", table.sql)
+
+
+def to_look(database: SqlDatabase, parts: Sequence[Parts]) -> list[Need]:
+    """What looking at the rows of groups takes."""
+    for _, row, check, repair in parts:
+        check.holds(row)
+        repair.sets(row)
+    return [Need("SELECT", table.sql) for table in database.met()]
+
+
+def of_journal(journal: Journal) -> list[Need]:
+    """What the journal takes to be written to."""
+    tables = {
+        "meta": journal.meta, "run": journal.run, "op": journal.op, "chunk": journal.chunk, "image": journal.image,
+    }  # fmt: skip
+    return [_whole(right, tables[name]) for name in _JOURNAL for right in _JOURNAL[name]]
+
+
+def to_make(journal: Journal) -> list[Need]:
+    """What the journal takes to be made."""
+    return [*(Need("CREATE", table) for table in journal.tables), _whole("INSERT", journal.meta)]
+
+
+def of_images(images: Sequence[SqlTable], *, begins: bool) -> list[Need]:
+    """What image tables take to be written to, or else to be read."""
+    rights: Sequence[Right] = ("SELECT", "INSERT", "TRIGGER") if begins else ("SELECT", "TRIGGER")
+    return [_whole(right, table) for table in images for right in rights]
+
+
+def of_verdict(journal: Journal) -> list[Need]:
+    """What it takes to look into the journal, and to enter in a run what was seen."""
+    reads = [Need("SELECT", table) for table in (journal.run, journal.op, journal.chunk, journal.image)]
+    return [*reads, _whole("UPDATE", journal.run)]
+
+
+def of_remark(table: SqlTable) -> list[Need]:
+    """What it takes to keep what happened around a run."""
+    rights: Sequence[Right] = ("CREATE", "SELECT", "INSERT", "UPDATE", "TRIGGER")
+    return [_whole(right, table) for right in rights]
+
+
+def _whole(right: Right, table: SqlTable) -> Need:
+    return Need(right, table, tuple(column.name for column in table.columns) if right == "INSERT" else ())

@@ -1,0 +1,142 @@
+"""A group of a plan bound to the live table: what the statements of an apply and of an undo are built from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, String, and_, bindparam, case, func
+from sqlalchemy import Table as SqlTable
+
+from trueup.changes import Group
+from trueup.check import Check, Premise, Repair, Row, RowCheck
+from trueup.sql.tables import Reference, Table
+
+#: Parameters of a chunk's statements; the prefix keeps them from the names of anybody's columns.
+RUN, FIRST, LAST, CHUNK, SEQS = "trueup_run", "trueup_first", "trueup_last", "trueup_chunk", "trueup_seqs"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A group of a plan bound to the live table: what the steps need to build their statements.
+
+    For an undo `table` has the key and the columns that the run recorded; `whole` is false where one of them is gone.
+    With `edited` a person vouches that no key was given to another row since the run.
+    """
+
+    number: int
+    group: Group
+    table: Table
+    row: Row
+    check: Check
+    repair: Repair
+    image: SqlTable
+    whole: bool = True
+    edited: bool = False
+
+    @property
+    def touched(self) -> list[str]:
+        """The columns whose images are kept: those written, or all of a row that is moved out."""
+        if self.group.action == "delete":
+            return [column.name for column in self.table.stored()]
+        return list(self.group.columns)
+
+    @property
+    def rest(self) -> list[str]:
+        """The stored columns that must stay as they are."""
+        touched = set(self.touched)
+        return [column.name for column in self.table.stored() if column.name not in touched]
+
+    @property
+    def computed(self) -> list[str]:
+        """The stored generated columns that may come out otherwise in a session of ours."""
+        return [name for name in self.table.computed if name in self.table.columns]
+
+    @property
+    def apart(self) -> list[str]:
+        """Those of `computed` that no column of `touched` has a part in."""
+        made = self.table.computed
+        return [name for name in self.computed if made[name] and made[name].isdisjoint(self.touched)]
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the rows are moved out."""
+        return self.group.action == "delete"
+
+    @property
+    def premises(self) -> Sequence[Premise]:
+        """The other rows that the finding and its repair rest on."""
+        return self.check.rests_on(self.row, self.repair.name)
+
+    @property
+    def rests_on_others(self) -> bool:
+        """Whether more than the row itself decides, so that it is looked at again once all is held."""
+        return not isinstance(self.check, RowCheck) or (self.deletes and bool(self.table.referenced_by))
+
+    @property
+    def broken_reference(self) -> Reference | None:
+        """The declared key that the rows broke before the run, so that giving them back breaks it again."""
+        return broken_reference(self.table, self.check)
+
+    @property
+    def unchecked_references(self) -> list[Reference]:
+        """The declared keys of the columns written that the engine may not check, without the broken one."""
+        return unchecked_references(self.table, self.check, self.touched)
+
+    def same_key(self) -> ColumnElement[bool]:
+        """The live row and its image."""
+        columns = self.row.relation.c
+        return and_(*(columns[name] == self.held(f"k{i}", name) for i, name in enumerate(self.table.key)))
+
+    def held(self, label: str, name: str) -> ColumnElement[Any]:
+        """What the image `label` (`k0`, `b0`, `a0` ...) holds, as a value of the column `name`."""
+        return self.row.dialect.from_image(self.image.c[label], self.table.columns[name])
+
+    def in_chunk(self, *, whole: bool = True) -> ColumnElement[bool]:
+        """The images of one chunk."""
+        return in_chunk(self.image, whole=whole)
+
+    def kept(self) -> dict[Any, Any]:
+        """Columns that the engine would renew by itself on any update, set to what they are."""
+        columns = self.row.relation.c
+        return {columns[name]: columns[name] for name in renewed(self.row.table, self.group)}
+
+
+def broken_reference(table: Table, check: Check) -> Reference | None:
+    """The declared key of a table that the broken rows of a check break."""
+    for reference in table.references:
+        if set(reference.columns) == set(check.columns) and reference.parent == check.reference():
+            return reference
+    return None
+
+
+def unchecked_references(table: Table, check: Check, touched: Sequence[str]) -> list[Reference]:
+    """The keys of `touched` that the engine does not check, or that are off while what breaks one is given back."""
+    broken = broken_reference(table, check)
+    return [
+        one
+        for one in table.references
+        if one != broken and set(touched) & set(one.columns) and not (one.checked and broken is None)
+    ]
+
+
+def renewed(table: Table, group: Group) -> list[str]:
+    """The columns that the engine sets anew on any update, without those that the group itself changes."""
+    return [column.name for column in table.stored() if column.auto_update and column.name not in group.columns]
+
+
+def in_chunk(table: SqlTable, *, whole: bool = True) -> ColumnElement[bool]:
+    """Rows of a journal table that belong to one chunk; binds `RUN`, and `FIRST` and `LAST`, or else `SEQS`."""
+    seq = table.c.seq
+    some = (
+        seq.between(bindparam(FIRST, type_=BigInteger), bindparam(LAST, type_=BigInteger))
+        if whole
+        else seq.in_(bindparam(SEQS, type_=BigInteger, expanding=True))
+    )
+    return and_(table.c.run_id == bindparam(RUN, type_=String), some)
+
+
+def tally(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many rows meet a condition."""
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
