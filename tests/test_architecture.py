@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "trueup"
 #: Folders in which each file (in `engines` each folder) is a unit of its own.
-UNITS = ("checks", "engines", "stores", "reports", "lint/rules", "lint/formats")
+UNITS = ("checks", "engines", "stores", "reports/findings", "reports/documents", "lint/rules")
 MOST_MODULES_IN_THE_ROOT = 16
 MOST_LAYERS = 20
 LONGEST_FILE = 400

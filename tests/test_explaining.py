@@ -15,7 +15,7 @@ from trueup.checks.orphan import Orphan
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.explain.explainer import Explanation
 from trueup.explain.patterns import log_tail
-from trueup.reports.explanation import explanation_html, explanation_json
+from trueup.reports.documents.explanation import explanation_html, explanation_json
 from trueup.results import Scan
 from trueup.run import scan
 from trueup.verbs.explain import explain

@@ -17,7 +17,7 @@ from trueup.checks.unknown_value import UnknownValue
 from trueup.errors import Refused
 from trueup.guard.contract import Words
 from trueup.guard.register import words_of
-from trueup.reports.migration import bound, migration
+from trueup.reports.documents.migration import bound, migration
 from trueup.verbs.guard import guard
 
 NASTY = ["'", "''", '"', "`", "\\", "\\'", "\\\\'", "$$", "$trueup$", "$1", "%", "%s", "%(a)s", ":name", "\n", "\r\n",

@@ -12,8 +12,16 @@ from typing import TypeVar
 from trueup.errors import UsageError
 
 T = TypeVar("T")
-#: Packages to which another distribution may add units.
-OPEN = ("checks", "engines", "stores", "reports")
+#: Packages to which another distribution may add units, and the group of its entry points.
+OPEN = {
+    "checks": "trueup.checks",
+    "engines": "trueup.engines",
+    "stores": "trueup.stores",
+    "reports.findings": "trueup.reports",
+    "lint.rules": "trueup.rules",
+}
+#: What a unit of a package is called in an error.
+NOUN = {"checks": "kind of check", "reports.findings": "format", "lint.rules": "rule"}
 
 
 @cache
@@ -21,7 +29,7 @@ def names(package: str) -> Mapping[str, str]:
     """Map each unit's name to its module path.
 
     A unit is a module or a folder of `trueup.<package>` (underscores read as hyphens), or, of the packages in `OPEN`,
-    an entry point of the group `trueup.<package>`. Nothing is imported.
+    an entry point of the group that stands there. Nothing is imported.
     """
     root = importlib.import_module(f"trueup.{package}")
     found = {
@@ -30,9 +38,9 @@ def names(package: str) -> Mapping[str, str]:
         if not info.name.startswith("_")
     }
     if package in OPEN:
-        from importlib.metadata import entry_points  # slow to import, and the linter has no use for it
+        from importlib.metadata import entry_points  # slow to import
 
-        for point in entry_points(group=f"trueup.{package}"):
+        for point in entry_points(group=OPEN[package]):
             found.setdefault(point.name, point.module)
     return dict(sorted(found.items()))
 
@@ -49,7 +57,8 @@ def load(package: str, name: str, kind: type[T], part: str = "") -> type[T]:
     """
     known = names(package)
     if name not in known:
-        raise UsageError(f"there is no {package.removesuffix('s')} {name!r}; there is {', '.join(known)}")
+        noun = NOUN.get(package, package.removesuffix("s"))
+        raise UsageError(f"there is no {noun} {name!r}; there is {', '.join(known)}")
     if part and not has(package, name, part):
         raise UsageError(f"trueup has no {part} for {name}")
     module = importlib.import_module(f"{known[name]}.{part}" if part else known[name])

@@ -30,7 +30,8 @@ MESSAGES = {
     "scan --store ap": "trueup: there is no store 'ap'; did you mean 'app'?\n",
     "scan -c nowhere.yaml": "trueup: nowhere.yaml: cannot be read: No such file or directory\n",
     "scan --export f.xlsx": (
-        "trueup: cannot export to 'f.xlsx': the ending must be one of .csv, .jsonl, .parquet\n"
+        "trueup: cannot export to 'f.xlsx': the ending must be one of .csv, .github, .jsonl, .parquet, .sarif, .xml, "
+        "or --format must say it\n"
     ),
     "scan --export nowhere/f.csv": "trueup: cannot write 'nowhere/f.csv': No such file or directory\n",
     "scan --json nowhere/f.json": "trueup: cannot write 'nowhere/f.json': No such file or directory\n",
@@ -53,7 +54,7 @@ MESSAGES = {
         "trueup: there is no check 'metdata' to repair with 'decode'; did you mean 'metadata'?\n"
     ),
     "sql --dialect oracle": (
-        "trueup: there is no dialect 'oracle'; there is mariadb, mysql, postgresql, sqlite\n"
+        "trueup: there is no engine 'oracle'; there is mariadb, mysql, postgresql, sqlite\n"
     ),
     "apply trueup.yaml": "trueup: trueup.yaml is no plan of trueup; 'trueup plan -o FILE' writes one\n",
     "scan postgres+pg8000://me@localhost/shop": (

@@ -15,9 +15,9 @@ import pytest
 
 from tests.cli import shop
 from trueup.cli import common
-from trueup.cli.lint import FORMATS
 
 PATIENCE = 60.0
+FORMATS = ("text", "json", "sarif", "github", "junit", "csv", "jsonl")
 
 
 def on_a_terminal(command: str, typed: str = "", awaited: str = "") -> tuple[int, str]:

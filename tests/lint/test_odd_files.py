@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from trueup import discovery
-from trueup.lint.formats import Format
+from trueup.cli.lint import rendered
 from trueup.lint.results import Report
 from trueup.lint.runner import job, lint
 
@@ -123,7 +122,7 @@ def test_a_name_that_is_no_utf8_is_told_in_every_format(
     for name, data in ((b"a\xff.py", GOOD), (b"b\xfe.py", b"def f(:\n")):
         Path(os.fsdecode(name)).write_bytes(data)
     for place in (".", str(tmp_path)):
-        text = discovery.load("lint.formats", form, Format)().render(lint(job([place], use_cache=False)))
+        text = rendered(form, lint(job([place], use_cache=False))).decode()
         # json escapes what is no ASCII: what its reader gets must be text too
         told = (
             (json.dumps(json.loads(text), ensure_ascii=False) if form in ("json", "sarif") else text).encode().decode()

@@ -9,9 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from trueup import discovery
+from trueup.cli.lint import rendered as in_bytes
 from trueup.findings import Finding, Source
-from trueup.lint.formats import Format
 from trueup.lint.results import Report
 
 WHERE = Source("app/models.py", 7, 5)
@@ -106,7 +105,7 @@ OFFICIAL = os.environ.get("TRUEUP_SARIF_SCHEMA", "")
 
 
 def rendered(name: str, report: Report = REPORT) -> str:
-    return discovery.load("lint.formats", name, Format)().render(report)
+    return in_bytes(name, report).decode()
 
 
 def test_sarif_has_the_shape_that_its_schema_asks_for() -> None:

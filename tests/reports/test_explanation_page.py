@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 from tests.browser import contrast
 from trueup.explain.explainer import Breakdown, Explanation, Slice
 from trueup.explain.patterns import Pattern, Term
-from trueup.reports.explanation import explanation_html
+from trueup.reports.documents.explanation import explanation_html
 
 LONG = "a_column_value_that_goes_on_and_on_" * 4
 

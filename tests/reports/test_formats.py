@@ -3,6 +3,8 @@
 import csv
 import json
 import sys
+import xml.etree.ElementTree as ElementTree
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,15 @@ import pytest
 from tests.reports.examples import HOSTILE, broken, clean, failed, finding, scan
 from trueup.errors import UsageError
 from trueup.findings import Finding, Record, Source
-from trueup.reports import Export, plain
-from trueup.reports.csv import COLUMNS, Csv, cell
-from trueup.reports.json import scan_json
-from trueup.reports.jsonl import JsonLines
-from trueup.reports.parquet import Parquet
+from trueup.reports.documents.scan import scan_json
+from trueup.reports.export import About, Export, Rule
+from trueup.reports.findings.csv import COLUMNS, Csv, cell
+from trueup.reports.findings.github import Github
+from trueup.reports.findings.jsonl import JsonLines
+from trueup.reports.findings.junit import Junit
+from trueup.reports.findings.parquet import Parquet
+from trueup.reports.findings.sarif import Sarif
+from trueup.reports.plain import plain
 
 FINDINGS = [
     finding(1, value=None, length=23),
@@ -26,10 +32,10 @@ FINDINGS = [
 
 def write(kind: type[Export], path: Path) -> None:
     with path.open("wb") as file:
-        export = kind(file)
+        export = kind(file, About())
         for one in FINDINGS:
             export.add(one)
-        export.close()
+        export.close({})
 
 
 def test_csv_is_read_back_a_line_a_finding(tmp_path: Path) -> None:
@@ -132,3 +138,51 @@ def test_values_become_what_every_reader_of_json_takes() -> None:
     assert plain([1, 2**53 + 1, 1.5, float("inf"), b"\x00\xff", None, True, {"a": (1,)}, "\udcff"]) == [
         1, str(2**53 + 1), "1.5", "inf", "00ff", None, True, {"a": [1]}, "\\udcff",
     ]  # fmt: skip
+
+
+ABOUT = About("data", {"metadata-holds-an-object": Rule("wrong-json-type", "high", "# x\n\nJSON of the wrong type.\n"),
+                       "c": Rule("missing", "low", "A value that is missing."),
+                       "clean": Rule("orphan", "medium", "A row whose parent is gone."),
+                       "locked": Rule("orphan", "medium", "A row whose parent is gone.")}, "trueup.yaml")  # fmt: skip
+
+
+def in_data(kind: type[Export]) -> str:
+    file = BytesIO()
+    export = kind(file, ABOUT)
+    for one in FINDINGS[:3]:
+        export.add(one)
+    export.close({"locked": "permission denied"})
+    return file.getvalue().decode()
+
+
+def test_sarif_places_a_record_by_its_name_and_at_the_file_that_states_the_check() -> None:
+    data = json.loads(in_data(Sarif))
+    (run,) = data["runs"]
+    assert [rule["id"] for rule in run["tool"]["driver"]["rules"]] == list(ABOUT.rules)
+    assert run["tool"]["driver"]["rules"][0]["shortDescription"] == {"text": "JSON of the wrong type."}
+    first = run["results"][0]
+    assert (first["ruleId"], first["ruleIndex"], first["level"]) == ("metadata-holds-an-object", 0, "error")
+    assert first["locations"] == [
+        {
+            "logicalLocations": [{"name": "events 1", "fullyQualifiedName": "app.events 1", "kind": "row"}],
+            "physicalLocation": {"artifactLocation": {"uri": "trueup.yaml"}},
+        }
+    ]
+    assert first["partialFingerprints"] == {"trueup/v1": FINDINGS[0].fingerprint}
+    (notice,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert notice["message"]["text"] == "locked was not checked: permission denied"
+    assert run["invocations"][0]["exitCode"] == 3
+
+
+def test_junit_has_a_suite_a_check_a_passed_case_where_it_is_clean_and_an_error_where_it_did_not_run() -> None:
+    root = ElementTree.fromstring(in_data(Junit))
+    assert [root.get(name) for name in ("tests", "failures", "errors")] == ["5", "3", "1"]
+    cases = {suite.get("name"): [len(case) and case[0].tag for case in suite] for suite in root}
+    assert cases == {"metadata-holds-an-object": ["failure"] * 2, "c": ["failure"], "locked": ["error"], "clean": [0]}
+
+
+def test_github_is_a_command_a_record_at_the_file_that_states_the_check() -> None:
+    lines = in_data(Github).splitlines()
+    assert lines[2] == "::notice file=trueup.yaml,title=c::t a,b, -5%0A: =1+1%0A@x"
+    assert lines[3] == "::error file=trueup.yaml,title=locked::not checked: permission denied"
+    assert len(lines) == 4

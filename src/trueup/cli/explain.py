@@ -30,7 +30,7 @@ def explain(
     """
     from trueup.cli.progress import Shown
     from trueup.output import writable, write
-    from trueup.reports import explanation
+    from trueup.reports.documents import explanation
     from trueup.reports.text.explanation import explanation_report
     from trueup.verbs.explain import explain as explained
 

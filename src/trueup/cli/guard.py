@@ -53,7 +53,7 @@ def guard(
     and rolled back. A later scan notices a guard that has gone.
     """
     from trueup.cli.progress import Shown
-    from trueup.reports.migration import migration
+    from trueup.reports.documents.migration import migration
     from trueup.verbs.guard import guard as guarded
 
     if install and remove:

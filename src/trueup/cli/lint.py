@@ -13,8 +13,6 @@ from trueup.errors import UsageError
 if TYPE_CHECKING:
     from trueup.lint.results import Report
 
-FORMATS = ("text", "json", "sarif", "github", "junit")
-
 
 @click.command(
     cls=Command,
@@ -29,7 +27,14 @@ FORMATS = ("text", "json", "sarif", "github", "junit")
 @click.argument("paths", nargs=-1, metavar="PATH...")
 @click.option("--select", multiple=True, metavar="RULE", help="Only this rule; may be repeated.")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Not this rule; may be repeated.")
-@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
+@click.option(
+    "--format",
+    "form",
+    default="text",
+    metavar="NAME",
+    show_default=True,
+    help="How to report: text, json, sarif, github, junit, csv, jsonl or parquet.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--output", default="-", metavar="FILE", help="Write the report to a file.")
 @click.option("--baseline", metavar="FILE", help="Leave out the findings that this file lists.")
@@ -95,7 +100,7 @@ def lint(
         write(Path(write_baseline), found.findings, dict(found.lines))
         say(f"{len(found.findings)} findings written to {write_baseline}")
         return 0
-    _write(output, _rendered("json" if as_json else form, found))
+    _write(output, rendered("json" if as_json else form, found))
     return found.exit_code
 
 
@@ -112,7 +117,7 @@ def _compare(
     todo = job(["."], select=select, ignore=ignore)
     second = revisions[1] if len(revisions) == 2 else None
     found = compare(Path.cwd(), revisions[0], second, todo.rules, todo.settings)
-    _write(output, compared.as_json(found) if as_json else compared.text(found))
+    _write(output, (compared.as_json(found) if as_json else compared.text(found)).encode())
     return found.exit_code
 
 
@@ -135,20 +140,35 @@ def _mend(found: Report, how: str, *, write: bool) -> int:
     return count
 
 
-def _rendered(form: str, found: Report) -> str:
+def rendered(form: str, found: Report) -> bytes:
+    """The report in a format. Raises `UsageError` that lists the formats."""
+    if form in ("text", "json"):
+        from trueup.lint.report_json import as_json
+        from trueup.lint.report_text import as_text
+
+        return (as_text if form == "text" else as_json)(found).encode()
+    from io import BytesIO
+
     from trueup import discovery
-    from trueup.lint.formats import Format
+    from trueup.lint.exported import export
+    from trueup.reports.export import Export
 
-    return discovery.load("lint.formats", form, Format)().render(found)
+    if form not in discovery.names("reports.findings"):
+        raise UsageError(
+            f"there is no format {form!r}; there is text, json, {', '.join(discovery.names('reports.findings'))}"
+        )
+    file = BytesIO()
+    export(found, file, discovery.load("reports.findings", form, Export))
+    return file.getvalue()
 
 
-def _write(output: str, text: str) -> None:
-    if output == "-":
-        say(text, nl=False)
-        return
+def _write(output: str, data: bytes) -> None:
     from trueup.output import write
 
-    write(output, text, private=False)
+    if output == "-" and not data.startswith(b"PAR1"):
+        say(data.decode(), nl=False)
+    else:
+        write("/dev/stdout" if output == "-" else output, data, private=False)
 
 
 def _tell(name: str | None) -> None:

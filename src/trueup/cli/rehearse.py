@@ -28,8 +28,8 @@ def rehearse(plan: str, path: str | None, backup: str, scratch: str, as_json: bo
     The application's own database is only read.
     """
     from trueup.cli.progress import Shown
-    from trueup.reports import plain
     from trueup.reports._words import many
+    from trueup.reports.plain import plain
     from trueup.reports.text.layout import BAD, GOOD, STRONG, indented, line
     from trueup.verbs.rehearse import rehearse as rehearsed
 

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trueup.cli.common import Command, check_option, config_option, read_config, say, show, source, store_option
+from trueup.cli.common import (
+    DEFAULT,
+    Command,
+    check_option,
+    config_option,
+    read_config,
+    say,
+    show,
+    source,
+    store_option,
+)
 from trueup.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,6 +36,7 @@ SAMPLES, SHOWN = 100, 10
     trueup scan sqlite:///shop.db
     trueup scan --check orders-have-users --limit 50
     trueup scan --json - --export findings.parquet
+    trueup scan --export - --format github
     trueup scan --code src/
     """,
 )
@@ -37,7 +48,13 @@ SAMPLES, SHOWN = 100, 10
     "--limit", type=click.IntRange(0), metavar="N", help=f"Samples a check.  [default: {SHOWN}, --json {SAMPLES}]"
 )
 @click.option("--json", "json_path", metavar="FILE", help="Write the result as JSON; - is stdout, instead of the text.")
-@click.option("--export", "export_path", metavar="FILE", help="Write every finding to FILE.csv, .jsonl or .parquet.")
+@click.option(
+    "--export",
+    "export_path",
+    metavar="FILE",
+    help="Write every finding to FILE: .csv .jsonl .parquet .sarif .xml (JUnit); - is stdout, instead of the text.",
+)
+@click.option("--format", "form", default="", metavar="NAME", help="What --export writes, such as github or sarif.")
 @click.option("--show-values", "values", is_flag=True, help="Show values of the data instead of their type and length.")
 @click.option(
     "--code",
@@ -53,6 +70,7 @@ def scan(
     limit: int | None,
     json_path: str | None,
     export_path: str | None,
+    form: str,
     values: bool,
     code: tuple[str, ...],
 ) -> int:
@@ -61,7 +79,7 @@ def scan(
     With a URL and no configuration the checks are derived from the catalogue and the data.
     """
     from trueup import run
-    from trueup.cli.outputs import exporting
+    from trueup.cli.outputs import STDOUT, exporting, of_checks
     from trueup.cli.progress import Shown
     from trueup.output import writable, write
 
@@ -69,10 +87,17 @@ def scan(
     writable(json_path)
     if config.derived:
         config = replace(config, checks=tuple(run.propose(config)))
-    with exporting(export_path) as sink, Shown() as progress:
+    if form and export_path is None:
+        raise UsageError("--format says what --export writes; add --export FILE, or --export - for stdout")
+    if export_path == STDOUT == json_path:
+        raise UsageError("--json - and --export - both write to stdout; write one of them to a file")
+    about = of_checks(run.chosen(config, only), "" if config.derived else path or DEFAULT)
+    with exporting(export_path, about, form) as sink, Shown() as progress:
         found = run.scan(
             config, only=only, samples=SAMPLES if limit is None else limit, values=values, sink=sink, progress=progress
         )
+        if sink is not None:
+            sink.unchecked |= {one.title: one.reason for one in found.results if one.status == "not checked"}
     if code:
         from trueup.lint.writers import with_code
 
@@ -82,10 +107,10 @@ def scan(
 
         exported(config, found, export_path)
     if json_path is not None:
-        from trueup.reports.json import scan_json
+        from trueup.reports.documents.scan import scan_json
 
         write(json_path, scan_json(found))
-    if json_path != "-":
+    if STDOUT not in (json_path, export_path):
         _show(found, config, source=_source(url, path, store), limit=SHOWN if limit is None else limit)
     return found.exit_code
 

@@ -90,7 +90,7 @@ class HealthAdmin(admin.ModelAdmin):
 
     def explained(self, request: HttpRequest, check: str) -> HttpResponse:
         """Where the broken rows of a check come from, as `trueup explain --html` draws it."""
-        from trueup.reports.explanation import explanation_html
+        from trueup.reports.documents.explanation import explanation_html
         from trueup.verbs.explain import explain
 
         config = project_config()

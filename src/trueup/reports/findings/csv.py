@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections.abc import Mapping
 from typing import IO, Any
 
 from trueup.findings import Finding
-from trueup.reports import Export, as_row
 from trueup.reports._words import safe
+from trueup.reports.export import About, Export, as_row
 
 #: The columns, in order. `key` is the token of a key of one part, else a JSON list; `evidence` is JSON.
 COLUMNS = ("check", "severity", "store", "table", "key", "path", "line", "message", "hint", "evidence", "fingerprint")
@@ -43,12 +44,14 @@ class _Encoded:
 class Csv(Export):
     """Comma-separated values in UTF-8 with a header and `\\n` at the end of a line."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    endings = (".csv",)
+
+    def __init__(self, file: IO[bytes], about: About) -> None:
         self._writer = csv.writer(_Encoded(file), lineterminator="\n")
         self._writer.writerow(COLUMNS)
 
-    def add(self, finding: Finding) -> None:
-        """See `Export`."""
+    def add(self, finding: Finding, line: str = "", mark: str = "") -> None:
+        """Write one row."""
         row = as_row(finding)
         key = row["key"]
         if key is not None:
@@ -56,5 +59,5 @@ class Csv(Export):
         row["evidence"] = json.dumps(row["evidence"], ensure_ascii=False, sort_keys=True)
         self._writer.writerow([cell(row[name]) for name in COLUMNS])
 
-    def close(self) -> None:
-        """See `Export`."""
+    def close(self, unchecked: Mapping[str, str]) -> None:
+        """Write what is left."""

@@ -35,7 +35,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from trueup.reports import as_row, plain
+from trueup.reports.export import as_row
+from trueup.reports.plain import plain
 from trueup.results import CheckResult, Scan
 
 FORMAT = 1

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import IO, Any
 
 from trueup.errors import UsageError
 from trueup.findings import Finding
-from trueup.reports import Export, as_row
+from trueup.reports.export import About, Export, as_row
 
 BATCH = 10_000
 
 
 class Parquet(Export):
-    """A column for each key of `reports.as_row`: `key` is a list of text, `evidence` JSON, `line` an int64."""
+    """A column for each key of `as_row`: `key` is a list of text, `evidence` JSON, `line` an int64."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    endings = (".parquet",)
+
+    def __init__(self, file: IO[bytes], about: About) -> None:
         try:
             import pyarrow
             from pyarrow import parquet
@@ -43,8 +46,8 @@ class Parquet(Export):
         self._rows: list[dict[str, Any]] = []
         self._writer = parquet.ParquetWriter(file, self._schema)
 
-    def add(self, finding: Finding) -> None:
-        """See `Export`."""
+    def add(self, finding: Finding, line: str = "", mark: str = "") -> None:
+        """Write one row."""
         row = as_row(finding)
         row["evidence"] = json.dumps(row["evidence"], ensure_ascii=False, sort_keys=True)
         self._rows.append(row)
@@ -55,8 +58,8 @@ class Parquet(Export):
         self._writer.write_table(self._pyarrow.Table.from_pylist(self._rows, schema=self._schema))
         self._rows.clear()
 
-    def close(self) -> None:
-        """See `Export`."""
+    def close(self, unchecked: Mapping[str, str]) -> None:
+        """Write what is left."""
         try:
             if self._rows:
                 self._flush()

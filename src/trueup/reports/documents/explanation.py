@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from importlib import resources
 
 from trueup.explain.explainer import Breakdown, Explanation, share
-from trueup.reports import plain
 from trueup.reports._words import number, safe
+from trueup.reports.plain import plain
 
 FORMAT = 1
 #: Bars that a chart by day draws before it sums days up.
