@@ -7,8 +7,8 @@ from pathlib import Path
 
 from trueup.findings import Finding, Source
 from trueup.lint import rule as rules
+from trueup.lint.index import Index
 from trueup.lint.project import Project
-from trueup.lint.rule import Index
 from trueup.lint.source import Module
 from trueup.lint.suppress import sift
 

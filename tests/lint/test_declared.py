@@ -5,8 +5,8 @@ import pytest
 from tests.lint.test_corpus import APPS, marked
 from trueup.lint import rule as rules
 from trueup.lint.declared import Places
+from trueup.lint.index import Index
 from trueup.lint.project import Project
-from trueup.lint.rule import Index
 from trueup.lint.source import Module
 
 #: Each declares a JSON column, alone or with what another file imports from it.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from trueup.cli import run
-from trueup.lint.writers import Writers, writers
+from trueup.lint.column_writers import Writers, writers
 
 MODELS = """\
 from sqlalchemy import JSON, Column, Integer, String
@@ -219,7 +219,8 @@ def test_code_that_cannot_be_read_is_noticed(project: Path, capsys: pytest.Captu
 
 def test_sqlalchemy_is_never_loaded_to_read_code() -> None:
     program = (
-        "import sys\nfrom trueup.lint.writers import writers\nassert writers(['src']).of('users', ['mlmStatus'])\n"
+        "import sys\nfrom trueup.lint.column_writers import writers\n"
+        "assert writers(['src']).of('users', ['mlmStatus'])\n"
         "loaded = {'sqlalchemy', 'django', 'rich'} & set(sys.modules)\nsys.exit(f'loaded {loaded}' if loaded else 0)"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -110,14 +110,14 @@ def _compare(
     """Compare two revisions of the repository here, or one with the working tree."""
     if len(revisions) not in (1, 2):
         raise UsageError("--compare takes one revision or two, such as 'trueup lint --compare v1.4 HEAD'")
-    from trueup.lint import compared
+    from trueup.lint import compare_report
     from trueup.lint.compare import compare
     from trueup.lint.runner import job
 
     todo = job(["."], select=select, ignore=ignore)
     second = revisions[1] if len(revisions) == 2 else None
     found = compare(Path.cwd(), revisions[0], second, todo.rules, todo.settings)
-    _write(output, (compared.as_json(found) if as_json else compared.text(found)).encode())
+    _write(output, (compare_report.as_json(found) if as_json else compare_report.text(found)).encode())
     return found.exit_code
 
 

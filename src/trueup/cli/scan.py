@@ -99,7 +99,7 @@ def scan(
         if sink is not None:
             sink.unchecked |= {one.title: one.reason for one in found.results if one.status == "not checked"}
     if code:
-        from trueup.lint.writers import with_code
+        from trueup.lint.column_writers import with_code
 
         found = with_code(found, code)
     if export_path is not None and Path(export_path).is_file():

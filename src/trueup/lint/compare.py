@@ -11,8 +11,9 @@ from pathlib import Path
 from trueup.findings import Finding, Source
 from trueup.lint import settings as options
 from trueup.lint.history import History
+from trueup.lint.index import Index
 from trueup.lint.project import Project
-from trueup.lint.rule import Index, Rule
+from trueup.lint.rule import Rule
 from trueup.lint.settings import Settings
 from trueup.lint.source import Module, Unreadable, last, parse
 from trueup.lint.suppress import marks, sift

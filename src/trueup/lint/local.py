@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from trueup.lint.index import Index
 from trueup.lint.project import Class, File, Func
-from trueup.lint.rule import Index
 from trueup.lint.source import Function, dotted, last
 
 _ONE = {
@@ -28,7 +28,7 @@ _CHAIN = 40
 _NOT_ROWS = {"count", "exists", "values", "values_list", "aggregate", "update", "delete", "bulk_create", "bulk_update"}
 
 
-class Local:
+class FunctionNames:
     """The names of a function, a method of `owner`, or of a whole file."""
 
     def __init__(self, index: Index, file: File, node: ast.AST, owner: Class | None = None) -> None:
@@ -117,7 +117,7 @@ class Local:
         if isinstance(meaning, Class):
             return meaning if self.index.columns.is_model(meaning) else None
         if isinstance(meaning, Func):
-            return Local(self.index, meaning.file, ast.Module([], [])).noted(meaning.facts.returns)
+            return FunctionNames(self.index, meaning.file, ast.Module([], [])).noted(meaning.facts.returns)
         if last(node) in _ONE:
             if isinstance(node.func, ast.Attribute):
                 cls = self.rows(node.func.value, depth + 1)
@@ -225,15 +225,15 @@ class Local:
         return None
 
 
-def scopes(index: Index, file: File) -> list[Local]:
+def scopes(index: Index, file: File) -> list[FunctionNames]:
     """Each function of a file, and the file itself."""
     survey = file.module.survey
-    kept = index.scopes.get(file.module.path)
+    kept: list[FunctionNames] | None = index.scopes.get(file.module.path)
     if kept is None or kept[0].node is not file.module.tree:
         classes = {cls.facts.line: cls for cls in file.classes.values()}
-        kept = [Local(index, file, file.module.tree)]
+        kept = [FunctionNames(index, file, file.module.tree)]
         kept += [
-            Local(index, file, node, classes.get(owner.lineno) if owner is not None else None)
+            FunctionNames(index, file, node, classes.get(owner.lineno) if owner is not None else None)
             for node, owner in file.module.functions()
             if node in survey.own
         ]
@@ -242,7 +242,7 @@ def scopes(index: Index, file: File) -> list[Local]:
     return kept
 
 
-def scope_of(node: ast.AST, index: Index, file: File) -> Local:
+def scope_of(node: ast.AST, index: Index, file: File) -> FunctionNames:
     """The function around a node, or the file where there is none."""
     around: ast.AST | None = file.module.parents.get(node)
     while around is not None and not isinstance(around, Function):

@@ -14,9 +14,10 @@ from trueup.errors import UsageError
 from trueup.findings import Finding, Source
 from trueup.lint import settings as options
 from trueup.lint.cache import Cache
+from trueup.lint.index import Index
 from trueup.lint.project import Project
 from trueup.lint.results import Report
-from trueup.lint.rule import Index, Rule
+from trueup.lint.rule import Rule
 from trueup.lint.settings import Settings
 from trueup.lint.source import TOO_DEEP, Module, Unreadable, parse
 from trueup.lint.suppress import marks, read_baseline, sift

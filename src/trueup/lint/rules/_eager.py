@@ -7,9 +7,9 @@ import re
 from functools import lru_cache
 
 from trueup.lint.columns import Relation
-from trueup.lint.local import Local
+from trueup.lint.index import Index
+from trueup.lint.local import FunctionNames
 from trueup.lint.project import Class
-from trueup.lint.rule import Index
 from trueup.lint.source import Function, dotted, last
 
 _EAGER = {
@@ -52,7 +52,7 @@ def at_once(cls: Class, attr: str, relation: Relation, index: Index) -> bool:
     return any(_AT_ONCE.search(match[1]) for source in sources if (match := quoted.search(source)))
 
 
-def eager(attr: str, cls: Class, source: ast.expr, scope: Local) -> bool:
+def eager(attr: str, cls: Class, source: ast.expr, scope: FunctionNames) -> bool:
     """Whether the rows of `cls` that `source` gives come with what `attr` leads to."""
     if attr in _names(scope.index) and _from_elsewhere(source, scope):
         return True  # the query that the rows come from is not here, and one of the project brings it along
@@ -78,7 +78,7 @@ def eager(attr: str, cls: Class, source: ast.expr, scope: Local) -> bool:
     )
 
 
-def _from_elsewhere(source: ast.expr, scope: Local, depth: int = 0) -> bool:
+def _from_elsewhere(source: ast.expr, scope: FunctionNames, depth: int = 0) -> bool:
     """Whether rows come from a parameter, or from an object that was loaded before, such as `self`."""
     node: ast.AST = source
     while isinstance(node, ast.Call | ast.Attribute | ast.Subscript):

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from trueup.findings import Finding
+from trueup.lint.index import Index
 from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule
+from trueup.lint.rule import Rule
 from trueup.lint.source import Unreadable
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from trueup.lint.index import Index
 from trueup.lint.project import Class, Func
-from trueup.lint.rule import Index
 from trueup.lint.source import Function, dotted, last
 
 #: Methods of a model that hold rules.

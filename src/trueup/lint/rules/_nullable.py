@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from trueup.lint.coltypes import expression
-from trueup.lint.local import Local
+from trueup.lint.local import FunctionNames
 from trueup.lint.project import Class, Given
 from trueup.lint.source import dotted, keyword, last
 
@@ -17,7 +17,7 @@ _INNER_JOINS = {"join", "select_from"}
 _DEPTH = 6
 
 
-def column_selected(node: ast.expr, scope: Local) -> str:
+def column_selected(node: ast.expr, scope: FunctionNames) -> str:
     """The column that a subquery of SQLAlchemy selects, if it may be NULL and nothing in the subquery excludes that."""
     parts: list[ast.expr] = []
     column = _selected(node, scope, parts, "", 0)
@@ -27,7 +27,9 @@ def column_selected(node: ast.expr, scope: Local) -> str:
     return dotted(column) if nullable and not _excluded(column, parts, joined=foreign) else ""
 
 
-def _selected(node: ast.expr, scope: Local, parts: list[ast.expr], attr: str, depth: int) -> ast.Attribute | None:
+def _selected(
+    node: ast.expr, scope: FunctionNames, parts: list[ast.expr], attr: str, depth: int
+) -> ast.Attribute | None:
     """The column of a model or table that a statement selects; `parts` takes all expressions that shape it.
 
     `attr` names the column where the statement selects several.
@@ -55,7 +57,9 @@ def _selected(node: ast.expr, scope: Local, parts: list[ast.expr], attr: str, de
     return None
 
 
-def _picked(args: list[ast.expr], scope: Local, parts: list[ast.expr], attr: str, depth: int) -> ast.Attribute | None:
+def _picked(
+    args: list[ast.expr], scope: FunctionNames, parts: list[ast.expr], attr: str, depth: int
+) -> ast.Attribute | None:
     """The column among what `select(...)` is given: the only one, or the one called `attr`."""
     bare = [_bare(arg) for arg in args]
     for arg in bare if attr or len(bare) == 1 else []:
@@ -83,7 +87,7 @@ def _bare(node: ast.expr) -> ast.expr:
     return node
 
 
-def _may_be_null(column: ast.Attribute, scope: Local) -> tuple[bool, bool]:
+def _may_be_null(column: ast.Attribute, scope: FunctionNames) -> tuple[bool, bool]:
     """Whether a column is a foreign key, and whether it may be NULL."""
     project, name = scope.index.project, dotted(column.value)
     if name.endswith((".c", ".columns")):
@@ -152,7 +156,7 @@ def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is None
 
 
-def field_selected(node: ast.expr, scope: Local) -> str:
+def field_selected(node: ast.expr, scope: FunctionNames) -> str:
     """The field that `values_list("field")` of a model of Django selects, if it may be NULL."""
     parts = [node]
     if isinstance(node, ast.Name):
@@ -174,7 +178,7 @@ def field_selected(node: ast.expr, scope: Local) -> str:
     return ""
 
 
-def _field_null(cls: Class, path: str, scope: Local) -> bool:
+def _field_null(cls: Class, path: str, scope: FunctionNames) -> bool:
     columns, project = scope.index.columns, scope.index.project
     here: Class | None = cls
     for word in path.split("__"):

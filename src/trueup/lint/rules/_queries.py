@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 
-from trueup.lint.local import Local
+from trueup.lint.index import Index
+from trueup.lint.local import FunctionNames
 from trueup.lint.project import Class, Func, Given
-from trueup.lint.rule import Index
 from trueup.lint.rules._eager import at_once, eager
 from trueup.lint.rules._turns import WRITES, keeps, written
 from trueup.lint.source import dotted, last
@@ -44,7 +44,7 @@ _MANAGERS = {"objects", "query", "_default_manager", "_base_manager"}
 _DEPTH = 3
 
 
-def queried(node: ast.Call, scope: Local) -> str:
+def queried(node: ast.Call, scope: FunctionNames) -> str:
     """The model, if the call sends a query, or makes one that the loop will send."""
     name = last(node)
     if not isinstance(node.func, ast.Attribute):
@@ -96,7 +96,7 @@ def _selected(node: ast.Call, receiver: ast.expr) -> str:
     return match[1] if match else ""
 
 
-def _chained(head: ast.expr, scope: Local) -> str:
+def _chained(head: ast.expr, scope: FunctionNames) -> str:
     """The model of a chain of calls that begins with a manager, a query, or the rows related to an object."""
     while isinstance(head, ast.Call | ast.Attribute):
         if isinstance(head, ast.Attribute):
@@ -114,7 +114,7 @@ def _chained(head: ast.expr, scope: Local) -> str:
     return ""
 
 
-def related(node: ast.Attribute, scope: Local) -> Class | None:
+def related(node: ast.Attribute, scope: FunctionNames) -> Class | None:
     """The model of `author.book_set`, `self.tags`: many rows of Django, by the object or by the telling name."""
     columns = scope.index.columns
     if node.attr.endswith("_set"):
@@ -125,7 +125,7 @@ def related(node: ast.Attribute, scope: Local) -> Class | None:
     return columns.class_named(relation.target, relation.file) if relation and relation.many else None
 
 
-def _named(statement: ast.expr, scope: Local) -> str:
+def _named(statement: ast.expr, scope: FunctionNames) -> str:
     """The first model that a statement names: that of `select(func.count()).select_from(Book)`."""
     inner = list(ast.walk(statement))
     made = {node.func for node in inner if isinstance(node, ast.Call)}  # `DropTable(books)` is no model
@@ -133,7 +133,7 @@ def _named(statement: ast.expr, scope: Local) -> str:
     return next(filter(None, (_model(node, scope) for node in nodes)), "")
 
 
-def _model(node: ast.expr, scope: Local) -> str:
+def _model(node: ast.expr, scope: FunctionNames) -> str:
     """The name of a model: of the project, or of what a file that is not there defines, by its capital letter."""
     cls = scope.mapped(node)
     if cls is not None:
@@ -155,7 +155,7 @@ def _head(node: ast.expr) -> ast.expr:
     return node
 
 
-def helper(node: ast.Call, scope: Local) -> str | None:
+def helper(node: ast.Call, scope: FunctionNames) -> str | None:
     """The model that a function of the project queries when it is called."""
     if last(node) in _WRITERS:
         return None
@@ -163,7 +163,7 @@ def helper(node: ast.Call, scope: Local) -> str | None:
     return within(func, scope.index, 0) if func is not None else None
 
 
-def _function(node: ast.Call, scope: Local) -> Func | None:
+def _function(node: ast.Call, scope: FunctionNames) -> Func | None:
     name = dotted(node.func)
     meaning = scope.index.project.resolve(scope.file, name) if name else None
     if isinstance(meaning, Func):
@@ -183,7 +183,7 @@ def within(func: Func, index: Index, depth: int = 0) -> str | None:
     tree = index.project.function(func)
     if tree is None or depth >= _DEPTH or any("cache" in one for one in func.facts.decorators):
         return None
-    scope = Local(index, func.file, tree, func.owner)
+    scope = FunctionNames(index, func.file, tree, func.owner)
     for node in scope.nodes:
         if isinstance(node, ast.Call) and last(node) not in _WRITERS and not _perhaps(node, tree, func):
             found = "" if written(node, scope) else queried(node, scope)
@@ -218,7 +218,7 @@ def _perhaps(node: ast.AST, tree: ast.AST, func: Func) -> bool:
     return False
 
 
-def loads(node: ast.Attribute, cls: Class, source: ast.expr, scope: Local) -> str:
+def loads(node: ast.Attribute, cls: Class, source: ast.expr, scope: FunctionNames) -> str:
     """What an attribute of a row of `cls` does when it is read; empty when it sends no query."""
     columns, project = scope.index.columns, scope.index.project
     relation = columns.relation(cls, node.attr)

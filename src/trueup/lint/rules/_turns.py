@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from trueup.lint.local import Local
+from trueup.lint.local import FunctionNames
 from trueup.lint.source import Function, last
 
 _BUILD = {
@@ -32,7 +32,7 @@ _LAZY = {
 }
 
 
-def remembered(node: ast.AST, scope: Local) -> bool:
+def remembered(node: ast.AST, scope: FunctionNames) -> bool:
     """Whether the answer is kept for other turns: `if key not in known: known[key] = ...`."""
     parents = scope.file.module.parents
     while not isinstance(node, ast.For | ast.AsyncFor | ast.Module | ast.Lambda | Function):
@@ -70,7 +70,7 @@ def _misses(node: ast.AST) -> bool:
     return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
 
 
-def part_of_another(node: ast.AST, body: list[ast.AST], scope: Local) -> bool:
+def part_of_another(node: ast.AST, body: list[ast.AST], scope: FunctionNames) -> bool:
     """Whether a query is only put into another, as an argument or by a name used for nothing else, or into a write."""
     if _argument(node, scope) or written(node, scope):
         return True
@@ -85,7 +85,7 @@ def part_of_another(node: ast.AST, body: list[ast.AST], scope: Local) -> bool:
     return bool(uses) and all(_argument(use, scope) or _changed(use, scope) for use in uses)
 
 
-def written(node: ast.AST, scope: Local) -> bool:
+def written(node: ast.AST, scope: FunctionNames) -> bool:
     """Whether a chain of calls goes on to a write: `Book.objects.filter(...).delete()`."""
     parents = scope.file.module.parents
     while isinstance(parents.get(node), ast.Attribute | ast.Call) and _continues(node, parents[node]):
@@ -95,7 +95,7 @@ def written(node: ast.AST, scope: Local) -> bool:
     return False
 
 
-def _whole_chain(node: ast.AST, scope: Local) -> ast.AST:
+def _whole_chain(node: ast.AST, scope: FunctionNames) -> ast.AST:
     parents = scope.file.module.parents
     while isinstance(parents.get(node), ast.Attribute | ast.Call) and _continues(node, parents[node]):
         node = parents[node]
@@ -109,7 +109,7 @@ def _continues(node: ast.AST, around: ast.AST) -> bool:
     )
 
 
-def _argument(node: ast.AST, scope: Local) -> bool:
+def _argument(node: ast.AST, scope: FunctionNames) -> bool:
     """Whether a node stands among the arguments of what makes a query."""
     parents = scope.file.module.parents
     while not isinstance(node, ast.stmt | ast.Lambda | ast.comprehension):
@@ -124,7 +124,7 @@ def _argument(node: ast.AST, scope: Local) -> bool:
     return False
 
 
-def _changed(use: ast.Name, scope: Local) -> bool:
+def _changed(use: ast.Name, scope: FunctionNames) -> bool:
     """Whether a query is only built further: `books = books.filter(...)`."""
     top = _whole_chain(use, scope)
     around = scope.file.module.parents[top]

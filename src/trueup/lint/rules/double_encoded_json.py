@@ -10,9 +10,10 @@ from typing import ClassVar, Literal
 from trueup.findings import Finding, Severity
 from trueup.lint.coltypes import expression
 from trueup.lint.columns import Column
-from trueup.lint.local import Local, scopes
+from trueup.lint.index import Index
+from trueup.lint.local import FunctionNames, scopes
 from trueup.lint.project import Class, File, Func
-from trueup.lint.rule import Index, Rule
+from trueup.lint.rule import Rule
 from trueup.lint.source import dotted, keyword, last
 
 _DUMPS = ("json.dumps", "orjson.dumps", "ujson.dumps", "simplejson.dumps")
@@ -97,7 +98,7 @@ class DoubleEncodedJson(Rule):
                     yield self.finding(file, node, f'"{cls.name}.{attr}" holds JSON: {told}', hint)
 
 
-def _by_key(scope: Local) -> Iterator[tuple[Class, str, ast.expr, ast.AST]]:
+def _by_key(scope: FunctionNames) -> Iterator[tuple[Class, str, ast.expr, ast.AST]]:
     """`update({"data": ...})`, `update({Model.data: ...})`, `values({...})`, `defaults={"data": ...}`."""
     for node in scope.nodes:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
@@ -117,7 +118,7 @@ def _by_key(scope: Local) -> Iterator[tuple[Class, str, ast.expr, ast.AST]]:
                 yield cls, name, value, value
 
 
-def _by_name(scope: Local) -> Iterator[tuple[Class, str, ast.expr, ast.AST]]:
+def _by_name(scope: FunctionNames) -> Iterator[tuple[Class, str, ast.expr, ast.AST]]:
     """`event.data = ...` where nothing but its name says that `event` is an `Event`."""
     for node in scope.nodes:
         match node:
@@ -147,7 +148,7 @@ def _maker(node: ast.expr) -> str:
     return last(node) if isinstance(node, ast.Call) and last(node) == "model_dump_json" else "json.dumps"
 
 
-def _encoded(node: ast.expr, scope: Local, depth: int) -> bool:
+def _encoded(node: ast.expr, scope: FunctionNames, depth: int) -> bool:
     if depth > _DEPTH:
         return False
     if isinstance(node, ast.IfExp):
@@ -174,7 +175,7 @@ def _nothing(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value in (None, "")
 
 
-def _returns_encoded(node: ast.Call, scope: Local) -> bool:
+def _returns_encoded(node: ast.Call, scope: FunctionNames) -> bool:
     """Whether a function of the project returns nothing but text from `json.dumps`."""
     func = scope.index.project.resolve(scope.file, dotted(node.func))
     if not isinstance(func, Func) or not func.facts.returned:

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from trueup.findings import Finding, Severity
+from trueup.lint.index import Index
 from trueup.lint.local import scope_of
 from trueup.lint.project import Class, File
-from trueup.lint.rule import Index, Rule
+from trueup.lint.rule import Rule
 from trueup.lint.source import keyword, last
 
 _AGGREGATES = {"Avg", "Sum", "Min", "Max", "StdDev", "Variance"}

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from trueup.findings import Finding, Severity
+from trueup.lint.index import Index
 from trueup.lint.local import scope_of
 from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule
+from trueup.lint.rule import Rule
 from trueup.lint.rules._nullable import column_selected, field_selected
 from trueup.lint.source import last
 

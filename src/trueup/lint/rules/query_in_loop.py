@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal
 
 from trueup.findings import Finding
-from trueup.lint.local import Local, scopes
+from trueup.lint.index import Index
+from trueup.lint.local import FunctionNames, scopes
 from trueup.lint.project import Class, File
-from trueup.lint.rule import Index, Rule, is_migration, is_test
+from trueup.lint.rule import Rule, is_migration, is_test
 from trueup.lint.rules._queries import helper, loads, queried, related
 from trueup.lint.rules._turns import part_of_another, remembered
 from trueup.lint.source import Function, last, own_nodes
@@ -138,7 +139,7 @@ def _hint(node: ast.AST) -> str:
     return "collect the keys, ask once with IN, and look the answers up"
 
 
-def _loops(scope: Local) -> Iterator[tuple[set[str], ast.expr, list[ast.AST]]]:
+def _loops(scope: FunctionNames) -> Iterator[tuple[set[str], ast.expr, list[ast.AST]]]:
     """Each loop: the names it binds, what it goes through, and the nodes that run once a turn."""
     for node in scope.nodes:
         if isinstance(node, ast.For | ast.AsyncFor):
@@ -175,7 +176,7 @@ def _leaves_at_once(body: list[ast.stmt]) -> bool:
     return bool(body) and isinstance(body[-1], ast.Return | ast.Break | ast.Raise)
 
 
-def _counts(source: ast.expr, scope: Local, depth: int = 0) -> bool:
+def _counts(source: ast.expr, scope: FunctionNames, depth: int = 0) -> bool:
     """`range(...)`, a list written out, a constant: not as many turns as there are rows."""
     match source:
         case ast.List() | ast.Tuple() | ast.Set() | ast.Dict():
@@ -204,7 +205,7 @@ def _uses(node: ast.AST, names: set[str]) -> bool:
     return any(isinstance(inner, ast.Name) and inner.id in names for inner in ast.walk(node))
 
 
-def _verdict(node: ast.AST, names: set[str], bound: set[str], source: ast.expr, scope: Local) -> str:
+def _verdict(node: ast.AST, names: set[str], bound: set[str], source: ast.expr, scope: FunctionNames) -> str:
     if isinstance(node, ast.Call):
         if not _uses(node, names):
             return ""
@@ -220,7 +221,7 @@ def _verdict(node: ast.AST, names: set[str], bound: set[str], source: ast.expr, 
     return ""
 
 
-def _on_loaded(node: ast.Call, bound: set[str], scope: Local) -> bool:
+def _on_loaded(node: ast.Call, bound: set[str], scope: FunctionNames) -> bool:
     """Whether a chain begins with the rows related to the loop's own object: whether those are loaded is told there."""
     head: ast.AST = node
     while isinstance(head, ast.Call | ast.Attribute):
@@ -231,14 +232,14 @@ def _on_loaded(node: ast.Call, bound: set[str], scope: Local) -> bool:
     return False
 
 
-def _inside_call(node: ast.Call, scope: Local) -> bool:
+def _inside_call(node: ast.Call, scope: FunctionNames) -> bool:
     """Whether a longer chain of calls around this one tells the same."""
     parent = scope.file.module.parents.get(node)
     above = scope.file.module.parents.get(parent) if isinstance(parent, ast.Attribute) else None
     return isinstance(above, ast.Call) and above.func is parent and bool(queried(above, scope))
 
 
-def _once(node: ast.AST, scope: Local) -> bool:
+def _once(node: ast.AST, scope: FunctionNames) -> bool:
     """Whether the loop ends where the node is: it stands in a branch that returns, breaks or raises."""
     parents = scope.file.module.parents
     while not isinstance(node, ast.For | ast.AsyncFor | ast.Module | ast.Lambda | Function):

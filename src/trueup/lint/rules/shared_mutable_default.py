@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from trueup.findings import Finding
 from trueup.lint.flow.words import MUTATORS
+from trueup.lint.index import Index
 from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule, is_migration
+from trueup.lint.rule import Rule, is_migration
 from trueup.lint.source import Function, Module, keyword, last
 
 _COLUMNS = {"Column", "mapped_column"}

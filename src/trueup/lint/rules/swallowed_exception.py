@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from trueup.findings import Finding
+from trueup.lint.index import Index
 from trueup.lint.project import File
-from trueup.lint.rule import Index, Rule, is_test
+from trueup.lint.rule import Rule, is_test
 from trueup.lint.source import Function, dotted, keyword, last
 
 _BROAD = {"Exception", "BaseException"}

@@ -9,9 +9,10 @@ from typing import ClassVar, Literal
 
 from trueup.findings import Finding, Severity
 from trueup.lint.coltypes import expression
-from trueup.lint.local import Local, scopes
+from trueup.lint.index import Index
+from trueup.lint.local import FunctionNames, scopes
 from trueup.lint.project import Class, File, Func
-from trueup.lint.rule import Index, Rule, is_test
+from trueup.lint.rule import Rule, is_test
 from trueup.lint.source import Function, dotted, keyword, last
 
 _MAKES = (
@@ -126,7 +127,7 @@ class TemporaryPathStored(Rule):
                     )
 
 
-def _made_elsewhere(scope: Local) -> Iterator[tuple[str, str, ast.expr, ast.AST]]:
+def _made_elsewhere(scope: FunctionNames) -> Iterator[tuple[str, str, ast.expr, ast.AST]]:
     """Values given to what is made of a model in a file that is not there."""
     for node in scope.nodes:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.keywords:
@@ -138,7 +139,7 @@ def _made_elsewhere(scope: Local) -> Iterator[tuple[str, str, ast.expr, ast.AST]
                         yield node.func.id, item.arg, item.value, item.value
 
 
-def _entered(scope: Local) -> set[str]:
+def _entered(scope: FunctionNames) -> set[str]:
     """Names of `with tempfile.TemporaryDirectory() as name`, and `name` of `handle, name = tempfile.mkstemp()`."""
     found: set[str] = set()
     for node in scope.nodes:
@@ -160,12 +161,12 @@ def _entered(scope: Local) -> set[str]:
     return found - scope.assigned.keys()
 
 
-def _makes(func: ast.expr, scope: Local) -> bool:
+def _makes(func: ast.expr, scope: FunctionNames) -> bool:
     origin = scope.file.module.origin(func)
     return origin in _MAKES or origin.removeprefix("aiofiles.") in _MAKES
 
 
-def _temporary(node: ast.expr | None, scope: Local, entered: set[str], depth: int) -> bool:  # noqa: C901 - one case a way to make a path
+def _temporary(node: ast.expr | None, scope: FunctionNames, entered: set[str], depth: int) -> bool:  # noqa: C901 - one case a way to make a path
     if depth > _DEPTH or node is None:
         return False
     match node:
@@ -208,12 +209,12 @@ def _placed(node: ast.Call) -> bool:
     return not (isinstance(given, ast.Constant) and (given.value is None or _TEXT.match(str(given.value))))
 
 
-def _whole(scope: Local) -> Local:
+def _whole(scope: FunctionNames) -> FunctionNames:
     """The names of the file."""
     return scopes(scope.index, scope.file)[0]
 
 
-def _named(name: str, scope: Local, entered: set[str], depth: int) -> bool:
+def _named(name: str, scope: FunctionNames, entered: set[str], depth: int) -> bool:
     """What the function assigns to a name, or else the file; after a move to elsewhere it is another path."""
     values = scope.assigned.get(name)
     if values is None and name in _parameters(scope):
@@ -228,14 +229,14 @@ def _named(name: str, scope: Local, entered: set[str], depth: int) -> bool:
     )
 
 
-def _parameters(scope: Local) -> set[str]:
+def _parameters(scope: FunctionNames) -> set[str]:
     if not isinstance(scope.node, Function):
         return set()
     given = scope.node.args
     return {arg.arg for arg in (*given.posonlyargs, *given.args, *given.kwonlyargs)}
 
 
-def _configured(config: ast.expr, key: str, scope: Local) -> ast.expr | None:
+def _configured(config: ast.expr, key: str, scope: FunctionNames) -> ast.expr | None:
     """The value of `app.config["UPLOAD_FOLDER"] = ...` in the same file."""
     if last(config) != "config":
         return None
@@ -251,14 +252,14 @@ def _configured(config: ast.expr, key: str, scope: Local) -> ast.expr | None:
     return None
 
 
-def _returned(node: ast.Call, scope: Local, depth: int) -> bool:
+def _returned(node: ast.Call, scope: FunctionNames, depth: int) -> bool:
     """Whether a function of the project returns a temporary path, whatever it is given."""
     name = dotted(node.func)
     func = scope.index.project.resolve(scope.file, name) if name else None
     tree = scope.index.project.function(func) if isinstance(func, Func) else None
     if not isinstance(func, Func) or tree is None:
         return False
-    inner = Local(scope.index, func.file, tree, func.owner)
+    inner = FunctionNames(scope.index, func.file, tree, func.owner)
     entered = _entered(inner)
     values = [one.value for one in inner.nodes if isinstance(one, ast.Return) and one.value is not None]
     given = [value for value in values if not (isinstance(value, ast.Constant) and value.value is None)]

@@ -9,9 +9,10 @@ from typing import ClassVar, Literal
 
 from trueup.findings import Finding
 from trueup.lint.coltypes import expression
-from trueup.lint.local import Local, scopes
+from trueup.lint.index import Index
+from trueup.lint.local import FunctionNames, scopes
 from trueup.lint.project import Class, File
-from trueup.lint.rule import Index, Rule, is_migration, is_test
+from trueup.lint.rule import Rule, is_migration, is_test
 from trueup.lint.rules._model_rules import METHODS, rules_of
 from trueup.lint.source import Function, last
 
@@ -118,7 +119,7 @@ class ValidationBypassed(Rule):
                     yield from self._django(node, scope)
                     yield from self._sqlalchemy(node, scope)
 
-    def _django(self, node: ast.Call, scope: Local) -> Iterable[Finding]:
+    def _django(self, node: ast.Call, scope: FunctionNames) -> Iterable[Finding]:
         name = last(node)
         if not isinstance(node.func, ast.Attribute) or name not in _BULK | {"update", "aupdate"}:
             return
@@ -138,7 +139,7 @@ class ValidationBypassed(Rule):
         message = f"{name}(){what} does not call {cls.name}.{rules.method}(), where the rules are"
         yield self.finding(scope.file, node, message, _HINT)
 
-    def _sqlalchemy(self, node: ast.Call, scope: Local) -> Iterable[Finding]:
+    def _sqlalchemy(self, node: ast.Call, scope: FunctionNames) -> Iterable[Finding]:
         cls, fields, told = _written(node, scope)
         if cls is None or scope.index.columns.is_django(cls):
             return
@@ -149,7 +150,7 @@ class ValidationBypassed(Rule):
             yield self.finding(scope.file, node, message, _HINT)
 
 
-def _written(node: ast.Call, scope: Local) -> tuple[Class | None, set[str] | None, str]:
+def _written(node: ast.Call, scope: FunctionNames) -> tuple[Class | None, set[str] | None, str]:
     """The model that a call of SQLAlchemy writes past its attributes, the columns if they are written out, its name."""
     name = last(node)
     if name in _MAPPINGS and node.args:
@@ -168,7 +169,7 @@ def _written(node: ast.Call, scope: Local) -> tuple[Class | None, set[str] | Non
     return None, set(), ""
 
 
-def _statement(node: ast.expr, scope: Local) -> tuple[str, Class | None]:
+def _statement(node: ast.expr, scope: FunctionNames) -> tuple[str, Class | None]:
     """`insert` or `update` and the model, of `insert(User)`, `update(User).where(...)`, `User.__table__.insert()`."""
     while isinstance(node, ast.Attribute | ast.Call):
         if isinstance(node, ast.Call):
@@ -215,7 +216,7 @@ def _text(node: ast.expr | None) -> str:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
-def _itself(scope: Local, cls: Class) -> bool:
+def _itself(scope: FunctionNames, cls: Class) -> bool:
     """Whether the function is one of those that hold the rules of the model."""
     return isinstance(scope.node, Function) and scope.node.name in METHODS and scope.owner is cls
 

@@ -19,9 +19,9 @@ from trueup.lint.flow.analysis import Analysis
 from trueup.lint.flow.follow import Follow
 from trueup.lint.flow.state import State
 from trueup.lint.flow.values import Inst, Values
+from trueup.lint.index import Index
 from trueup.lint.local import scopes
 from trueup.lint.project import Class, File, Given, Project
-from trueup.lint.rule import Index
 from trueup.lint.runner import job, read_modules
 from trueup.lint.source import Unreadable, keyword, last
 from trueup.lint.suppress import sift
