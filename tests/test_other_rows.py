@@ -423,10 +423,10 @@ def test_operations_of_one_row_are_taken_back_newest_first_whatever_order_they_c
     aside = Runner._without_locked
     put: list[Any] = []
 
-    def busy(self: Runner, ops: Any, locked: Any) -> list[Any]:
+    def busy(self: Runner, ops: Any, phase: Any) -> list[Any]:
         first = [op for op in ops if op.seq == 1]
         if put or not first:
-            return aside(self, ops, locked)
+            return aside(self, ops, phase)
         put.append(first)
         self.busy.extend(first)
         return [op for op in ops if op.seq != 1]

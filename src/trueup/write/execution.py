@@ -38,7 +38,6 @@ from trueup.results import OpRecord, Progress, RunReport
 from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.write import rights
-from trueup.write.pace import TRIES, backoff
 from trueup.write.runner import Runner
 from trueup.write.target import Target
 
@@ -283,7 +282,7 @@ def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
         except KeyboardInterrupt:
             stop = "interrupted; what was done is journaled"
         unfinished = "stopped" if good == "applied" else "undoing"
-        settle(runner, unfinished if stop else good, stop)
+        runner.session.settle(unfinished if stop else good, stop)
     except DBAPIError as error:
         raise StoreError(
             f"{runner.store}: {runner.store.dialect.describe(error)}; what was written is journaled, "
@@ -293,22 +292,6 @@ def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
         runner.close()
     with runner.store.connect() as connection:
         return replace(report(runner.journal, connection, runner.run_id), seconds=time.perf_counter() - began)
-
-
-def settle(runner: Runner, state: str, reason: str) -> None:
-    """Enter how the run ended, on a new session where the old one is lost: the fence says whose the run is."""
-    for attempt in range(1, TRIES + 1):
-        try:
-            runner.renew()
-            return runner.journal.settle(runner.connection, runner.run_id, runner.fence, state, reason)
-        except DBAPIError as error:
-            # after Ctrl-C the server may still be at a statement, and hold the run
-            if attempt == TRIES or not (runner.lost(error) or runner.store.dialect.retryable(error)):
-                raise
-            if not runner.connection.invalidated:
-                runner.connection.rollback()
-            time.sleep(backoff(attempt))
-    return None
 
 
 # -- what the journal keeps of a plan ------------------------------------------------------------------------------

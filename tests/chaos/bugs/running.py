@@ -46,33 +46,33 @@ def commits_half() -> None:
     plain = Runner._transaction
 
     def transaction(self: Runner, *rest: Any) -> dict[int, str]:
-        rollback = self.connection.rollback
+        connection = self.session.connection
+        rollback = connection.rollback
         try:
-            vars(self.connection)["rollback"] = self.connection.commit
+            vars(connection)["rollback"] = connection.commit
             return plain(self, *rest)
         except DBAPIError as error:
             if not self.store.dialect.retryable(error):
                 rollback()
             raise
         finally:
-            vars(self.connection).pop("rollback", None)
+            vars(connection).pop("rollback", None)
 
     swap(Runner, "_transaction", transaction)
 
 
 def resend() -> None:
     """After a COMMIT without an answer everything is sent again; the journal is not asked."""
-    swap(Runner, "_still_open", lambda self, ops: self.asked(lambda: list(ops)))
-    swap(Runner, "_still_applied", lambda self, ops: self.asked(lambda: list(ops)))
+    swap(Runner, "_still_open", lambda self, ops, _: self.session.run_owned(lambda: list(ops)))
 
 
 def cursor_by_index() -> None:
     """Progress is a number of chunks times their size, not a set of operations."""
 
     def open_ops(self: Runner, plan: PlanFile) -> Iterator[Op]:
-        chunk = self.journal.chunk
-        done = self.connection.execute(select(func.count()).where(chunk.c.run_id == self.run_id)).scalar_one()
-        self.connection.rollback()
+        chunk, connection = self.journal.chunk, self.session.connection
+        done = connection.execute(select(func.count()).where(chunk.c.run_id == self.run_id)).scalar_one()
+        connection.rollback()
         for place, op in enumerate(plan.ops()):
             if place >= done * pace.LARGEST:
                 yield op

@@ -94,7 +94,7 @@ def whole_row() -> None:
             for op in some:
                 if states[op.seq] == "applied":
                     key = int(op.key[0])
-                    self.connection.execute(update(table).where(table.c.id == key).values(read[key]))
+                    self.session.connection.execute(update(table).where(table.c.id == key).values(read[key]))
             return states
 
         return plain(self, phase, ops, write_back)
@@ -144,22 +144,23 @@ def two_transactions(phase: str, *, seal_first: bool) -> None:
         if now != phase:
             return plain(self, now, ops, work)
         LATER.clear()
+        connection = self.session.connection
         try:
-            self.store.dialect.begin(self.connection)
-            run = self.journal.hold(self.connection, self.run_id, self.fence)
+            self.store.dialect.begin(connection)
+            run = self.journal.hold(connection, self.run_id, self.session.fence)
             states = work(run["chunks"] + 1, ops)
             if seal_first:
-                self.journal.seal(self.connection, run, phase, states)
-            self.connection.commit()
+                self.journal.seal(connection, run, phase, states)
+            connection.commit()
             time.sleep(COMMIT)
             for step in LATER:
                 step()
             if not seal_first:
-                run = self.journal.hold(self.connection, self.run_id, self.fence)
-                self.journal.seal(self.connection, run, phase, states)
-            self.connection.commit()
+                run = self.journal.hold(connection, self.run_id, self.session.fence)
+                self.journal.seal(connection, run, phase, states)
+            connection.commit()
         except BaseException:
-            self.connection.rollback()
+            connection.rollback()
             raise
         self.pace.took(len(ops), 0.01)
         self.pace.rest(0.01)

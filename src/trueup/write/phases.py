@@ -1,0 +1,179 @@
+"""The two directions of a run, as the loop of `Runner.carry` needs them: apply and undo."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
+
+from sqlalchemy import select
+
+from trueup.journal.journal import UNDOABLE
+from trueup.plan.file import Op
+from trueup.write.apply_chunk import Chunk
+from trueup.write.session import Session
+from trueup.write.target import Target
+from trueup.write.undo_chunk import UndoChunk
+
+
+class Operation(Protocol):
+    """What the loop knows of an operation: its number in the plan and the group it belongs to."""
+
+    @property
+    def seq(self) -> int:
+        """The number in the plan, from 1."""
+        ...
+
+    @property
+    def group(self) -> int:
+        """The number of the group."""
+        ...
+
+
+class UndoOp(NamedTuple):
+    """One operation of a run that is to be taken back."""
+
+    seq: int
+    group: int
+
+
+Item = TypeVar("Item", bound=Operation)
+
+
+class Phase(ABC, Generic[Item]):
+    """One direction: the work of a transaction, what is still open, how a single operation is given up, its locks."""
+
+    #: How the chain of the journal calls the transactions.
+    name: ClassVar[Literal["apply", "undo"]]
+    #: The state of the run while its operations are carried out.
+    state: ClassVar[Literal["applying", "undoing"]]
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.journal, self.run_id = session.journal, session.run_id
+
+    @abstractmethod
+    def bind(self, targets: Mapping[int, Target]) -> None:
+        """Make the chunks anew on the targets of a new connection."""
+
+    @abstractmethod
+    def prepare(self, ops: Sequence[Item]) -> None:
+        """Set what the connection needs before a transaction for `ops`."""
+
+    @abstractmethod
+    def still_open(self, ops: Sequence[Item]) -> list[Item]:
+        """Those of `ops` that the journal says are not carried out yet."""
+
+    @abstractmethod
+    def give_up(self, number: int, op: Item, reason: str) -> dict[int, str]:
+        """Record, in chunk `number`, that one operation cannot be carried out."""
+
+    def work(self, number: int, ops: Sequence[Item]) -> dict[int, str]:
+        """Carry out `ops` as chunk `number`; returns the state each came to and commits nothing."""
+        states: dict[int, str] = {}
+        for group, some in by_group(ops):
+            states |= self._carry_out(group, number, some)
+        return states
+
+    def locked(self, ops: Sequence[Item]) -> list[Item]:
+        """Those of `ops` whose rows another transaction has locked."""
+        found: list[Item] = []
+        for group, some in by_group(ops):
+            seqs = self._locked_out(group, some)
+            found += [op for op in some if op.seq in seqs]
+        self.session.connection.rollback()
+        return found
+
+    @abstractmethod
+    def _carry_out(self, group: int, number: int, ops: Sequence[Item]) -> dict[int, str]: ...
+
+    @abstractmethod
+    def _locked_out(self, group: int, ops: Sequence[Item]) -> Collection[int]: ...
+
+    def _recorded(self, ops: Sequence[Item], *states: str) -> set[int]:
+        """Which operations between the first and the last of `ops` the journal has, in one of `states` if any."""
+        op, seqs = self.journal.op, [one.seq for one in ops]
+        where = [op.c.run_id == self.run_id, op.c.seq.between(min(seqs), max(seqs))]
+        if states:
+            where.append(op.c.state.in_(states))
+        found = set(self.session.connection.execute(select(op.c.seq).where(*where)).scalars())
+        self.session.connection.rollback()
+        return found
+
+
+class Apply(Phase[Op]):
+    """Carry out the operations of a plan. What has no record yet is open; what cannot be done is `blocked`."""
+
+    name = "apply"
+    state = "applying"
+
+    def bind(self, targets: Mapping[int, Target]) -> None:
+        """See `Phase`."""
+        self.chunks = {number: Chunk(self.journal, target) for number, target in targets.items()}
+
+    def prepare(self, ops: Sequence[Op]) -> None:
+        """See `Phase`: nothing, as a connection checks references from its beginning."""
+
+    def still_open(self, ops: Sequence[Op]) -> list[Op]:
+        """See `Phase`."""
+        done = self._recorded(ops)
+        return [op for op in ops if op.seq not in done]
+
+    def give_up(self, number: int, op: Op, reason: str) -> dict[int, str]:
+        """See `Phase`."""
+        self.chunks[op.group].block(self.session.connection, self.run_id, number, op, reason)
+        return {op.seq: "blocked"}
+
+    def _carry_out(self, group: int, number: int, ops: Sequence[Op]) -> dict[int, str]:
+        return self.chunks[group].apply(self.session.connection, self.run_id, number, ops)
+
+    def _locked_out(self, group: int, ops: Sequence[Op]) -> Collection[int]:
+        return self.chunks[group].locked_out(self.session.connection, ops)
+
+
+class Undo(Phase[UndoOp]):
+    """Take operations back, the newest first. What is recorded as applied is open; the rest is an `undo_conflict`.
+
+    A row that gets back a reference to nothing is written while the engine does not check references.
+    """
+
+    name = "undo"
+    state = "undoing"
+
+    def bind(self, targets: Mapping[int, Target]) -> None:
+        """See `Phase`."""
+        self.chunks = {number: UndoChunk(self.journal, target) for number, target in targets.items()}
+
+    def prepare(self, ops: Sequence[UndoOp]) -> None:
+        """See `Phase`: `ops` are alike in whether they break a reference again."""
+        self.session.enforce_references(self.checks_references(ops[0]))
+
+    def checks_references(self, op: UndoOp) -> bool:
+        """Whether the engine may check references while this operation is taken back."""
+        return self.chunks[op.group].target.broken_reference is None
+
+    def still_open(self, ops: Sequence[UndoOp]) -> list[UndoOp]:
+        """See `Phase`."""
+        applied = self._recorded(ops, *UNDOABLE)
+        return [op for op in ops if op.seq in applied]
+
+    def give_up(self, number: int, op: UndoOp, reason: str) -> dict[int, str]:
+        """See `Phase`."""
+        chunk = self.chunks[op.group]
+        # a fault of the journal is no row's fault
+        self.journal.stop_unless_whole(self.session.connection, chunk.target.image)
+        chunk.close(self.session.connection, self.run_id, {op.seq: ("undo_conflict", reason)}, {})
+        return {op.seq: "undo_conflict"}
+
+    def _carry_out(self, group: int, number: int, ops: Sequence[UndoOp]) -> dict[int, str]:
+        return self.chunks[group].undo(self.session.connection, self.run_id, sorted(op.seq for op in ops))
+
+    def _locked_out(self, group: int, ops: Sequence[UndoOp]) -> Collection[int]:
+        return self.chunks[group].locked_out(self.session.connection, self.run_id, sorted(op.seq for op in ops))
+
+
+def by_group(ops: Iterable[Item]) -> Iterator[tuple[int, list[Item]]]:
+    """Neighbouring operations of one group together, with the number of the group."""
+    for group, some in groupby(ops, key=lambda op: op.group):
+        yield group, list(some)
