@@ -457,7 +457,7 @@ def begin_and_execute(session: Opened, statement: sa.Select[Any]) -> None:
 def test_a_fresh_database_can_be_written_and_is_not_busy(database: Database) -> None:
     with opened(database, write=True) as session:
         assert session.dialect.writable(session.connection) == ""
-        assert session.dialect.load(session.connection).reason == ""
+        assert session.dialect.load(session.connection) == ""
         session.dialect.begin(session.connection)
         session.dialect.finish(session.connection)
 

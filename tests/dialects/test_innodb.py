@@ -749,7 +749,7 @@ def test_a_session_that_was_killed_is_gone(dialect: InnoDB, writer: Connection, 
 
 def test_a_quiet_server_is_writable_and_not_busy(dialect: InnoDB, reader: Connection) -> None:
     assert dialect.writable(reader) == ""
-    assert dialect.load(reader).reason == ""
+    assert dialect.load(reader) == ""
 
 
 def test_a_read_only_server_and_a_log_of_statements_are_refused(engine: str, own_server: Callable[..., Server]) -> None:

@@ -488,7 +488,7 @@ def test_sessions_that_wait_for_us_are_a_reason_to_wait(database: Database) -> N
         blocked.start()
         reason = ""
         for _ in range(200):
-            reason = session.dialect.load(session.connection).reason
+            reason = session.dialect.load(session.connection)
             if reason:
                 break
             blocked.join(0.02)

@@ -11,8 +11,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.types import UserDefinedType
 
 from trueup.changes import Group
-from trueup.sql.dialect import Dialect, Kept
+from trueup.sql.dialect import Dialect
 from trueup.sql.tables import Table
+from trueup.sql.writing import Kept
 
 
 class RawType(UserDefinedType[Any]):

@@ -31,8 +31,8 @@ from trueup.codec import canonical, digest
 from trueup.errors import Refused, Stopped, StoreError
 from trueup.journal.failpoints import failpoint
 from trueup.journal.shape import RawType, differs, image_shape
-from trueup.sql.dialect import Kept
 from trueup.sql.tables import Table
+from trueup.sql.writing import Kept
 from trueup.stores.sql import SqlStore
 
 T = TypeVar("T")

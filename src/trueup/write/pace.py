@@ -124,7 +124,7 @@ class Throttle:
             connection = self._store.open()
             try:
                 paused = self._journal.find(connection, self._run)["paused"]
-                reason = "paused; trueup resume goes on" if paused else self._store.dialect.load(connection).reason
+                reason = "paused; trueup resume goes on" if paused else self._store.dialect.load(connection)
             finally:
                 with_quiet_close(connection)
         except StoreError as error:

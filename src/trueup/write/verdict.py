@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, case, false, select
 from trueup.check import Check, Row
 from trueup.plan.file import Op
 from trueup.repairs import referred_to
-from trueup.sql.dialect import Stage
+from trueup.sql.writing import Stage
 
 EDITED = "its other columns changed since the run: edited, or another row under the same key"
 

@@ -33,9 +33,9 @@ from trueup.engines._innodb.sql import (
     utf8,
 )
 from trueup.errors import NotChecked, Refused
-from trueup.sql.dialect import Load, Stage
 from trueup.sql.regexes import portable
 from trueup.sql.tables import Column, Storage, Table
+from trueup.sql.writing import Stage
 
 #: More statements than this at work at once: the server is busy. The default of Percona's tools.
 BUSY = 25
@@ -384,9 +384,9 @@ class InnoDB(Asking, InnodbJournal):
         """Whether the session or its server is gone."""
         return super().disconnected(error) or errors.code_of(error) in errors.DISCONNECTED
 
-    def load(self, connection: Connection) -> Load:
+    def load(self, connection: Connection) -> str:
         """By the statements at work. How far its replicas lag a primary cannot tell."""
         row = connection.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Threads_running'").one_or_none()
         if row is None:
-            return Load("the server does not tell how busy it is")
-        return Load(f"{row[1]} statements at work on the server") if int(row[1]) > BUSY else Load()
+            return "the server does not tell how busy it is"
+        return f"{row[1]} statements at work on the server" if int(row[1]) > BUSY else ""

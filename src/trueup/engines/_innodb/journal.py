@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 
 from trueup.engines._innodb import session
 from trueup.engines._innodb.rights import grant, rights
-from trueup.sql.dialect import Dialect, Kept
+from trueup.sql.dialect import Dialect
+from trueup.sql.writing import Kept
 
 #: What `journal_tables` gives every table of its own.
 _TEXT = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"

@@ -21,9 +21,9 @@ from trueup.engines.postgresql.queries import ROWS_WRITTEN
 from trueup.engines.postgresql.sql import Only, Restoring, folded
 from trueup.engines.postgresql.types import Verbatim, beneath, numbered, read, refers, settled, spelled, taken, whole
 from trueup.errors import NotChecked
-from trueup.sql.dialect import Load, Stage
 from trueup.sql.regexes import portable
 from trueup.sql.tables import Column, LooseRule, Need, Storage, Table
+from trueup.sql.writing import Stage
 
 _RULES = {"case", "space", "unicode"}
 # the white space of Unicode, as Python's str.split() knows it
@@ -291,6 +291,6 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         """By the codes of the limits for idle sessions."""
         return errors.idled(error)
 
-    def load(self, connection: Connection) -> Load:
+    def load(self, connection: Connection) -> str:
         """Replay lag over one second, four fifths of the connections busy, or sessions that wait for us."""
         return session.load(connection)

@@ -13,8 +13,9 @@ from sqlalchemy import ColumnElement, Connection
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from trueup.engines.postgresql.types import own, read, written
-from trueup.sql.dialect import Dialect, Kept
+from trueup.sql.dialect import Dialect
 from trueup.sql.tables import Column
+from trueup.sql.writing import Kept
 
 #: The comment by which the owner of the journal's schema says that it may be published.
 MAY_BE_PUBLISHED = "may be published"

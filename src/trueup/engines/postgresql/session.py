@@ -18,7 +18,6 @@ from trueup.engines.postgresql.errors import state_of
 from trueup.engines.postgresql.queries import WRITERS
 from trueup.engines.postgresql.sql import COLLATION
 from trueup.errors import UsageError
-from trueup.sql.dialect import Load
 from trueup.sql.tables import Table
 
 #: What the text of a value depends on; digests are made of that text.
@@ -315,7 +314,7 @@ def suspended(connection: Connection) -> Iterator[None]:
     yield
 
 
-def load(connection: Connection) -> Load:
+def load(connection: Connection) -> str:
     """See `Dialect.load`."""
     # a transaction sees the activity of the moment it first asked
     connection.exec_driver_sql("SELECT pg_stat_clear_snapshot()")
@@ -329,11 +328,11 @@ def load(connection: Connection) -> Load:
         " AND pg_backend_pid() = ANY (pg_blocking_pids(a.pid)))"
     ).one()
     if blind:
-        return Load("this role cannot read how far the replicas lag; grant it pg_read_all_stats")
+        return "this role cannot read how far the replicas lag; grant it pg_read_all_stats"
     if lag is not None and lag > 1:
-        return Load(f"a replica lags {float(lag):.1f} s behind")
+        return f"a replica lags {float(lag):.1f} s behind"
     if busy > most * 0.8:
-        return Load(f"{busy} of {most} connections are active")
+        return f"{busy} of {most} connections are active"
     if waiting:
-        return Load(f"{waiting} sessions wait for a lock of this one")
-    return Load()
+        return f"{waiting} sessions wait for a lock of this one"
+    return ""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from trueup.sql.dialect import Kept
+from trueup.sql.writing import Kept
 
 _COLUMNS = sa.text('SELECT name, type, "notnull", dflt_value, hidden FROM pragma_table_xinfo(:name)')
 _UNIQUES = sa.text(
