@@ -241,7 +241,7 @@ ALLOWED = {
     ("engines/sqlite/backup.py", "shutil.copyfile"): "into a private temporary folder",
     ("backup/programs.py", "tempfile.TemporaryFile"): "has no name",
     ("engines/sqlite/session.py", "sqlite3.connect"): "the application's own database, by mode=rw: never made",
-    ("backup/copy.py", "sqlite3.connect"): "the application's own database",
+    ("engines/sqlite/copy.py", "sqlite3.connect"): "the application's own database",
     ("plan/changed_rows.py", "sqlite3.connect"): "a database without a name",
     ("plan/planner.py", "tempfile.TemporaryFile"): "has no name",
     ("cli/demo.py", "sqlite3.connect"): "the shop that the demo makes in a folder of its own",

@@ -16,7 +16,7 @@ from trueup.check import Check
 from trueup.checks.orphan import Orphan
 from trueup.checks.stale_total import StaleTotal
 from trueup.checks.wrong_json_type import WrongJsonType
-from trueup.engines._own_triggers import is_guard
+from trueup.engines._innodb.own_triggers import is_guard
 from trueup.engines.sqlite.guard import SqliteWords
 from trueup.errors import Refused
 from trueup.verbs.guard import guard

@@ -128,7 +128,7 @@ def test_an_apply_stops_when_its_file_is_replaced_under_it(
             change(database.path)
         failpoint(name)
 
-    monkeypatch.setattr("trueup.writer.failpoint", meanwhile)
+    monkeypatch.setattr("trueup.write.apply_chunk.failpoint", meanwhile)
     with pytest.raises(StoreError, match="was replaced or moved while trueup had it open"):
         apply(config, plan, confirm="yes")
     if change is moved:

@@ -144,7 +144,7 @@ def take(
         progress.task("summing up every column again", len(names))
         with store.connect() as connection:
             after = sums(SqlDatabase(store, connection), names, progress)
-    coarse = [
+    inexact = [
         f"{table}.{column} is a FLOAT: exact to the six digits that the dump writes"
         for table, one in before.items()
         for column in one.coarse
@@ -162,7 +162,7 @@ def take(
         taken,
         before,
         after,
-        (*tool.limits, *dumped.limits, *coarse),
+        (*tool.limits, *dumped.limits, *inexact),
         quiet=dumped.quiet,
     )
     write_record(record)

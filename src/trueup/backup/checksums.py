@@ -13,9 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Text, cast, func, select
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from trueup.check import Row
 from trueup.codec import canonical, digest
@@ -23,12 +20,12 @@ from trueup.results import Progress
 from trueup.sql.tables import Column, Table
 from trueup.stores.sql import SqlDatabase
 
-_DIGITS = 15  # of hexadecimal: 60 bits, which every engine's integers hold
-
 
 @dataclass(frozen=True, slots=True)
 class TableSum:
-    """One table: its rows, the sum of each column, and its shape. `coarse` columns are summed by their text only."""
+    """One table: its rows, the sum of each column, and its shape. Columns that a dump rounds are summed by their text
+    only; their names are in `coarse`.
+    """
 
     rows: int
     columns: Mapping[str, str]
@@ -36,62 +33,18 @@ class TableSum:
     coarse: tuple[str, ...] = ()
 
 
-class _Lane(FunctionElement[str]):
-    """The sum of the first 60 bits of digests, as text."""
-
-    type = Text()
-    name = "lane"
-    inherit_cache = True
-
-
-@compiles(_Lane, "postgresql")
-def _postgresql(element: _Lane, compiler: SQLCompiler, **options: Any) -> str:
-    (value,) = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"CAST(sum(CAST(CAST('x' || substr({value}, 1, {_DIGITS}) AS bit(60)) AS bigint)) AS text)"
-
-
-@compiles(_Lane, "mysql")
-@compiles(_Lane, "mariadb")
-def _innodb(element: _Lane, compiler: SQLCompiler, **options: Any) -> str:
-    (value,) = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"CAST(SUM(CAST(CONV(LEFT({value}, {_DIGITS}), 16, 10) AS DECIMAL(30,0))) AS CHAR)"
-
-
-@compiles(_Lane, "sqlite")
-def _sqlite(element: _Lane, compiler: SQLCompiler, **options: Any) -> str:
-    (value,) = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"trueup_lane({value})"
-
-
-class _SqliteLane:
-    """SQLite's integers end at 64 bits, Python's do not."""
-
-    def __init__(self) -> None:
-        self.total = 0
-
-    def step(self, digest: str) -> None:
-        """One digest."""
-        self.total += int(digest[:_DIGITS], 16)
-
-    def finalize(self) -> str:
-        """The sum."""
-        return str(self.total)
-
-
 def sums(database: SqlDatabase, tables: Iterable[str], progress: Progress) -> dict[str, TableSum]:
     """The sums of tables, in one transaction of the session (the caller says which)."""
-    if database.dialect.name == "sqlite":
-        raw: Any = database.connection.connection.driver_connection
-        raw.create_aggregate("trueup_lane", 1, _SqliteLane)
+    dialect = database.dialect
     found = {}
     for name in tables:
         row = database.row(name)
         columns = row.table.stored()
-        coarse = tuple(column.name for column in columns if _rounded(database, column))
-        parts = [_Lane(_digest(row, column, coarse=column.name in coarse)) for column in columns]
+        inexact = tuple(column.name for column in columns if dialect.dumps_rounded(column))
+        parts = [dialect.sum_of_digests(_digest(row, column, inexact=column.name in inexact)) for column in columns]
         (values,) = database.ask(select(func.count(), *parts).select_from(row.relation))
         told = {column.name: str(value or 0) for column, value in zip(columns, values[1:], strict=True)}
-        found[name] = TableSum(int(values[0]), told, shape(row.table), coarse)
+        found[name] = TableSum(int(values[0]), told, shape(row.table), inexact)
         progress.advance(1)
     return found
 
@@ -119,16 +72,11 @@ def shape(table: Table) -> str:
     )
 
 
-def _rounded(database: SqlDatabase, column: Column) -> bool:
-    """Whether the engine's dump writes fewer digits than the column holds."""
-    return database.dialect.name in ("mysql", "mariadb") and column.ddl.lower().startswith("float")
-
-
 _TEXT = Column("text", "varchar(100)", True, "text")
 
 
-def _digest(row: Row, column: Column, *, coarse: bool) -> ColumnElement[str]:
-    value = (_TEXT, cast(row[column.name], Text)) if coarse else _named(row, column)
+def _digest(row: Row, column: Column, *, inexact: bool) -> ColumnElement[str]:
+    value = (_TEXT, cast(row[column.name], Text)) if inexact else _named(row, column)
     key = [_named(row, row.column(name)) for name in row.table.key if name != column.name]
     return row.dialect.digest([*key, value])
 
@@ -136,8 +84,7 @@ def _digest(row: Row, column: Column, *, coarse: bool) -> ColumnElement[str]:
 def _named(row: Row, column: Column) -> tuple[Column, ColumnElement[Any]]:
     """Of what names an object (`regclass` ...) the name: a dump writes that, and the object has another number then."""
     value = row[column.name]
-    names = row.dialect.name == "postgresql" and (column.base or column.ddl).startswith("reg")
-    return (_TEXT, cast(value, Text)) if names else (column, value)
+    return (_TEXT, cast(value, Text)) if row.dialect.dumps_by_name(column) else (column, value)
 
 
 def differences(

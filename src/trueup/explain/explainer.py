@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, FromClause, Select, and_, case, func, lite
 
 from trueup.check import Check, Row, RowCheck
 from trueup.errors import UsageError
-from trueup.explain.moments import Part, moment
 from trueup.explain.patterns import Counts, Pattern, Seeker, Term
 from trueup.results import Progress
 from trueup.scan.second_look import masked, plain
+from trueup.sql.reading import Part
 from trueup.sql.tables import Column
 from trueup.stores.sql import SqlDatabase
 
@@ -150,7 +150,7 @@ class Explainer:
                     f"{part} of {name}",
                     name,
                     words.format(name),
-                    lambda row, part=part: moment(row[name], part),  # type: ignore[misc]
+                    lambda row, part=part: row.dialect.moment(row[name], part),  # type: ignore[misc]
                 )
             return
         if path:
@@ -288,6 +288,7 @@ class Explainer:
             return ("", ""), ("", ""), ""
         order: list[ColumnElement[Any]] = [self.row[when]] if when else [self.row[name] for name in self.row.table.key]
         known = [order[0].is_not(None)]
+        moment = self.database.dialect.moment
         stamp: ColumnElement[Any] = moment(self.row[when], "minute") if when else literal("")
         found = []
         for ordered in (order, [part.desc() for part in order]):
@@ -305,7 +306,7 @@ class Explainer:
         """The first and last minute of the broken rows of a pattern."""
         if pattern is None or not when:
             return "", ""
-        stamp = self.row[when]
+        stamp, moment = self.row[when], self.database.dialect.moment
         statement = select(moment(func.min(stamp), "minute"), moment(func.max(stamp), "minute"))
         conditions = [self.holds(term) for term in pattern.terms]
         ((low, high),) = self.database.ask(statement.select_from(self.source).where(self.bad == 1, *conditions))

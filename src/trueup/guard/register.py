@@ -36,7 +36,6 @@ from trueup.codec import digest
 from trueup.errors import Refused, StoreError
 from trueup.guard.contract import Guard, Step, Words, say
 from trueup.journal.journal import Journal
-from trueup.journal.tables import HUGE, OPTIONS
 from trueup.stores.sql import SqlDatabase, SqlStore
 
 #: Times a step is tried that waits for a lock, and seconds of rest between.
@@ -73,13 +72,13 @@ class Register:
             f"{dialect.journal_prefix}guard",
             MetaData(schema=dialect.journal_schema),
             Column("name", String(64), primary_key=True),
-            Column("check_title", HUGE),
-            Column("tbl", HUGE),
+            Column("check_title", dialect.journal_text),
+            Column("tbl", dialect.journal_text),
             Column("form", String(20)),
-            Column("objects", HUGE),
-            Column("options", HUGE),
+            Column("objects", dialect.journal_text),
+            Column("options", dialect.journal_text),
             Column("installed", BigInteger),
-            **OPTIONS,
+            **dialect.journal_options,
         )
 
     def prepare(self, connection: Connection) -> None:

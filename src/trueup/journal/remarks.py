@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, Connection, MetaData, String, insert, select, update
 from sqlalchemy import Table as SqlTable
 
-from trueup.journal.tables import HUGE, OPTIONS, JournalTables
+from trueup.journal.tables import JournalTables
 from trueup.stores.sql import SqlStore
 
 
@@ -23,8 +23,8 @@ def table_of(store: SqlStore) -> SqlTable:
         f"{dialect.journal_prefix}remark",
         MetaData(schema=dialect.journal_schema),
         Column("run_id", String(12), primary_key=True),
-        Column("told", HUGE),
-        **OPTIONS,
+        Column("told", dialect.journal_text),
+        **dialect.journal_options,
     )
 
 

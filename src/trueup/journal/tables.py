@@ -15,14 +15,12 @@ from sqlalchemy import (
     Integer,
     MetaData,
     String,
-    Text,
     UniqueConstraint,
     func,
     insert,
     select,
 )
 from sqlalchemy import Table as SqlTable
-from sqlalchemy.dialects.mysql import LONGTEXT
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateSchema
 
@@ -42,13 +40,77 @@ FORMAT = 2
 #: Times that a step outside of chunks is tried, and seconds of rest between.
 TRIES, REST = 10, (0.05, 0.4)
 _SEEN, _WRITABLE = "trueup_journal", "trueup_journal_writable"
-#: Of every table, on the engines where there is something to choose.
-OPTIONS: Mapping[str, Any] = {
-    f"{engine}_{option}": value
-    for engine in ("mysql", "mariadb")
-    for option, value in (("engine", "InnoDB"), ("charset", "utf8mb4"), ("collate", "utf8mb4_bin"))
-}
-HUGE = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
+
+
+def _meta(text: Any) -> list[Any]:
+    return [
+        Column("db_uuid", String(32), primary_key=True),
+        Column("format", Integer),
+        Column("place", text),
+    ]
+
+
+def _run(text: Any) -> list[Any]:
+    return [
+        Column("run_id", String(12), primary_key=True),
+        Column("no", BigInteger),
+        Column("plan_digest", String(64), nullable=False),
+        Column("plan_path", text),
+        Column("header", text),
+        Column("environment", String(200)),
+        Column("tool", String(40)),
+        Column("format", Integer),
+        Column("state", String(12)),
+        Column("reason", text),
+        Column("because", text),
+        Column("planned", BigInteger),
+        Column("fence", BigInteger),
+        Column("owner", String(200)),
+        Column("started", BigInteger),
+        Column("ended", BigInteger),
+        Column("verified", text),
+        Column("paused", Integer),
+        Column("chunks", BigInteger),
+        Column("tip", String(64)),
+        UniqueConstraint("plan_digest"),
+        UniqueConstraint("no"),
+    ]
+
+
+def _op(text: Any) -> list[Any]:
+    return [
+        Column("run_id", String(12), primary_key=True),
+        Column("seq", BigInteger, primary_key=True, autoincrement=False),
+        Column("grp", Integer),
+        Column("state", String(14)),
+        Column("reason", text),
+        Column("pk", text),
+        Column("seen", String(64)),
+        Column("chunk", BigInteger),
+    ]
+
+
+def _chunk(text: Any) -> list[Any]:
+    return [
+        Column("run_id", String(12), primary_key=True),
+        Column("no", BigInteger, primary_key=True, autoincrement=False),
+        Column("phase", String(8)),
+        Column("first", BigInteger),
+        Column("last", BigInteger),
+        Column("states", text),
+        Column("ts", BigInteger),
+        Column("link", String(64)),
+    ]
+
+
+def _image(text: Any) -> list[Any]:
+    return [
+        Column("k", Integer, primary_key=True, autoincrement=False),
+        Column("shape", String(64)),
+        Column("tbl", text),
+        Column("shape_text", text),
+        UniqueConstraint("shape"),
+    ]
 
 
 class JournalTables:
@@ -59,75 +121,15 @@ class JournalTables:
         dialect = store.dialect
         self._prefix, self._schema = dialect.journal_prefix, dialect.journal_schema
         self._metadata = MetaData(schema=self._schema)
-        self.meta = self._table(
-            "meta",
-            Column("db_uuid", String(32), primary_key=True),
-            Column("format", Integer),
-            Column("place", HUGE),
-        )
-        self.run = self._table(
-            "run",
-            Column("run_id", String(12), primary_key=True),
-            Column("no", BigInteger),
-            Column("plan_digest", String(64), nullable=False),
-            Column("plan_path", HUGE),
-            Column("header", HUGE),
-            Column("environment", String(200)),
-            Column("tool", String(40)),
-            Column("format", Integer),
-            Column("state", String(12)),
-            Column("reason", HUGE),
-            Column("because", HUGE),
-            Column("planned", BigInteger),
-            Column("fence", BigInteger),
-            Column("owner", String(200)),
-            Column("started", BigInteger),
-            Column("ended", BigInteger),
-            Column("verified", HUGE),
-            Column("paused", Integer),
-            Column("chunks", BigInteger),
-            Column("tip", String(64)),
-            UniqueConstraint("plan_digest"),
-            UniqueConstraint("no"),
-        )
-        self.op = self._table(
-            "op",
-            Column("run_id", String(12), primary_key=True),
-            Column("seq", BigInteger, primary_key=True, autoincrement=False),
-            Column("grp", Integer),
-            Column("state", String(14)),
-            Column("reason", HUGE),
-            Column("pk", HUGE),
-            Column("seen", String(64)),
-            Column("chunk", BigInteger),
-        )
-        self.chunk = self._table(
-            "chunk",
-            Column("run_id", String(12), primary_key=True),
-            Column("no", BigInteger, primary_key=True, autoincrement=False),
-            Column("phase", String(8)),
-            Column("first", BigInteger),
-            Column("last", BigInteger),
-            Column("states", HUGE),
-            Column("ts", BigInteger),
-            Column("link", String(64)),
-        )
-        self.image = self._table(
-            "image",
-            Column("k", Integer, primary_key=True, autoincrement=False),
-            Column("shape", String(64)),
-            Column("tbl", HUGE),
-            Column("shape_text", HUGE),
-            UniqueConstraint("shape"),
-        )
+        text = dialect.journal_text
+        self.meta = self._table("meta", *_meta(text))
+        self.run = self._table("run", *_run(text))
+        self.op = self._table("op", *_op(text))
+        self.chunk = self._table("chunk", *_chunk(text))
+        self.image = self._table("image", *_image(text))
 
     def _table(self, name: str, *parts: Any) -> SqlTable:
-        return SqlTable(
-            self._prefix + name,
-            self._metadata,
-            *parts,
-            **OPTIONS,
-        )
+        return SqlTable(self._prefix + name, self._metadata, *parts, **self.store.dialect.journal_options)
 
     # -- making ---------------------------------------------------------------------------------------------------
     @property
@@ -348,7 +350,6 @@ class JournalTables:
             f"{self._prefix}img_{number}",
             metadata,
             *columns,
-            **OPTIONS,
-            mysql_row_format="DYNAMIC",
-            mariadb_row_format="DYNAMIC",
+            **self.store.dialect.journal_options,
+            **self.store.dialect.image_options,
         )

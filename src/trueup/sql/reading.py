@@ -10,15 +10,21 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, func
+from sqlalchemy.dialects import registry
 from sqlalchemy.engine import URL
 
 from trueup.codec import canonical, digest
 from trueup.sql.json import JsonWords
 from trueup.sql.tables import Column, LooseRule, Storage, Table
+
+#: Hexadecimal digits of a digest that are summed up: 60 bits, which every engine's integers hold.
+SUMMED = 15
+#: The parts of a moment that rows are grouped by; `hour of day` is the same in every day.
+Part = Literal["day", "hour", "hour of day", "minute"]
 
 
 class ReadingDialect(JsonWords):
@@ -28,6 +34,15 @@ class ReadingDialect(JsonWords):
     """
 
     name: str
+    #: Whether a URL names a file: then no part of it is a host, a user or a password.
+    is_file: bool = False
+
+    # -- SQL as text ------------------------------------------------------------------------------
+    def spelling(self) -> sa.Dialect:
+        """SQLAlchemy's dialect for SQL as text, without a driver's peculiarities; by default the one of our name."""
+        # named parameters: the other styles double every per cent sign in the text
+        made: sa.Dialect = registry.load(self.name)(paramstyle="named")
+        return made
 
     # -- connecting -------------------------------------------------------------------------------
     @abstractmethod
@@ -127,6 +142,21 @@ class ReadingDialect(JsonWords):
     def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
         """The value as short text (at most 200 characters) for a reader."""
 
+    @abstractmethod
+    def sum_of_digests(self, value: ColumnElement[str]) -> ColumnElement[str]:
+        """An aggregate: the sum of the first `SUMMED` digits of each digest, as decimal text, never too long.
+
+        SQL NULL of no rows.
+        """
+
+    def dumps_rounded(self, column: Column) -> bool:
+        """Whether the engine's own dump writes fewer digits than the column holds."""
+        return False
+
+    def dumps_by_name(self, column: Column) -> bool:
+        """Whether the engine's own dump writes the names of objects where the column holds their numbers."""
+        return False
+
     # -- keys by an aggregate ---------------------------------------------------------------------
     #: Whether `collect` in the pass that counts is quicker than a second statement for the keys.
     collects: bool = True
@@ -152,6 +182,14 @@ class ReadingDialect(JsonWords):
         The engine must sort what is no number above every number.
         """
         return sa.false()
+
+    # -- times ------------------------------------------------------------------------------------
+    @abstractmethod
+    def moment(self, value: ColumnElement[Any], part: Part) -> ColumnElement[str]:
+        """A part of a timestamp as text of one form on every engine: `2026-11-03`, `2026-11-03 03`, `03`.
+
+        SQL NULL for SQL NULL.
+        """
 
     # -- text -------------------------------------------------------------------------------------
     @abstractmethod
@@ -186,6 +224,10 @@ class ReadingDialect(JsonWords):
     @abstractmethod
     def describe(self, error: BaseException) -> str:
         """The error's code and constraint name; never its detail, which may carry values."""
+
+    def describe_connect(self, error: BaseException) -> str:
+        """`describe` of an error of connecting, in which some drivers repeat parts of the URL."""
+        return self.describe(error)
 
     def idled(self, error: BaseException) -> bool:
         """Whether the server ended a session for being idle, before that could set limits of its own."""

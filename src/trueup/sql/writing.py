@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, FromClause, Insert, Select, Update
+from sqlalchemy.types import TypeEngine
 
 from trueup.sql.tables import Column, Need, Table
 
@@ -49,6 +50,10 @@ class WritingDialect(ABC):
     #: Prefix of the journal's tables, and their schema where the engine has schemas.
     journal_schema: str | None = None
     journal_prefix: str = "_trueup_"
+    #: SQLAlchemy's options for the journal's tables, and for those of images beside them; and its type of long texts.
+    journal_options: Mapping[str, Any] = {}
+    image_options: Mapping[str, Any] = {}
+    journal_text: TypeEngine[str] = sa.Text()
     #: Whether a transaction that writes is alone, so that nothing has to be locked against others.
     single_writer: bool = False
     #: `rows_written` costs nothing, and counts what a foreign key's action did.

@@ -56,9 +56,7 @@ class SqlStore:
         try:
             connection = self._begun(write)
         except DBAPIError as error:
-            # a driver's sentence names what it took for the host, the user, an option: any may be part of a password
-            told = self.dialect.describe(error) if self.dialect.name != "postgresql" else why(error)
-            raise StoreError(f"{self}: cannot connect: {told}") from None
+            raise StoreError(f"{self}: cannot connect: {self.dialect.describe_connect(error)}") from None
         except (SQLAlchemyError, OSError, RuntimeError, TypeError, ValueError) as error:
             # drivers let these through: an unknown option, a name that is none, a library that is not there
             raise StoreError(f"{self}: cannot connect: {why(error)}") from None
@@ -125,7 +123,8 @@ def parse(name: str, url: str) -> URL:
         raise UsageError(f"store {name!r}: {problem}")
     # Heroku and others write postgres:// for it, as libpq allows
     backend, plus, driver = made.drivername.partition("+")
-    if backend != "sqlite" and isinstance(word := made.query.get("password", made.query.get("passwd")), str):
+    word = made.query.get("password", made.query.get("passwd"))
+    if isinstance(word, str) and not _is_file(backend):
         # in one place, where the programs that dump and restore find it too, and drivers do not call it deprecated
         made = made.difference_update_query(["password", "passwd"])
         made = made if made.password else made.set(password=word)
@@ -136,7 +135,8 @@ def unescaped(url: str) -> str:
     """What is wrong with a URL whose user or password holds an `@`: what follows it would be taken for the host."""
     engine, _, rest = url.partition("://")
     where, _, query = rest.partition("@")[2].partition("?")
-    if not engine.startswith("sqlite") and ("@" in where or ("@" in query and "/" not in where)):
+    several = "@" in where or ("@" in query and "/" not in where)
+    if several and not _is_file(engine.partition("+")[0]):
         return (
             "the URL holds more than one '@'; write %40 for each within the user, the password or the database's name"
         )
@@ -146,14 +146,20 @@ def unescaped(url: str) -> str:
 def place(url: URL) -> str:
     """Where a URL leads, as far as it is surely no secret: engine, host, port and database, never user or options."""
     engine = url.get_backend_name()
-    if engine == "sqlite":
-        return f"sqlite:///{url.database or ''}"
+    if _is_file(engine):
+        return f"{engine}:///{url.database or ''}"
     asked = url.host or url.query.get("host") or ""
     host = asked if isinstance(asked, str) and _HOST.fullmatch(asked) else ""
     host = f"[{host}]" if ":" in host else host
     port = f":{url.port}" if url.port else ""
     database = url.database if url.database and _DATABASE.fullmatch(url.database) else ""
     return f"{engine}://{host}{port}/{database}"
+
+
+def _is_file(engine: str) -> bool:
+    """Whether the URLs of an engine name files."""
+    known = discovery.has("engines", engine, "dialect")
+    return known and discovery.load("engines", engine, Dialect, "dialect").is_file
 
 
 def with_quiet_close(connection: Connection) -> None:

@@ -33,6 +33,7 @@ from trueup.engines._innodb.sql import (
     utf8,
 )
 from trueup.errors import NotChecked, Refused
+from trueup.sql.reading import SUMMED, Part
 from trueup.sql.regexes import portable
 from trueup.sql.tables import Column, Storage, Table
 from trueup.sql.writing import Stage
@@ -43,10 +44,14 @@ LONGEST_INTEGER = 18
 #: Texts and bytes of columns up to this size are told by their digits, which is quicker than a digest of each.
 SHORT = 255
 
+_MOMENTS = {"day": "%Y-%m-%d", "hour": "%Y-%m-%d %H", "hour of day": "%H", "minute": "%Y-%m-%d %H:%i"}
+
 
 class InnoDB(Asking, InnodbJournal):
     """MySQL or MariaDB. Text in the journal's hands is text in utf8mb4, whatever the column's character set."""
 
+    #: Which of the twins it is.
+    is_mariadb: bool = False
     #: The oldest version that can be written, as `version()` spells it.
     oldest: tuple[int, int, int]
     #: What tells whether the server copies another, and under which name the other.
@@ -65,7 +70,8 @@ class InnoDB(Asking, InnodbJournal):
     def actual(self, connection: Connection) -> str:
         """`mysql` or `mariadb`, by what the server says of itself."""
         words = connection.exec_driver_sql("SELECT CONCAT(VERSION(), ' ', @@version_comment)").scalar_one()
-        return "mariadb" if session.is_mariadb(str(words)) else "mysql"
+        found = session.is_mariadb(str(words))
+        return self.name if found == self.is_mariadb else "mariadb" if found else "mysql"
 
     def place(self, connection: Connection) -> str:
         """Host, port and data directory."""
@@ -82,11 +88,11 @@ class InnoDB(Asking, InnodbJournal):
 
     def table(self, connection: Connection, name: str) -> Table:
         """Read one base table; `rows` is exact below 100,000."""
-        return catalogue.table(connection, self.journal_prefix, name, mariadb=self.name == "mariadb")
+        return catalogue.table(connection, self.journal_prefix, name, mariadb=self.is_mariadb)
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
         """By SHOW CREATE TABLE, the triggers, the keys that refer to it, and the table's number."""
-        return catalogue.stamp(connection, tables, mariadb=self.name == "mariadb")
+        return catalogue.stamp(connection, tables, mariadb=self.is_mariadb)
 
     # -- keys -------------------------------------------------------------------------------------
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
@@ -191,6 +197,15 @@ class InnoDB(Asking, InnodbJournal):
             value = value + 0
         return func.left(text_of(value), 200, type_=sa.Text)
 
+    def sum_of_digests(self, value: ColumnElement[str]) -> ColumnElement[str]:
+        """In decimals, by CONV."""
+        number = cast_as(func.conv(func.left(value, SUMMED), 16, 10), "DECIMAL(30,0)")
+        return cast_as(func.sum(number), "CHAR", sa.Text())
+
+    def dumps_rounded(self, column: Column) -> bool:
+        """A FLOAT, of which six digits are written."""
+        return column.ddl.lower().startswith("float")
+
     # -- JSON -------------------------------------------------------------------------------------
     @abstractmethod
     def valid(self, text: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -237,6 +252,11 @@ class InnoDB(Asking, InnodbJournal):
             (value.is_(None), literal("null", sa.Text)), (valid, text_of(value)), else_=func.json_quote(text_of(value))
         )
         return func.concat(literal(name, sa.Text), inner, literal("}", sa.Text), type_=sa.Text)
+
+    # -- times ------------------------------------------------------------------------------------
+    def moment(self, value: ColumnElement[Any], part: Part) -> ColumnElement[str]:
+        """By DATE_FORMAT."""
+        return func.date_format(value, literal(_MOMENTS[part], sa.String()), type_=sa.String())
 
     # -- text -------------------------------------------------------------------------------------
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:

@@ -10,13 +10,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.dialects.mysql import LONGTEXT
 
 from trueup.engines._innodb import session
 from trueup.engines._innodb.rights import grant, rights
 from trueup.sql.dialect import Dialect
 from trueup.sql.writing import Kept
 
-#: What `journal_tables` gives every table of its own.
+#: What `journal_options` gives every table of the journal.
 _TEXT = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 _WIDTH = re.compile(r"\b(tinyint|smallint|mediumint|int|bigint)\(\d+\)(?!.* zerofill)")
 
@@ -88,8 +89,17 @@ def _plain(ddl: str) -> str:
     return _WIDTH.sub(r"\1", ddl.removesuffix(" NULL"))
 
 
+def _options(**values: str) -> dict[str, str]:
+    """Options of a table, by both names that SQLAlchemy has for the engine."""
+    return {f"{engine}_{name}": value for engine in ("mysql", "mariadb") for name, value in values.items()}
+
+
 class InnodbJournal(Dialect):
     """The words that the journal asks for."""
+
+    journal_options = _options(engine="InnoDB", charset="utf8mb4", collate="utf8mb4_bin")
+    image_options = _options(row_format="DYNAMIC")
+    journal_text = LONGTEXT()
 
     def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
         """By `information_schema`."""

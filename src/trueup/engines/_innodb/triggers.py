@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from trueup.codec import digest
-from trueup.engines._own_triggers import is_guard
+from trueup.engines._innodb.own_triggers import is_guard
 
 #: All that may stand before a bracket in the condition of a guard. A stored function, which may write, cannot have the
 #: name of one of the server's own unless it is called with its database.

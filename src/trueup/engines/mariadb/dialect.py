@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal
+from sqlalchemy.dialects import registry
 
 from trueup.engines._innodb import session
 from trueup.engines._innodb.dialect import InnoDB
@@ -49,6 +50,7 @@ class Mariadb(InnoDB):
     """
 
     name = "mariadb"
+    is_mariadb = True
     oldest = (10, 6, 0)
     replica_status = ("SHOW ALL REPLICAS STATUS", "Master_Host")
     blanks = "(*UCP)[[:space:]]+"
@@ -59,6 +61,11 @@ class Mariadb(InnoDB):
         found = connection.exec_driver_sql("SHOW GLOBAL VARIABLES LIKE 'server_uid'").one_or_none()
         server = str(found[1]) if found is not None and found[1] else self.place(connection)
         return {"engine": self.name, "server_uid": server, "schema": schema}
+
+    def spelling(self) -> sa.Dialect:
+        """MySQL's, told of MariaDB, as our sessions have it: the registry has an object where others have a class."""
+        made: sa.Dialect = registry.load("mysql")(paramstyle="named", is_mariadb=True)
+        return made
 
     def version(self, connection: Connection) -> str:
         """`MariaDB 10.11.19`."""

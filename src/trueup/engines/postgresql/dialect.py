@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, FromClause, Insert, Select, Text, func
 from sqlalchemy import literal_column as word
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, BIT
 from sqlalchemy.engine import URL
 
 from trueup.engines.postgresql import catalogue, errors, rights, session
@@ -21,6 +21,8 @@ from trueup.engines.postgresql.queries import ROWS_WRITTEN
 from trueup.engines.postgresql.sql import Only, Restoring, folded
 from trueup.engines.postgresql.types import Verbatim, beneath, numbered, read, refers, settled, spelled, taken, whole
 from trueup.errors import NotChecked
+from trueup.sql.reading import SUMMED, Part
+from trueup.sql.refusals import why
 from trueup.sql.regexes import portable
 from trueup.sql.tables import Column, LooseRule, Need, Storage, Table
 from trueup.sql.writing import Stage
@@ -34,6 +36,7 @@ _SPACE = word(
 _INTEGER = word("'^(0|-?[1-9][0-9]{0,18})$'", Text)
 _UTF8 = word("'UTF8'", Text)
 _LEAST, _MOST = -(2**63), 2**63 - 1
+_MOMENTS = {"day": "YYYY-MM-DD", "hour": "YYYY-MM-DD HH24", "hour of day": "HH24", "minute": "YYYY-MM-DD HH24:MI"}
 _PADDED = re.compile(r"character\((\d+)\)")
 
 
@@ -169,8 +172,16 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
             value = func.substring(sa.cast(value, sa.LargeBinary), 1, 100)
         return func.left(spelled(value, column), 200, type_=Text)
 
-    # -- numbers ----------------------------------------------------------------------------------
+    def sum_of_digests(self, value: ColumnElement[str]) -> ColumnElement[str]:
+        """By way of bits: digits of a digest are no number yet."""
+        bits = sa.cast(word("'x'", Text).op("||")(func.substr(value, 1, SUMMED)), BIT(60))
+        return sa.cast(func.sum(sa.cast(bits, BigInteger)), Text)
 
+    def dumps_by_name(self, column: Column) -> bool:
+        """`regclass` and its like."""
+        return (column.base or column.ddl).startswith("reg")
+
+    # -- numbers and times ------------------------------------------------------------------------
     def collect(self, wanted: ColumnElement[bool], payload: ColumnElement[str]) -> ColumnElement[str]:
         """`string_agg`; over 1 GB it is an error."""
         return func.string_agg(sa.cast(payload, Text), word("','"), type_=Text).filter(wanted)
@@ -180,6 +191,11 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         if column.integer:
             return sa.false()
         return func.coalesce(value == sa.cast(word("'NaN'"), whole(beneath(column))), sa.false())
+
+    def moment(self, value: ColumnElement[Any], part: Part) -> ColumnElement[str]:
+        """By `to_char`; what is infinite has no parts, and is told as it is."""
+        told = func.to_char(value, sa.literal(_MOMENTS[part], sa.String()), type_=sa.String())
+        return func.coalesce(told, sa.cast(value, Text), type_=sa.String())
 
     # -- text -------------------------------------------------------------------------------------
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
@@ -282,6 +298,10 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
     def describe(self, error: BaseException) -> str:
         """SQLSTATE, its name, and constraint, table or column; the message only where it cannot carry values."""
         return errors.describe(error)
+
+    def describe_connect(self, error: BaseException) -> str:
+        """By the driver's sentence, which names what it took for the host, the user, an option: any may be a secret."""
+        return why(error)
 
     def disconnected(self, error: BaseException) -> bool:
         """Connection lost, server shutting down, or the session ended for being idle."""

@@ -13,7 +13,7 @@ from sqlalchemy.types import NullType, TypeEngine
 
 from trueup.codec import canonical, digest
 from trueup.engines._catalogue import Outline, Place, names, resolve, sql_table, table_of
-from trueup.engines._own_triggers import is_guard
+from trueup.engines.sqlite.own_triggers import is_guard
 from trueup.engines.sqlite.schema import Entry, fold, full_text
 from trueup.sql.tables import Column, Family, Reference, Table
 

@@ -20,6 +20,7 @@ from trueup.engines._own_triggers import says_guard
 from trueup.engines.sqlite import catalogue, functions, journal, session, standing
 from trueup.engines.sqlite.json import ARGUMENTS, SqliteJson, as_argument, as_classed, once
 from trueup.errors import NotChecked, StoreError
+from trueup.sql.reading import Part
 from trueup.sql.regexes import portable
 from trueup.sql.tables import Column, Storage, Table
 from trueup.sql.writing import Changing, Kept, Stage
@@ -30,6 +31,7 @@ _SPACE = (
     + "".join(map(chr, range(0x2000, 0x200B)))
     + "\u2028\u2029\u202f\u205f\u3000"
 )
+_MOMENTS = {"day": (1, 10), "hour": (1, 13), "hour of day": (12, 2), "minute": (1, 16)}
 RULES = {"case", "space", "unicode"}
 
 
@@ -43,6 +45,7 @@ class Sqlite(SqliteJson):
     """
 
     name = "sqlite"
+    is_file = True
     usual_storage: Storage = "text"
     single_writer = True
     counts_rows = True
@@ -195,6 +198,10 @@ class Sqlite(SqliteJson):
 
         return once(value, shown) if isinstance(value, ScalarSelect) else shown(value)
 
+    def sum_of_digests(self, value: ColumnElement[str]) -> ColumnElement[str]:
+        """In Python: SQLite's integers end at 64 bits."""
+        return func.trueup_digest_sum(value, type_=sa.Text())
+
     # -- numbers ----------------------------------------------------------------------------------
 
     def total(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -206,6 +213,12 @@ class Sqlite(SqliteJson):
         """Text and blobs, which a column of numbers takes when they do not read as one."""
         # both are greater than any number
         return func.coalesce(value >= literal("", sa.Text), sa.false())
+
+    # -- times ------------------------------------------------------------------------------------
+    def moment(self, value: ColumnElement[Any], part: Part) -> ColumnElement[str]:
+        """Dates are text, ISO's with a blank or a T; numbers (seconds since 1970) are cut like text, and say little."""
+        start, length = _MOMENTS[part]
+        return func.substr(func.replace(value, "T", " "), literal(start), literal(length), type_=sa.String())
 
     # -- text -------------------------------------------------------------------------------------
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:

@@ -16,6 +16,8 @@ import unicodedata
 from collections.abc import Callable
 from functools import partial
 
+from trueup.sql.reading import SUMMED
+
 #: What SQLite stores: one of its five storage classes.
 Value = int | float | str | bytes | None
 
@@ -60,6 +62,22 @@ def register(connection: sqlite3.Connection) -> None:
     ]
     for name, count, function in functions:
         connection.create_function(name, count, function, deterministic=True)
+    connection.create_aggregate("trueup_digest_sum", 1, DigestSum)  # type: ignore[arg-type]  # typeshed knows integers only
+
+
+class DigestSum:
+    """The aggregate `trueup_digest_sum`: SQLite's integers end at 64 bits, Python's do not."""
+
+    def __init__(self) -> None:
+        self.total: int | None = None
+
+    def step(self, digest: str) -> None:
+        """One digest."""
+        self.total = (self.total or 0) + int(digest[:SUMMED], 16)
+
+    def finalize(self) -> str | None:
+        """The sum."""
+        return None if self.total is None else str(self.total)
 
 
 def make_stages(connection: sqlite3.Connection) -> None:

@@ -6,7 +6,6 @@ import re
 
 from trueup.errors import Refused
 from trueup.guard.contract import Guard
-from trueup.sql.spelling import spelling
 
 #: The formats, as `--format` names them.
 FORMATS = ("sql", "django", "alembic")
@@ -87,10 +86,10 @@ def bound(text: str) -> str:
     Raises `Refused` for the rare text that has no such spelling.
     """
     import sqlalchemy as sa
+    from sqlalchemy.engine.default import DefaultDialect
 
     escaped = re.sub(r"(?<![:\w\\]):(?=\w)|(?<=\\):(?=[\w$]*(?![:\w$]))", r"\\:", text)
-    words = spelling("postgresql")
-    if str(sa.text(escaped).compile(dialect=words)) != text:
+    if str(sa.text(escaped).compile(dialect=DefaultDialect(paramstyle="named"))) != text:
         raise Refused("a text in this guard cannot be spelled in an Alembic migration; print it as SQL")
     return escaped
 

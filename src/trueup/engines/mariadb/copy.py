@@ -1,0 +1,17 @@
+"""One table of a restored backup beside the live one, in MariaDB."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from trueup.backup.copy import say
+from trueup.engines._innodb.copy import InnodbCopier
+from trueup.stores.sql import SqlStore
+
+
+class MariadbCopier(InnodbCopier):
+    """In a session that checks no CHECK."""
+
+    def unchecked(self, store: SqlStore, connection: Connection, name: str) -> None:
+        """By a setting of the session."""
+        say(connection, "SET SESSION check_constraint_checks = 0")
