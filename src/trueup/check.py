@@ -151,18 +151,44 @@ class Repair:
     made_up: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a check shows of one broken row. The field decides who may see it, not the name.
+
+    `plain` is never data of the application: a state, a JSON type, a count, the key of another row. Everybody sees it.
+    `values` is read from the rows. It is left out, here and in every report, unless values are asked for.
+    """
+
+    plain: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
+    values: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if both := sorted(set(self.plain) & set(self.values)):
+            raise ValueError(f"a fact is either plain or a value, {both[0]!r} is both")
+
+    def __bool__(self) -> bool:
+        return bool(self.plain or self.values)
+
+    def __or__(self, other: Facts) -> Facts:
+        return Facts(plain={**self.plain, **other.plain}, values={**self.values, **other.values})
+
+    def shown(self, *, values: bool) -> Mapping[str, ColumnElement[Any]]:
+        """The facts to read from the database: without `values` only those that are plain."""
+        return {**self.plain, **self.values} if values else self.plain
+
+
 @dataclass(frozen=True, slots=True)
 class Broken:
     """The broken rows of a check as a relation: `source` joined as needed, filtered by `where`.
 
-    `facts` is evidence that only the whole query knows (such as which of several rows is kept); the second look
+    `facts` are those that only the whole query knows (such as which of several rows is kept); the second look
     then runs this query again, where it otherwise asks `holds` of each row.
     """
 
     row: Row
     source: FromClause
     where: ColumnElement[bool]
-    facts: Mapping[str, ColumnElement[Any]] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,13 +271,16 @@ class Check(ABC):
         row = database.row(self.table)
         return Broken(row, row.relation, self.holds(row))
 
-    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
-        """Facts shown with a finding, cheap to read for one row. Values of the application are previews."""
-        return {}
+    def evidence(self, row: Row) -> Facts:
+        """The facts shown with a finding, cheap to read for one row. A value is a `Dialect.preview` of its column."""
+        return Facts()
 
     @abstractmethod
     def message(self, evidence: Mapping[str, Any]) -> str:
-        """The finding as a sentence: `orders.user_id is 7, but no users.id has that value`."""
+        """The finding as a sentence: `orders.user_id is 7, but no users.id has that value`.
+
+        `evidence` holds the facts by name, both sorts; where values are not shown it holds the plain ones only.
+        """
 
     def repairs(self) -> Sequence[Repair]:
         """The ways to mend, the gentlest first."""

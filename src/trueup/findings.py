@@ -42,10 +42,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One broken record: the check that says so, a sentence, and the values that prove it.
+    """One broken record: the check that says so, a sentence, and the facts that prove it.
 
-    `evidence` holds plain values (text, numbers, None); those of the check's own columns are masked
-    by the reports unless values are asked for.
+    `evidence` holds text, numbers and None. What was read from the rows is in it only where values were asked for
+    (`check.Facts`), columns of the option `context` then as they are and otherwise by their length.
     """
 
     check: str

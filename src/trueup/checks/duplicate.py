@@ -29,7 +29,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from trueup.check import Broken, Database, Premise, Repair, Row, SetCheck, Unique
+from trueup.check import Broken, Database, Facts, Premise, Repair, Row, SetCheck, Unique
 from trueup.errors import NotChecked, Refused
 from trueup.repairs import quarantine
 
@@ -143,13 +143,13 @@ class Duplicate(SetCheck):
             return Broken(row, row.relation, false())
         numbered = self._numbered(self._other(row))
         same = and_(*(row[name] == numbered.c[f"k{number}"] for number, name in enumerate(key)))
-        facts = {f"kept_{number}": numbered.c[f"kept{number}"] for number in range(len(key))}
-        return Broken(row, row.relation.join(numbered, same), numbered.c.place > 1, facts)
+        kept = {f"kept_{number}": numbered.c[f"kept{number}"] for number in range(len(key))}
+        return Broken(row, row.relation.join(numbered, same), numbered.c.place > 1, Facts(plain=kept))
 
-    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def evidence(self, row: Row) -> Facts:
         """The values; which row is kept comes with the query itself."""
-        shown = [row.dialect.preview(row.column(name), row[name]) for name in self.columns]
-        return {"value": shown[0]} if len(shown) == 1 else {f"value_{n}": value for n, value in enumerate(shown)}
+        shown = {label: row.dialect.preview(row.column(name), row[name]) for label, name in self._labels().items()}
+        return Facts(values=shown)
 
     def message(self, evidence: Mapping[str, Any]) -> str:
         """`users.email is ann@x.org, which repeats row 3`; without the value where it is not known."""
@@ -159,7 +159,7 @@ class Duplicate(SetCheck):
         repeats = f"repeats row {kept}" if kept else "repeats another row"
         if self.ignore:
             repeats += f" (ignoring {', '.join(self.ignore)})"
-        values = [str(value) for name, value in evidence.items() if name.startswith("value")]
+        values = [str(evidence[label]) for label in self._labels() if label in evidence]
         if not values:
             return f"{place} {repeats}"
         shown = f"({', '.join(values)})" if several else values[0]
@@ -168,6 +168,12 @@ class Duplicate(SetCheck):
     def repairs(self) -> Sequence[Repair]:
         """`quarantine`."""
         return [quarantine()]
+
+    def _labels(self) -> Mapping[str, str]:
+        """The columns by the names of the facts that show their values."""
+        if len(self.columns) == 1:
+            return {"value": self.columns[0]}
+        return {f"value_{number}": name for number, name in enumerate(self.columns)}
 
     def _key(self, row: Row) -> tuple[str, ...]:
         if not row.table.key:

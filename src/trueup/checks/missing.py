@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, case, literal, null, or_
 
-from trueup.check import Repair, Row, RowCheck
+from trueup.check import Facts, Repair, Row, RowCheck
 from trueup.repairs import always, quarantine
 
 
@@ -69,14 +69,15 @@ class Missing(RowCheck):
         """At least one of the columns holds nothing."""
         return or_(*(test for name in self.columns for test in self._tests(row, name).values()))
 
-    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def evidence(self, row: Row) -> Facts:
         """For each column `NULL`, `blank`, or nothing when its value is there."""
-        return {
+        states = {
             f"state_{number}": case(
                 *((test, literal(word)) for word, test in self._tests(row, name).items()), else_=literal("")
             )
             for number, name in enumerate(self.columns)
         }
+        return Facts(plain=states)
 
     def message(self, evidence: Mapping[str, Any]) -> str:
         """`users.email is NULL`; of several columns those that are missing, with a comma between them."""

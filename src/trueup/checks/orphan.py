@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-from trueup.check import Broken, Check, Database, Premise, Refers, Repair, Row, SetCheck
+from trueup.check import Broken, Check, Database, Facts, Premise, Refers, Repair, Row, SetCheck
 from trueup.checks._references import agree, equal, namesakes, sort
 from trueup.checks._sources import condition, refuse_empty
 from trueup.errors import NotChecked, UsageError
@@ -165,25 +165,25 @@ class Orphan(SetCheck):
         concerned = condition(row, self.where)
         return Broken(row, source, and_(concerned, self._refers(row), lost) if self.null else and_(concerned, lost))
 
-    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def evidence(self, row: Row) -> Facts:
         """Whether there is a reference at all, and its value."""
-        shown: dict[str, ColumnElement[Any]] = {"refers": case((self._refers(row), 1), else_=0)}
-        for number, name in enumerate(self.columns):
+        shown: dict[str, ColumnElement[Any]] = {}
+        for label, name in self._labels().items():
             column, path = row.place(name)
             value = (
                 row.dialect.preview(TEXT, row.json(name).text())
                 if path
                 else row.dialect.preview(row.column(column), row[column])
             )
-            shown[f"value_{number}" if len(self.columns) > 1 else "value"] = value
-        return shown
+            shown[label] = value
+        return Facts(plain={"refers": case((self._refers(row), 1), else_=0)}, values=shown)
 
     def message(self, evidence: Mapping[str, Any]) -> str:
         """`orders.user_id is 7, but no users.id has that value`; without the value where it is not known."""
         child, parent = _place(self.table, self.columns), self._parent_place()
         if not evidence.get("refers", 1):
             return f"{child} is NULL, but it must refer to a {parent}"
-        values = [str(value) for name, value in evidence.items() if name.startswith("value")]
+        values = [str(evidence[label]) for label in self._labels() if label in evidence]
         if not values:
             return f"{child} refers to no {parent}"
         shown = values[0] if len(values) == 1 else f"({', '.join(values)})"
@@ -219,6 +219,12 @@ class Orphan(SetCheck):
                         yield cls(
                             table=table.name, column=column.name, references=f"{parents[0].name}.{parents[0].key[0]}"
                         )
+
+    def _labels(self) -> Mapping[str, str]:
+        """The columns by the names of the facts that show their values."""
+        if len(self.columns) == 1:
+            return {"value": self.columns[0]}
+        return {f"value_{number}": name for number, name in enumerate(self.columns)}
 
     def _parent(self, row: Row, alias: str = "referenced") -> Row:
         parent = row.database.row(self.reference(), alias)

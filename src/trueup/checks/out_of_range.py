@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import Dialect as SqlDialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from trueup.check import Repair, Row, RowCheck
+from trueup.check import Facts, Repair, Row, RowCheck
 from trueup.errors import UsageError
 from trueup.repairs import nullify
 
@@ -99,13 +99,14 @@ class OutOfRange(RowCheck):
             return not_(row[self.column].between(low, high)).is_(true())
         return (self._high(row) if low is None else or_(self._low(row), self._strange(row))).is_(true())
 
-    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def evidence(self, row: Row) -> Facts:
         """On which side the value lies (`low`, `high`, `no number`), and the value."""
         side = case(
             (self._strange(row), literal("no number")), (func.coalesce(self._low(row), false()), literal("low")),
             else_=literal("high"),
         )  # fmt: skip
-        return {"side": side, "value": row.dialect.preview(row.column(self.column), row[self.column])}
+        value = row.dialect.preview(row.column(self.column), row[self.column])
+        return Facts(plain={"side": side}, values={"value": value})
 
     def message(self, evidence: Mapping[str, Any]) -> str:
         """`items.click_rate is 1.3, above the maximum 1`; without the value where it is not known."""

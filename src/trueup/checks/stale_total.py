@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from trueup.check import Broken, Database, Refers, Repair, Row, SetCheck, Unique
+from trueup.check import Broken, Database, Facts, Refers, Repair, Row, SetCheck, Unique
 from trueup.checks._sources import (
     absent,
     bare,
@@ -174,8 +174,8 @@ class StaleTotal(SetCheck):
         same = and_(*(totals.c[f"k{number}"] == above for number, (_, above) in enumerate(pairs)))
         derived = func.coalesce(totals.c.total, _NOTHING)
         # without an index the second look does better with the whole query than with a search for every row
-        facts = {} if self._indexed(source) else {"value_derived": row.dialect.preview(_NUMBER, derived)}
-        return Broken(row, row.relation.outerjoin(totals, same), self._wrong(row, derived), facts)
+        shown = {} if self._indexed(source) else {"value_derived": row.dialect.preview(_NUMBER, derived)}
+        return Broken(row, row.relation.outerjoin(totals, same), self._wrong(row, derived), Facts(values=shown))
 
     def constraint(self, row: Row) -> Unique | Refers | None:
         """None for two numbers of one row. Raises `Refused` for a total of other rows."""
@@ -198,16 +198,18 @@ class StaleTotal(SetCheck):
         """The columns of the other table that refer to this one."""
         return self.reference(), self._by()
 
-    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def evidence(self, row: Row) -> Facts:
         """Whether anything is stored, and both numbers."""
         name, path = row.place(self.column)
         dialect = row.dialect
         shown, column = (row.json(self.column).text(), TEXT) if path else (row[name], row.column(name))
-        return {
-            "stored": case((absent(row, self.column), 0), else_=1),
-            "value": dialect.preview(column, shown),
-            "value_derived": dialect.preview(_NUMBER, self._derived(row)),
-        }
+        return Facts(
+            plain={"stored": case((absent(row, self.column), 0), else_=1)},
+            values={
+                "value": dialect.preview(column, shown),
+                "value_derived": dialect.preview(_NUMBER, self._derived(row)),
+            },
+        )
 
     def message(self, evidence: Mapping[str, Any]) -> str:
         """`users.total is 10, but the sum of purchases.amount is 12`; without the numbers where they are not known."""

@@ -23,7 +23,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from trueup.check import Broken, Database, Refers, Repair, Row, SetCheck, Unique
+from trueup.check import Broken, Database, Facts, Refers, Repair, Row, SetCheck, Unique
 from trueup.checks._sources import (
     absent,
     bare,
@@ -184,20 +184,21 @@ class TornWrite(SetCheck):
         """The columns of the other table that refer to this one."""
         return self.exists, self._by()
 
-    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def evidence(self, row: Row) -> Facts:
         """Of each place whether it is `missing`, `different` or neither; with `equals` both values."""
-        shown: dict[str, ColumnElement[Any]] = {}
+        states: dict[str, ColumnElement[Any]] = {}
+        values: dict[str, ColumnElement[Any]] = {}
         origin = self._origin(row)
         for number, place in enumerate(self.expects):
             wrong = self._wrong(row, place, origin)
-            shown[f"state_{number}"] = case(
+            states[f"state_{number}"] = case(
                 (not_(wrong), literal("")), (absent(row, place), literal("missing")), else_=literal("different")
             )
             if self.equals:
                 value, column = origin(place)
-                shown[f"value_{number}"] = self._preview(row, place)
-                shown[f"value_of_{number}"] = row.dialect.preview(column or TEXT, value)
-        return shown
+                values[f"value_{number}"] = self._preview(row, place)
+                values[f"value_of_{number}"] = row.dialect.preview(column or TEXT, value)
+        return Facts(plain=states, values=values)
 
     def message(self, evidence: Mapping[str, Any]) -> str:
         """`users.status.x is not there, although rank_history has a row for it`; or what it must be equal to."""

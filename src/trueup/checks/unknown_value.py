@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, not_, null, or_
 
-from trueup.check import Repair, Row, RowCheck
+from trueup.check import Facts, Repair, Row, RowCheck
 from trueup.errors import UsageError
 from trueup.repairs import always, nullify
 from trueup.sql.tables import TEXT
@@ -82,12 +82,12 @@ class UnknownValue(RowCheck):
         unknown = func.coalesce(not_(self._is(row, self.allowed)), false())
         return unknown if self.null else or_(value.is_(None), unknown)
 
-    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def evidence(self, row: Row) -> Facts:
         """Whether there is a value, and which."""
         value = self._value(row)
         name, path = row.place(self.column)
         shown = row.dialect.preview(TEXT if path else row.column(name), value)
-        return {"present": case((value.is_(None), 0), else_=1), "value": shown}
+        return Facts(plain={"present": case((value.is_(None), 0), else_=1)}, values={"value": shown})
 
     def message(self, evidence: Mapping[str, Any]) -> str:
         """`orders.status is payed, which is none of open, paid`; without the value where it is not known."""

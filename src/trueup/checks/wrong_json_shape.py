@@ -12,7 +12,7 @@ from urllib.parse import quote
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, not_, or_, type_coerce
 from sqlalchemy import true as always
 
-from trueup.check import Check, Database, Part, Repair, Row, RowCheck
+from trueup.check import Check, Database, Facts, Part, Repair, Row, RowCheck
 from trueup.checks import _json_shape as shape
 from trueup.checks._json_inferred import inferred
 from trueup.checks._json_schema import Node, accepts, expected, read, told
@@ -129,12 +129,13 @@ class WrongJsonShape(RowCheck):
         found = {name: shape.broken(root, at, null_allowed=self.null) for name, root in self.roots.items()}
         return found[""] if not self.by else shape.by_value(at, self._cases(row, found))
 
-    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def evidence(self, row: Row) -> Facts:
         """What is wrong (`rank.level type=string; rank.share maximum`), and the document."""
         at = self._at(row)
         wrong = {name: self._wrong(name, root, at) for name, root in self.roots.items()}
         told = wrong[""] if not self.by else case(*self._cases(row, wrong), else_=_text(""))
-        return {"wrong": told, "value": row.dialect.preview(row.column(self.column), row[self.column])}
+        value = row.dialect.preview(row.column(self.column), row[self.column])
+        return Facts(plain={"wrong": told}, values={"value": value})
 
     def message(self, evidence: Mapping[str, Any]) -> str:
         """`users.settings.beta is a string, must be a boolean; users.settings.theme is missing`."""

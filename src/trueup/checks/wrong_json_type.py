@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, null, or_, select
 
-from trueup.check import Check, Database, Repair, Row, RowCheck
+from trueup.check import Check, Database, Facts, Repair, Row, RowCheck
 from trueup.repairs import always, nullify
 from trueup.sql.tables import JSON_TYPES, TEXT, Column, Table
 
@@ -131,14 +131,16 @@ class WrongJsonType(RowCheck):
         """The first expected type; of a path also where it is not there."""
         return self.types[0] if "." not in self.column else "good"
 
-    def evidence(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def evidence(self, row: Row) -> Facts:
         """The JSON type, whether JSON of an expected type hides in a string, and the value."""
         value = row.json(self.column)
         column = row.column(row.place(self.column)[0])
         shown = row.dialect.preview(column, row[column.name])
         if self._path(row):
             shown = row.dialect.preview(TEXT, value.text())
-        return {"type": self.profile(row), "encoded_twice": value.holds_json(self.types), "value": shown}
+        return Facts(
+            plain={"type": self.profile(row), "encoded_twice": value.holds_json(self.types)}, values={"value": shown}
+        )
 
     def message(self, evidence: Mapping[str, Any]) -> str:
         """`events.metadata holds an integer, not an object`; with the value where it is known."""

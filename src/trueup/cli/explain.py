@@ -26,7 +26,8 @@ def explain(
 ) -> int:
     """Count the broken rows of a check by day, group, type and value, and name the pattern they share.
 
-    Nothing is changed. Columns of text with many different values show their lengths only.
+    Nothing is changed. Columns of text with many different values, and values that few rows have, are shown by their
+    length only.
     """
     from trueup.cli.progress import Shown
     from trueup.output import writable, write

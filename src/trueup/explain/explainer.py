@@ -25,6 +25,8 @@ from trueup.stores.sql import SqlDatabase
 TOP, CONSIDERED = 20, 300
 #: A column of text with at most so many different values is an enumeration, whose values say nothing of a person.
 ENUMERATION = 50
+#: A value that fewer rows have may say who somebody is.
+RARE = 5
 #: Days of a breakdown by day; more are shown by month by whoever draws them.
 DAYS = 3660
 #: What PostgreSQL calls a moment after all others, and with a minus before all.
@@ -44,7 +46,8 @@ class Slice:
 class Breakdown:
     """Slices of one column or moment (`by`), the most broken first; by day in the order of days.
 
-    `distinct` values hold broken rows; `hidden` says that the values are shown by their length only.
+    `distinct` values hold broken rows; `hidden` says that all values are shown by their length only, as each one is
+    that fewer than `RARE` rows have.
     """
 
     by: str
@@ -79,13 +82,17 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """What rows can be grouped by: a column, or a part of a moment. `family` holds those that say the same."""
+    """What rows can be grouped by: a column, or a part of a moment. `family` holds those that say the same.
+
+    With `open` its values may be shown: a moment, a boolean, a member of an enumeration, the column of `group_by`.
+    """
 
     name: str
     family: str
     words: str
     value: Callable[[Row], ColumnElement[Any]]
     text: bool = False
+    open: bool = False
 
 
 @dataclass
@@ -151,10 +158,12 @@ class Explainer:
                     name,
                     words.format(name),
                     lambda row, part=part: row.dialect.moment(row[name], part),  # type: ignore[misc]
+                    open=True,
                 )
             return
+        grouped = name == self.check.group_by
         if path:
-            yield Dimension(name, name, name, lambda row: row.json(name).text(), text=True)
+            yield Dimension(name, name, name, lambda row: row.json(name).text(), text=True, open=grouped)
         else:
             # text, numbers, and true and false as the driver gives them; it may not know what else there is
             known = about.family not in ("plain", "json") or about.numeric or about.boolean
@@ -164,6 +173,7 @@ class Explainer:
                 name,
                 lambda row: row[name] if known else row.dialect.preview(about, row[name]),
                 text=about.family == "text",
+                open=grouped or about.boolean or about.family == "enum",
             )
 
     # -- counting ---------------------------------------------------------------------------------------------------
@@ -251,16 +261,18 @@ class Explainer:
         """The slices of one dimension, the top ones, or every day."""
         by_day = dimension.name.startswith("day of ")
         counts = self.grouped(dimension, (), DAYS if by_day else CONSIDERED, healthy=by_day)
-        hidden = dimension.text and not self.values and dimension.family != self.check.group_by
-        hidden = hidden and len(counts) > ENUMERATION
+        closed = not (dimension.open or self.values)
+        hidden = closed and dimension.text and len(counts) > ENUMERATION
         chosen = sorted(counts, key=lambda one: str(plain(one.value))) if by_day else counts[:TOP]
-        slices = tuple(Slice(self.word(one.value, hidden), one.rows, one.broken) for one in chosen)
+        slices = tuple(
+            Slice(self.word(one.value, hidden or (closed and one.rows < RARE)), one.rows, one.broken) for one in chosen
+        )
         distinct = sum(one.broken > 0 for one in counts)
         self._known[dimension.name] = Breakdown(dimension.words, slices if distinct else (), distinct, hidden)
         return self._known[dimension.name]
 
     def word(self, value: Any, hidden: bool) -> str:
-        """A value for a reader: text of persons by its length."""
+        """A value for a reader; one that is `hidden` by its length."""
         if value is None:
             return "NULL"
         return masked(value) if hidden else str(plain(value))

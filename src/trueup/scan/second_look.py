@@ -67,9 +67,9 @@ class Look:
             parts["word"] = word
         if check.group_by:
             parts["group"] = row.dialect.preview(row.column(check.group_by), row[check.group_by])
-        for name, expression in {**check.evidence(row), **self.broken.facts}.items():
-            if self.values or not name.startswith("value"):
-                parts[f"e.{name}"] = expression
+        facts = check.evidence(row) | self.broken.facts
+        for name, expression in facts.shown(values=self.values).items():
+            parts[f"e.{name}"] = expression
         for name in check.context:
             parts[f"c.{name}"] = row.dialect.preview(row.column(name), row[name])
         return parts
