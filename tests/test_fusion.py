@@ -50,7 +50,7 @@ def test_every_broken_key_comes_once_with_the_checks_that_call_it_broken(databas
 
 def test_ranges_of_the_key_hand_back_the_same(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(database)
-    monkeypatch.setattr("trueup.collecting.RANGE", 40)
+    monkeypatch.setattr("trueup.scan.keys.RANGE", 40)
     store = SqlStore("app", database.url)
     with store.connect() as connection:
         fusion, marked = walk(store, connection)

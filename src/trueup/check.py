@@ -290,8 +290,15 @@ class Check(ABC):
         """The other rows on which `holds`, or what a repair sets, rests; none where the row alone decides."""
         return ()
 
-    def reference(self) -> str:
-        """The table that decides what is broken, when it is another one; when empty, nothing is repaired."""
+    def parent(self) -> str:
+        """The table that rows refer to: one that is empty is in doubt itself, so that nothing is repaired.
+
+        What a repair takes away from a row was a broken reference, and undo turns foreign keys off to give it back.
+        """
+        return ""
+
+    def derives_from(self) -> str:
+        """The table that a total is made of: while it is empty nothing is repaired. Undo keeps foreign keys on."""
         return ""
 
     def constraint(self, row: Row) -> Unique | Refers | None:

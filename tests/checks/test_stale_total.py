@@ -1,14 +1,16 @@
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.engines import Database
 from tests.proof import config_of, prove, run_script
+from tests.rowhash import changed_rows, execute, row_hashes
 from trueup.checks.stale_total import StaleTotal
 from trueup.errors import Refused
-from trueup.run import make_plan, scan
+from trueup.run import apply, make_plan, scan, undo
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.verbs.advise import advise
 
@@ -454,3 +456,29 @@ def test_a_sum_that_is_no_number_is_written_nowhere(database: Database) -> None:
     prove(check, database, script, broken=[1, 2], repairs={"recompute": [2]})
     run_script(database, ["DROP TABLE users", "DROP TABLE purchases"])
     prove(replace(check, column="document.t"), database, script, broken=[1, 2], repairs={"recompute": [2]})
+
+
+def test_undo_of_a_total_never_turns_foreign_keys_off(database: Database, tmp_path: Path) -> None:
+    # the total is a foreign key too, to the very table that is counted: the old one refers to a row that is gone since
+    run_script(
+        database,
+        [
+            "CREATE TABLE paid (id INTEGER PRIMARY KEY, user_id INTEGER)",
+            """CREATE TABLE users (id INTEGER PRIMARY KEY, total INTEGER,
+               CONSTRAINT total_is_an_id FOREIGN KEY (total) REFERENCES paid (id))""",
+            "INSERT INTO paid VALUES (1, 1), (2, 1), (3, 9)",
+            "INSERT INTO users VALUES (1, 3)",
+        ],
+    )
+    check = StaleTotal(table="users", column="total", count_of="paid", by=("user_id",))
+    config = config_of(database, check)
+    plan = str(tmp_path / "plan.jsonl")
+    make_plan(config, plan, because="a test", accept_rate=[check.title])
+    run = apply(config, plan, confirm="yes", because="a test")
+    assert run.states == {"applied": 1}
+    execute(database, ["DELETE FROM paid WHERE id = 3"])
+    before = row_hashes(database)
+    back = undo(config, run.run_id, confirm="yes")
+    assert back.states == {"undo_conflict": 1}
+    assert re.search(r"(?i)foreign ?key|total_is_an_id", back.listed[0].reason)
+    assert not changed_rows(before, row_hashes(database))

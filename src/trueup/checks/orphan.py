@@ -102,7 +102,7 @@ class Orphan(SetCheck):
         """Also what decides which rows refer."""
         return (*self.columns, *self.where)
 
-    def reference(self) -> str:
+    def parent(self) -> str:
         """The parent table."""
         return self.references if self.referenced_columns else self.references.rpartition(".")[0] or self.references
 
@@ -227,8 +227,8 @@ class Orphan(SetCheck):
         return {f"value_{number}": name for number, name in enumerate(self.columns)}
 
     def _parent(self, row: Row, alias: str = "referenced") -> Row:
-        parent = row.database.row(self.reference(), alias)
-        return row.database.row(self.reference(), alias, own=True) if self._declared(row, parent) else parent
+        parent = row.database.row(self.parent(), alias)
+        return row.database.row(self.parent(), alias, own=True) if self._declared(row, parent) else parent
 
     def _declared(self, row: Row, parent: Row) -> bool:
         """Whether a foreign key says the same as this check."""
@@ -240,7 +240,7 @@ class Orphan(SetCheck):
 
     def _refuse_periods(self, row: Row) -> None:
         """Raise `NotChecked` for a declared reference whose rule is not that columns are equal."""
-        parent = row.database.row(self.reference())
+        parent = row.database.row(self.parent())
         for one in row.table.references:
             if not one.equality and set(one.columns) == set(self.columns) and one.parent == parent.table.name:
                 raise NotChecked(

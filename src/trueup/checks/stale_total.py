@@ -147,7 +147,7 @@ class StaleTotal(SetCheck):
         """Also the number it must equal, and what decides which rows are judged."""
         return (self.column, *([self.equals] if self.equals else []), *self.when)
 
-    def reference(self) -> str:
+    def derives_from(self) -> str:
         """The table that is counted or summed."""
         return self.count_of or self._summed()[0]
 
@@ -160,7 +160,7 @@ class StaleTotal(SetCheck):
         row = database.row(self.table)
         if self.equals or not self.by:
             return Broken(row, row.relation, self.holds(row))
-        source = beside(row, self.reference())
+        source = beside(row, self.derives_from())
         pairs = links(self.title, row, source, self._by(), self.key)
         labelled = [part.label(f"k{number}") for number, (part, _) in enumerate(pairs)]
         # grouped by columns: PostgreSQL does not take two equal expressions with parameters for one
@@ -196,7 +196,7 @@ class StaleTotal(SetCheck):
 
     def compared(self) -> tuple[str, tuple[str, ...]]:
         """The columns of the other table that refer to this one."""
-        return self.reference(), self._by()
+        return self.derives_from(), self._by()
 
     def evidence(self, row: Row) -> Facts:
         """Whether anything is stored, and both numbers."""
@@ -228,7 +228,7 @@ class StaleTotal(SetCheck):
         """The derived number of `row`, never NULL."""
         if self.equals:
             return func.coalesce(self._number(row, self.equals), _NOTHING)
-        source = beside(row, self.reference())
+        source = beside(row, self.derives_from())
         pairs = links(self.title, row, source, self._by(), self.key) if self.by else []
         total = select(self._total(row, self._value(source))).select_from(source.relation)
         mine = total.where(condition(source, self.where), *(part == above for part, above in pairs))
@@ -260,7 +260,7 @@ class StaleTotal(SetCheck):
         return (table, (column, *bare(more, table))) if fine else ("", ())
 
     def _by(self) -> tuple[str, ...]:
-        return bare(self.by, self.reference())
+        return bare(self.by, self.derives_from())
 
     def _indexed(self, source: Row) -> bool:
         table, by = source.table, self._by()
@@ -317,7 +317,7 @@ class StaleTotal(SetCheck):
         """The numbers that the derived one is made of."""
         if self.equals:
             return [(row, self.equals)]
-        source = beside(row, self.reference())
+        source = beside(row, self.derives_from())
         return [(source, name) for name in self._summed()[1]]
 
     def _places(self, row: Row) -> list[tuple[Row, str]]:

@@ -219,7 +219,7 @@ class Words(ABC):
             tuple(Step(f"CREATE TRIGGER {self.quoted(one)} {text}", lock) for one, text in words.items()),
             tuple(Step(f"DROP TRIGGER IF EXISTS {self.quoted(one)}", lock) for one in words),
             tuple(words),
-            notes if check.reference() else (),
+            notes if check.parent() else (),
         )
 
     def spot(self, guard: Guard) -> str:

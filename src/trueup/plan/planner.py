@@ -187,11 +187,11 @@ class Planner:
 
     def doubt(self, database: SqlDatabase, draft: Draft) -> str:
         """Why the check itself is in doubt: an absurd rate, or an empty table that it refers to."""
-        parent = draft.check.reference()
-        if draft.found and parent:
-            target = parents(draft, database.table(parent))
+        other = draft.check.parent() or draft.check.derives_from()
+        if draft.found and other:
+            target = parents(draft, database.table(other))
             if not database.ask(select(*list(target.c)[:1]).select_from(target).limit(1)):
-                return f"{parent} is empty, so every reference to it looks broken; the fault is there"
+                return f"{other} is empty, so every reference to it looks broken; the fault is there"
         rate = draft.found / draft.rows if draft.rows else 0
         if rate > ABSURD and draft.rows >= FEW and draft.check.title not in self.accept_rate:
             return (

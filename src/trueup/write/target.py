@@ -106,7 +106,7 @@ class Target:
 def broken_reference(table: Table, check: Check) -> Reference | None:
     """The declared key of a table that the broken rows of a check break."""
     for reference in table.references:
-        if set(reference.columns) == set(check.columns) and reference.parent == check.reference():
+        if set(reference.columns) == set(check.columns) and reference.parent == check.parent():
             return reference
     return None
 

@@ -119,7 +119,7 @@ class PostgresqlWords(Words):
         )
         notes = ("a reference is asked for when the row is written; deleting what it refers to is not refused",)
         return Guard(
-            name, check.title, check.table, "transition", install, remove, (name,), notes if check.reference() else ()
+            name, check.title, check.table, "transition", install, remove, (name,), notes if check.parent() else ()
         )
 
     def owned(self, guard: Guard, database: SqlDatabase, definer: str) -> Guard:
