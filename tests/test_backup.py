@@ -16,7 +16,7 @@ from trueup.backup.backup import Record, read_record, record_path, sha256, write
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.config.config import Config
 from trueup.errors import StoreError, UsageError
-from trueup.verbs.backup import backup, verify
+from trueup.verbs.backup import backup, verify_backup
 
 SCRIPT = [
     "CREATE TABLE users (id INTEGER PRIMARY KEY, email VARCHAR(100) NOT NULL UNIQUE)",
@@ -86,10 +86,10 @@ def test_one_flipped_byte_is_never_verified(config: Config, tmp_path: Path) -> N
         flipped = bytearray(data)
         flipped[place] ^= 1
         Path(record.file).write_bytes(flipped)
-        again = verify(config, record.file)
+        again = verify_backup(config, record.file)
         assert (again.verified, again.problems) == (0, ("the file is not as it was written: its SHA-256 differs",))
     Path(record.file).write_bytes(data)
-    assert verify(config, record.file).verified
+    assert verify_backup(config, record.file).verified
 
 
 def test_a_byte_that_flipped_before_the_digest_was_made_is_found_by_restoring(config: Config, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_a_byte_that_flipped_before_the_digest_was_made_is_found_by_restoring(co
     if place < 0:  # PostgreSQL's dump is compressed
         place = len(data) * 3 // 4
     forged(record, data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
-    again = verify(config, record.file)
+    again = verify_backup(config, record.file)
     assert again.verified == 0
     assert again.problems
 
@@ -109,7 +109,7 @@ def test_a_truncated_end_is_never_verified(config: Config, tmp_path: Path) -> No
     data = Path(record.file).read_bytes()
     for keep in (len(data) - 40, len(data) // 2):
         forged(record, data[:keep])
-        again = verify(config, record.file)
+        again = verify_backup(config, record.file)
         assert again.verified == 0
         assert again.problems
 
@@ -121,7 +121,7 @@ def test_a_missing_table_is_never_verified(config: Config, database: Database, t
     assert less.verified
     # a file that lacks a table, under the record of one that has it
     forged(replace(whole, quiet=less.quiet), Path(less.file).read_bytes())
-    assert verify(config, whole.file).problems == ("table aside is missing",)
+    assert verify_backup(config, whole.file).problems == ("table aside is missing",)
 
 
 def forged(record: Record, data: bytes) -> None:
@@ -136,7 +136,7 @@ def test_a_lost_index_or_a_changed_value_is_told(config: Config, database: Datab
     execute(database, ["UPDATE events SET score = 0.5 WHERE id = 7", "DELETE FROM events WHERE id = 9"])
     changed = backup(config, folder=str(tmp_path / "changed"))
     forged(replace(whole, quiet=changed.quiet), Path(changed.file).read_bytes())
-    problems = verify(config, whole.file).problems
+    problems = verify_backup(config, whole.file).problems
     assert "table events has 299 rows, not 300" in problems
     assert "events.score does not hold the same" in problems
     assert not any("users" in problem or "aside" in problem for problem in problems)

@@ -17,7 +17,7 @@ from trueup.backup.backup import read_record, restored
 from trueup.config.config import Config
 from trueup.errors import Refused, UsageError
 from trueup.stores.sql import SqlStore
-from trueup.verbs.backup import backup, verify
+from trueup.verbs.backup import backup, verify_backup
 
 INNODB = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
 POSTGRESQL = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
@@ -102,7 +102,7 @@ def test_a_file_that_turns_to_another_database_is_not_restored(
         replace(record, quiet=record.quiet + 200), f"USE `{own}`;\nUPDATE t SET name = 'overwritten';\n".encode() + data
     )
     with pytest.raises(Refused, match="names a database of its own"):
-        verify(config, record.file)
+        verify_backup(config, record.file)
     assert asked(database, "SELECT name FROM t") == [("a",)]
 
 

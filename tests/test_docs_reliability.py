@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from trueup.cli.apply import undo
+from trueup.cli.undo import undo
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "reliability.md").read_text()

@@ -14,6 +14,7 @@ from trueup.errors import Refused, StoreError, UsageError
 from trueup.results import Silent
 from trueup.run import make_plan, status
 from trueup.verbs.apply import apply
+from trueup.verbs.recover import recover
 
 CHECK = WrongJsonType(table="events", column="metadata", expected=("object",), name="metadata", repair=("nullify",))
 
@@ -98,3 +99,43 @@ def test_nothing_is_written_when_maintenance_cannot_be_put_on(config: Config, tm
     assert str(caught.value) == "maintenance could not be put on: 'false' exited with 1"
     with pytest.raises(UsageError, match="--maintenance needs"):
         apply(replace(config, maintenance=None), path, confirm="yes", maintenance=True)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_recover_is_an_apply_too_and_runs_the_commands_once_before_and_once_after(
+    config: Config, tmp_path: Path
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    class Deadly(Silent):
+        def task(self, label: str, total: int | None) -> None:
+            if label == "applying":
+                raise Killed
+
+    log = tmp_path / "log"
+    config = replace(config, verify=(says(log, "check"),))
+    make_plan(config, str(tmp_path / "plan.jsonl"))
+    with pytest.raises(Killed):
+        apply(config, str(tmp_path / "plan.jsonl"), confirm="yes", progress=Deadly())
+    assert [run.state for run in recover(config)] == ["applying"]
+    assert log.read_text() == "check "
+    (run,) = recover(config, confirm="yes")
+    assert (run.state, run.states, log.read_text()) == ("applied", {"applied": 1}, "check check check ")
+    assert [one["when"] for one in status(config, run.run_id).told["commands"]] == ["before", "after"]
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_what_is_kept_of_a_run_is_of_its_last_try(config: Config, tmp_path: Path) -> None:
+    class Impatient(Silent):
+        def advance(self, count: int) -> None:
+            raise KeyboardInterrupt
+
+    config = replace(config, maintenance=Maintenance(flag=str(tmp_path / "maintenance")))
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(config, path)
+    run = apply(config, path, confirm="yes", maintenance=True, progress=Impatient())
+    assert (run.state, set(run.told["maintenance"])) == ("stopped", {"on", "off"})
+    run = apply(config, path, confirm="yes")
+    assert (run.state, run.told["maintenance"]) == ("applied", {})
+    assert status(config, run.run_id).told["maintenance"] == {}

@@ -12,7 +12,9 @@ Nothing heavy is imported before a name is used.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from trueup.version import VERSION
@@ -20,9 +22,7 @@ from trueup.version import VERSION
 __version__ = VERSION
 
 if TYPE_CHECKING:
-    from trueup.changes import Change as Change
     from trueup.changes import Group as Group
-    from trueup.changes import Image as Image
     from trueup.changes import Plan as Plan
     from trueup.check import Check as Check
     from trueup.check import Repair as Repair
@@ -37,42 +37,56 @@ if TYPE_CHECKING:
     from trueup.results import RunReport as RunReport
     from trueup.results import Scan as Scan
     from trueup.results import Verification as Verification
-    from trueup.run import apply as apply
-    from trueup.run import make_plan as make_plan
-    from trueup.run import pause as pause
-    from trueup.run import propose as propose
-    from trueup.run import read_plan as read_plan
-    from trueup.run import recover as recover
-    from trueup.run import resume as resume
-    from trueup.run import runs as runs
-    from trueup.run import scan as scan
-    from trueup.run import statements as statements
-    from trueup.run import status as status
-    from trueup.run import undo as undo
-    from trueup.run import verify as verify
+    from trueup.verbs.advise import advise as advise
+    from trueup.verbs.apply import apply as apply
+    from trueup.verbs.backup import backup as backup
+    from trueup.verbs.backup import verify_backup as verify_backup
+    from trueup.verbs.checklist import checklist as checklist
+    from trueup.verbs.explain import explain as explain
+    from trueup.verbs.exported import exported as exported
+    from trueup.verbs.guard import guard as guard
+    from trueup.verbs.notice import notice as notice
+    from trueup.verbs.plan import make_plan as make_plan
+    from trueup.verbs.plan import read_plan as read_plan
+    from trueup.verbs.propose import propose as propose
+    from trueup.verbs.recover import recover as recover
+    from trueup.verbs.rehearse import rehearse as rehearse
+    from trueup.verbs.restore import forget as forget
+    from trueup.verbs.restore import restore_plan as restore_plan
+    from trueup.verbs.runs import pause as pause
+    from trueup.verbs.runs import resume as resume
+    from trueup.verbs.runs import runs as runs
+    from trueup.verbs.runs import status as status
+    from trueup.verbs.scan import scan as scan
+    from trueup.verbs.statements import statements as statements
+    from trueup.verbs.undo import undo as undo
+    from trueup.verbs.verify import verify as verify
 
 _HOMES = {
-    "changes": ("Change", "Group", "Image", "Plan"),
+    "changes": ("Group", "Plan"),
     "check": ("Check", "Repair", "RowCheck", "SetCheck"),
     "config.config": ("Config", "load_config"),
     "errors": ("TrueupError",),
     "findings": ("Finding", "Record", "Source"),
     "results": ("RunReport", "Scan", "Verification"),
-    "run": (
-        "apply",
-        "make_plan",
-        "pause",
-        "propose",
-        "read_plan",
-        "recover",
-        "resume",
-        "runs",
-        "scan",
-        "statements",
-        "status",
-        "undo",
-        "verify",
-    ),
+    "verbs.advise": ("advise",),
+    "verbs.apply": ("apply",),
+    "verbs.backup": ("backup", "verify_backup"),
+    "verbs.checklist": ("checklist",),
+    "verbs.explain": ("explain",),
+    "verbs.exported": ("exported",),
+    "verbs.guard": ("guard",),
+    "verbs.notice": ("notice",),
+    "verbs.plan": ("make_plan", "read_plan"),
+    "verbs.propose": ("propose",),
+    "verbs.recover": ("recover",),
+    "verbs.rehearse": ("rehearse",),
+    "verbs.restore": ("forget", "restore_plan"),
+    "verbs.runs": ("pause", "resume", "runs", "status"),
+    "verbs.scan": ("scan",),
+    "verbs.statements": ("statements",),
+    "verbs.undo": ("undo",),
+    "verbs.verify": ("verify",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -85,3 +99,14 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'trueup' has no attribute {name!r}")
     return getattr(import_module(f"trueup.{_HOME[name]}"), name)
+
+
+class _Package(ModuleType):
+    """The package. `trueup.scan` is the verb, also once the room of that name is imported, which would hide it."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -22,8 +22,8 @@ from alembic.operations import MigrateOperation, Operations
 from trueup.check import Check
 from trueup.config.config import Config, build_check
 from trueup.errors import Refused, UsageError
-from trueup.run import scan
 from trueup.verbs.guard import guard
+from trueup.verbs.scan import scan
 
 #: Broken rows that a refusal names.
 LISTED = 20

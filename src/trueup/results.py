@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 from trueup.changes import Group, Left, Plan, PlanSummary
@@ -236,3 +237,12 @@ class Verification:
     def sound(self) -> bool:
         """Whether everything the journal says was found to be so."""
         return not self.problems
+
+
+def moment(seconds: int, *, to_the_minute: bool = False) -> str:
+    """Seconds since 1970 as a moment in UTC; `-` for 0, which stands for not yet."""
+    if not seconds:
+        return "-"
+    return datetime.fromtimestamp(seconds, UTC).strftime(
+        "%Y-%m-%d %H:%M UTC" if to_the_minute else "%Y-%m-%d %H:%M:%S UTC"
+    )

@@ -14,9 +14,9 @@ import pytest
 
 from tests.cli import shop
 from tests.cli.conftest import Trueup
-from trueup import run
 from trueup.cli import COMMANDS
 from trueup.cli import trueup as group
+from trueup.verbs import undo as verb
 
 BROKEN = shop.TWICE + shop.NUMBERS
 
@@ -121,7 +121,7 @@ def test_a_broken_export_leaves_nothing_behind(trueup: Trueup, monkeypatch: pyte
         raise KeyboardInterrupt
 
     Path("all.csv").write_text("old")
-    monkeypatch.setattr("trueup.run.scan", fail)
+    monkeypatch.setattr("trueup.verbs.scan.scan", fail)
     trueup("scan", "--export", "all.csv")
     assert Path("all.csv").read_text() == "old"
     assert not list(Path().glob(".trueup-*"))
@@ -131,7 +131,7 @@ def test_a_file_that_ends_too_early_is_no_interruption(trueup: Trueup, monkeypat
     def fail(*_: object, **__: object) -> None:
         raise EOFError("marshal data too short")
 
-    monkeypatch.setattr("trueup.run.scan", fail)
+    monkeypatch.setattr("trueup.verbs.scan.scan", fail)
     told = trueup("scan")
     assert (told.code, "interrupted" in told.err, "EOFError" in told.err) == (3, False, True), told.err
 
@@ -188,7 +188,8 @@ def test_every_command_explains_itself_with_an_example(trueup: Trueup, name: str
 def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
     program = (
         "import sys\nfrom trueup.cli import run\nassert run(['--help']) == 0\n"
-        "print([name for name in ('sqlalchemy', 'rich', 'yaml', 'trueup.run') if name in sys.modules], file=sys.stderr)"
+        "print([name for name in ('sqlalchemy', 'rich', 'yaml', 'trueup.verbs') if name in sys.modules],"
+        "file=sys.stderr)"
     )
     began = time.perf_counter()
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
@@ -214,13 +215,13 @@ def test_what_a_person_vouches_for_reaches_the_undo_and_the_next_command(
     trueup("plan")
     trueup("apply", "plan.jsonl", "--yes")
     given: list[tuple[object, object]] = []
-    undo = run.undo
+    undo = verb.undo
 
     def watched(*arguments: Any, **options: Any) -> Any:
         given.append((options["edited"], tuple(options["same_table"])))
         return undo(*arguments, **options)
 
-    monkeypatch.setattr("trueup.run.undo", watched)
+    monkeypatch.setattr("trueup.verbs.undo.undo", watched)
     told = trueup("undo", "last", "--edited", "--same-table", "events", "--same-table", "a b")
     assert "--edited --same-table events --same-table 'a b' --yes  # takes it back" in told.out
     assert "--edited" not in trueup("undo", "last").out

@@ -164,7 +164,7 @@ def test_something_unforeseen_is_called_a_bug_and_shows_no_data(
     def fail(*_: object, **__: object) -> None:
         raise ValueError("password=hunter2")
 
-    monkeypatch.setattr("trueup.run.scan", fail)
+    monkeypatch.setattr("trueup.verbs.scan.scan", fail)
     told = trueup("scan")
     assert told.code == 3
     assert told.err.startswith("trueup: this is a bug: ValueError at trueup.cli.scan:")
@@ -197,7 +197,7 @@ def test_an_interruption_says_what_state_things_are_in(
         raise KeyboardInterrupt
 
     trueup("plan", "-o", "plan.jsonl")
-    monkeypatch.setattr(f"trueup.run.{command[0]}", interrupt)
+    monkeypatch.setattr(f"trueup.verbs.{command[0]}.{command[0]}", interrupt)
     told = trueup(*command)
     assert (told.code, told.err) == (130, expected)
 

@@ -125,7 +125,7 @@ def test_a_traceback_that_was_asked_for_holds_no_password(trueup: Trueup, monkey
     def fail(*_: object, **__: object) -> None:
         raise ValueError(f"could not translate host name '{SECRET}'")
 
-    monkeypatch.setattr("trueup.run.scan", fail)
+    monkeypatch.setattr("trueup.verbs.scan.scan", fail)
     told = trueup("scan", f"postgresql://u:{SECRET}@127.0.0.1:1/db")
     assert "Traceback" in told.err
     assert SECRET not in told.err

@@ -11,11 +11,11 @@ from rich.console import Console, RenderableType
 from tests.reports.examples import HOSTILE, THRESHOLDS, broken, clean, failed, finding, preview, run, scan, verification
 from trueup.journal.journal import OP_STATES
 from trueup.journal.journal import STATES as RUN_STATES
-from trueup.reports._words import duration, many, masked, moment, percent, safe
+from trueup.reports._words import duration, many, masked, percent, safe
 from trueup.reports.text.plan import plan_report
 from trueup.reports.text.runs import OPERATIONS, STATES, run_report, runs_report, verification_report
 from trueup.reports.text.scan import scan_report
-from trueup.results import CheckResult, GroupCount, PartCount
+from trueup.results import CheckResult, GroupCount, PartCount, moment
 
 
 def text(report: RenderableType, *, terminal: bool = False, width: int = 160) -> str:

@@ -48,16 +48,16 @@ def backup(
     The file is timestamped, readable by its owner only, and has a record beside it.
     """
     from trueup.cli.progress import Shown
-    from trueup.verbs import backup as verbs
+    from trueup.verbs import backup as verb
 
     if file and (tables or no_verify):
         raise UsageError("--verify looks at a backup that is there; it goes with neither --table nor --no-verify")
     config = read_config(path, store)
     with Shown() as progress:
         if file:
-            record = verbs.verify(config, file, store_name=store, scratch=scratch, progress=progress)
+            record = verb.verify_backup(config, file, store_name=store, scratch=scratch, progress=progress)
         else:
-            record = verbs.backup(
+            record = verb.backup(
                 config,
                 folder=folder,
                 tables=tables,
@@ -80,8 +80,9 @@ def document(record: Record) -> dict[str, object]:
 
 
 def _say(record: Record, *, tried: bool) -> None:
-    from trueup.reports._words import many, moment
+    from trueup.reports._words import many
     from trueup.reports.text.layout import BAD, DIM, GOOD, STRONG, WARN, indented, line
+    from trueup.results import moment
 
     what = (
         f"{many(len(record.sums), 'table')}, {many(record.rows, 'row')}, {many(record.size, 'byte')}, by {record.tool}"

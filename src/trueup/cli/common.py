@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from trueup.config.config import Config
+    from trueup.results import RunReport
 
 DEFAULT = "trueup.yaml"
 #: Characters of a line where no terminal says how wide it is.
@@ -34,6 +35,11 @@ class Command(click.Command):
             with formatter.section("Example"):
                 for line in self.epilog.strip().splitlines():
                     formatter.write(f"{'':>{formatter.current_indent}}{line.strip()}\n")
+
+
+def run_argument(function: F) -> F:
+    """`RUN`: 'last', or the beginning of a run's name."""
+    return click.argument("run_id", metavar="RUN")(function)
 
 
 def config_option(function: F) -> F:
@@ -101,15 +107,24 @@ def read_config(path: str | None, store: str = "", sign_key: str = "") -> Config
     return config.only_store(store) if store else config
 
 
-def source(path: str | None, store: str = "") -> str:
+def config_flags(path: str | None, store: str = "") -> str:
     """The options with which the next command finds the same configuration; empty for the defaults."""
     parts = (["-c", path] if path and path != DEFAULT else []) + (["--store", store] if store else [])
     return shlex.join(parts)
 
 
-def spoken(command: str, *options: str) -> str:
+def command_line(command: str, *options: str) -> str:
     """A command line for the reader to copy, empty options left out."""
     return " ".join(["trueup", command, *(option for option in options if option)])
+
+
+def exit_code(report: RunReport) -> int:
+    """0 when all was done, 1 when some was left alone, 3 when it did not come to its end."""
+    if report.dry_run:
+        return 0
+    if report.state in ("stopped", "failed", "applying", "undoing"):
+        return 3
+    return 1 if report.listed else 0
 
 
 def say(text: str, *, err: bool = False, nl: bool = True) -> None:

@@ -38,13 +38,13 @@ def init(url: str, output: str, force: bool) -> int:
     """
     if Path(output).exists() and not force:
         raise UsageError(f"{output!r} is there already; choose another name with -o, or replace it with --force")
-    from trueup import run
     from trueup.config.config import Config
     from trueup.output import writable, write
     from trueup.reports._words import many
+    from trueup.verbs.propose import propose
 
     writable(output)
-    checks = run.propose(Config.from_url(url))
+    checks = propose(Config.from_url(url))
     write(output, written(url, checks))
     where = "" if output == DEFAULT else f" -c {shlex.quote(output)}"
     say(f"{output}: {many(len(checks), 'check')} proposed; read it, change it, then: trueup scan{where}")

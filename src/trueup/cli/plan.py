@@ -9,11 +9,11 @@ import click
 from trueup.cli.common import (
     Command,
     check_option,
+    config_flags,
     config_option,
     read_config,
     show,
     sign_option,
-    source,
     store_option,
     words,
 )
@@ -65,12 +65,12 @@ def plan(
     config = read_config(path, store, sign_key)
     if Path(output).exists() and not force:
         raise UsageError(f"{output!r} is there already; choose another name with -o, or replace it with --force")
-    from trueup import run
     from trueup.cli.progress import Shown
     from trueup.reports.text.plan import plan_report
+    from trueup.verbs.plan import make_plan
 
     with Shown() as progress:
-        preview = run.make_plan(
+        preview = make_plan(
             config,
             output,
             only=only,
@@ -80,7 +80,7 @@ def plan(
             values=values,
             progress=progress,
         )
-    show(plan_report(preview, source=source(path, store)))
+    show(plan_report(preview, source=config_flags(path, store)))
     return 0
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 import click
 
-from trueup.cli.common import Command, config_option, read_config, say, show, source, spoken, store_option, words
+from trueup.cli.common import Command, config_flags, config_option, read_config, say, show, store_option, words
+from trueup.cli.next_steps import trying
 from trueup.errors import UsageError
+
+if TYPE_CHECKING:
+    from trueup.verbs.restore import Restoration
 
 
 @click.command(
@@ -44,22 +51,19 @@ def restore_plan(
     Nothing of the application is changed. What was written to those rows since the backup would be lost: where a run
     of trueup made the mistake, 'trueup undo' takes back that run and loses nothing else.
     """
-    import json
-
     from trueup.cli.progress import Shown
-    from trueup.reports._words import many, moment
-    from trueup.reports.text.layout import BAD, GOOD, STRONG, indented, line, steps
-    from trueup.verbs import restore
+    from trueup.reports.text.layout import line, steps
+    from trueup.verbs import restore as verb
 
     config = read_config(path, store)
     if forget:
-        restore.forget(config, table, store_name=store)
+        verb.forget(config, table, store_name=store)
         show(line(f"the copy of {table} is dropped"))
         return 0
     if not backup:
         raise UsageError("name the backup to go back to; see 'trueup restore-plan --help'")
     with Shown() as progress:
-        found = restore.restore_plan(
+        found = verb.restore_plan(
             config,
             backup,
             table,
@@ -70,38 +74,49 @@ def restore_plan(
             store_name=store,
             progress=progress,
         )
-    count = found.plan.summary.count if found.plan else 0
+    changes = found.plan.summary.count if found.plan else 0
     if as_json:
-        document = {
-            "format": 1,
-            "table": found.table,
-            "backup": found.backup,
-            "taken": found.taken,
-            "plan": output if count else "",
-            "changes": count,
-            "columns": list(found.columns),
-            "differing": dict(found.differing),
-            "gone": found.gone,
-            "new": found.new,
-            "unfit": dict(found.unfit),
-        }
-        say(json.dumps(document, indent=2))
-        return 1 if count or found.unfit else 0
-    if not count and found.unfit:
-        show(line(("nothing to set back", BAD), f"  {found.table}: no row that is in both and fits differs"))
-    elif not count:
-        show(line(("as in the backup", GOOD), f"  {found.table}: no row that is in both differs"))
+        say(json.dumps(document(found, output, changes), indent=2))
     else:
-        show(line((found.table, STRONG), "  ", (many(count, "row"), BAD), f" would be set back to {found.backup}"))
+        _show(found, changes)
+        if changes:
+            show(steps([trying(output, config_flags(path, store))]))
+    return 1 if changes or found.unfit else 0
+
+
+def document(found: Restoration, output: str, changes: int) -> dict[str, object]:
+    """The result as JSON: what differs, and the plan of so many `changes` that is in the file `output`."""
+    return {
+        "format": 1,
+        "table": found.table,
+        "backup": found.backup,
+        "taken": found.taken,
+        "plan": output if changes else "",
+        "changes": changes,
+        "columns": list(found.columns),
+        "differing": dict(found.differing),
+        "gone": found.gone,
+        "new": found.new,
+        "unfit": dict(found.unfit),
+    }
+
+
+def _show(found: Restoration, changes: int) -> None:
+    from trueup.reports._words import many
+    from trueup.reports.text.layout import BAD, GOOD, STRONG, indented, line
+    from trueup.results import moment
+
+    if changes:
+        show(line((found.table, STRONG), "  ", (many(changes, "row"), BAD), f" would be set back to {found.backup}"))
         show(indented(*(line(f"{name}: {many(n, 'row')}") for name, n in found.differing.items() if n)))
         show(line(("lost", BAD), f": what was written to them since {moment(found.taken)}"))
+    elif found.unfit:
+        show(line(("nothing to set back", BAD), f"  {found.table}: no row that is in both and fits differs"))
+    else:
+        show(line(("as in the backup", GOOD), f"  {found.table}: no row that is in both differs"))
     for name, n in found.unfit.items():
         show(line(("left", BAD), f": {many(n, 'row')} whose {name} of then the column of now cannot hold as it was"))
     if found.gone:
         show(line(f"{many(found.gone, 'row')} of the backup are gone from the table; a plan does not bring them back"))
     if found.new:
         show(line(f"{many(found.new, 'row')} came since, and stay as they are"))
-    if count:
-        where = source(path, store)
-        show(steps([(spoken("apply", output, where), "shows what would happen and changes nothing yet")]))
-    return 1 if count or found.unfit else 0

@@ -1,4 +1,4 @@
-"""`trueup scan` and `trueup sql`: looking, never writing."""
+"""`trueup scan`: looking, never writing."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from trueup.cli.common import (
     DEFAULT,
     Command,
     check_option,
+    config_flags,
     config_option,
     read_config,
-    say,
     show,
-    source,
     store_option,
 )
 from trueup.errors import UsageError
@@ -78,22 +77,25 @@ def scan(
 
     With a URL and no configuration the checks are derived from the catalogue and the data.
     """
-    from trueup import run
     from trueup.cli.outputs import STDOUT, exporting, of_checks
     from trueup.cli.progress import Shown
+    from trueup.config.config import chosen
     from trueup.output import writable, write
+    from trueup.verbs import scan as verb
 
     config = _config(url, path, store)
     writable(json_path)
     if config.derived:
-        config = replace(config, checks=tuple(run.propose(config)))
+        from trueup.verbs.propose import propose
+
+        config = replace(config, checks=tuple(propose(config)))
     if form and export_path is None:
         raise UsageError("--format says what --export writes; add --export FILE, or --export - for stdout")
     if export_path == STDOUT == json_path:
         raise UsageError("--json - and --export - both write to stdout; write one of them to a file")
-    about = of_checks(run.chosen(config, only), "" if config.derived else path or DEFAULT)
+    about = of_checks(chosen(config, only), "" if config.derived else path or DEFAULT)
     with exporting(export_path, about, form) as sink, Shown() as progress:
-        found = run.scan(
+        found = verb.scan(
             config, only=only, samples=SAMPLES if limit is None else limit, values=values, sink=sink, progress=progress
         )
         if sink is not None:
@@ -138,30 +140,8 @@ def _config(url: str | None, path: str | None, store: str) -> Config:
 def _source(url: str | None, path: str | None, store: str) -> str:
     """What the next command needs to find the same; a URL with a password is named, never repeated."""
     if url is None or path is not None:
-        return source(path, store)
+        return config_flags(path, store)
     from sqlalchemy.engine import make_url
 
     parsed = make_url(url)
     return '"$DATABASE_URL"' if parsed.password is not None or parsed.query else shlex.quote(url)
-
-
-@click.command(
-    cls=Command,
-    epilog="""
-    trueup sql --check metadata-holds-an-object
-    trueup sql --dialect mysql > checks.sql
-    """,
-)
-@config_option
-@store_option
-@check_option
-@click.option("--dialect", default="", metavar="NAME", help="For this engine, instead of the store's own.")
-def sql(path: str | None, store: str, only: tuple[str, ...], dialect: str) -> int:
-    """Print the statements of the checks, for an SQL console."""
-    from trueup import run
-    from trueup.reports._words import safe
-
-    for statement in run.statements(read_config(path, store), only=only, dialect=dialect):
-        text = statement.sql.rstrip().rstrip(";")
-        say(f"-- {safe(statement.check)}: {safe(statement.purpose)}\n" + (f"{text};\n" if text else ""))
-    return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,12 @@ from sqlalchemy.exc import ArgumentError
 from trueup import discovery
 from trueup.check import Check
 from trueup.config.options import nearest, pairs, read_options, read_value, write_options
-from trueup.config.strategy import DEFAULT
+from trueup.config.strategy import DEFAULT, PRODUCTION
 from trueup.config.yaml import Item, from_json, read_yaml
 from trueup.errors import ConfigError, UsageError
 from trueup.redaction import learn
 from trueup.stores.sql import unescaped
 
-#: What a configuration that does not say is taken for: the environment that asks for most.
-ENVIRONMENT = "production"
 #: The store's name where only a URL is given.
 STORE = "app"
 
@@ -35,7 +33,7 @@ _TOP = (
 SIGNING = ("required", "offered", "no")
 _SEVERITIES = ("high", "medium", "low")
 #: Words that people mean by it.
-_ALSO_PRODUCTION = ("production", "prod", "prd", "live")
+_ALSO_PRODUCTION = (PRODUCTION, "prod", "prd", "live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +69,7 @@ class Config:
     sign_key: str = ""
 
     @classmethod
-    def from_url(cls, url: str, *, environment: str = ENVIRONMENT) -> Config:
+    def from_url(cls, url: str, *, environment: str = PRODUCTION) -> Config:
         """One store, checks still to be derived. Raises `UsageError` when `url` is none."""
         learn(url)
         problem = url_problem(url)
@@ -85,6 +83,15 @@ class Config:
             raise UsageError(f"there is no store {name!r}{nearest(name, self.stores)}")
         checks = tuple(check for check in self.checks if check.store == name)
         return replace(self, stores={name: self.stores[name]}, checks=checks)
+
+
+def chosen(config: Config, only: Sequence[str]) -> list[Check]:
+    """The checks named, or all. Raises `UsageError` for a name that is not there."""
+    known = {check.title: check for check in config.checks}
+    for name in only:
+        if name not in known:
+            raise UsageError(f"there is no check {name!r}{nearest(name, known)}")
+    return [check for title, check in known.items() if not only or title in only]
 
 
 def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> Config:
@@ -106,7 +113,7 @@ def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> C
     if "stores" not in top:
         raise root.error("no 'stores'; say where the data is, as in `stores: {app: ${DATABASE_URL}}`")
     stores = _stores(top["stores"])
-    environment = _environment(top["environment"]) if "environment" in top else ENVIRONMENT
+    environment = _environment(top["environment"]) if "environment" in top else PRODUCTION
     thresholds = _strategy(top["strategy"]) if "strategy" in top else dict(DEFAULT)
     if "checks" not in top:
         raise root.error("no 'checks'; 'trueup init URL' proposes some")
@@ -195,10 +202,10 @@ def _environment(item: Item) -> str:
     name = str(read_value(str, item, "environment"))
     if not re.fullmatch(r"[\w.-]{1,60}", name):
         raise item.error(f"'environment' must be one word of letters, digits, '.', '_' and '-'; it is {item}")
-    if name != ENVIRONMENT and name.lower() in _ALSO_PRODUCTION:
+    if name != PRODUCTION and name.lower() in _ALSO_PRODUCTION:
         raise item.error(
             f"'environment' {name!r} would let changes through with --yes alone; "
-            f"write {ENVIRONMENT}, where each asks for a typed confirmation"
+            f"write {PRODUCTION}, where each asks for a typed confirmation"
         )
     return name
 

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 from trueup.errors import Refused
 
+#: The environment that asks for most: a confirmation typed out. A configuration that names none is taken for it.
+PRODUCTION = "production"
+
 DEFAULT: Mapping[str, int] = {"B": 1, "C": 51, "D": 501}
 
 MEANING: Mapping[str, str] = {
@@ -25,16 +28,20 @@ def letter(count: int, thresholds: Mapping[str, int]) -> str:
     return found
 
 
+def confirmation_word(environment: str, count: int, plan_digest: str) -> str:
+    """What is typed to confirm: environment, number of operations, first eight digits of the plan's digest."""
+    return f"{environment}:{count}:{plan_digest[:8]}"
+
+
 def confirmed(environment: str, confirm: str, count: int, plan_digest: str) -> bool:
     """Whether `confirm` allows writing; an empty one asks for a dry run.
 
-    `yes` is enough outside production; there the environment, the number of operations and the first eight
-    digits of the plan's digest are typed. Raises `Refused` for any other word.
+    `yes` is enough outside production; there the `confirmation_word` is typed. Raises `Refused` for any other word.
     """
     if not confirm:
         return False
-    expected = f"{environment}:{count}:{plan_digest[:8]}"
-    if confirm == expected or (confirm == "yes" and environment != "production"):
+    expected = confirmation_word(environment, count, plan_digest)
+    if confirm == expected or (confirm == "yes" and environment != PRODUCTION):
         return True
     if confirm == "yes":
         raise Refused(f"environment {environment!r}: --yes is not enough; type --confirm {expected}")

@@ -15,12 +15,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
 
-from trueup import run
 from trueup.config.strategy import MEANING
 from trueup.django.databases import project_config
 from trueup.django.models import Health
 from trueup.errors import TrueupError
-from trueup.results import CheckResult, RunReport, Scan
+from trueup.results import CheckResult, RunReport, Scan, moment
+from trueup.verbs.checklist import checklist
+from trueup.verbs.explain import explain
+from trueup.verbs.runs import runs, status
+from trueup.verbs.scan import scan
 
 
 @admin.register(Health)
@@ -64,34 +67,31 @@ class HealthAdmin(admin.ModelAdmin):
     def overview(self, request: HttpRequest) -> HttpResponse:
         """The checks and the runs; after POST, what a scan of just now found."""
         config = project_config()
-        scan: Scan | None = run.scan(config, samples=0) if request.method == "POST" else None
+        found: Scan | None = scan(config, samples=0) if request.method == "POST" else None
         return self._render(
             request,
             "health",
             "Data health",
             environment=config.environment,
             checks=config.checks,
-            scan=scan,
-            results=[_line(one) for one in scan.results] if scan else [],
-            runs=[_told(one) for one in run.runs(config)],
+            scan=found,
+            results=[_line(one) for one in found.results] if found else [],
+            runs=[_told(one) for one in runs(config)],
         )
 
     def one_run(self, request: HttpRequest, run_id: str) -> HttpResponse:
         """One run: what became of its operations, and its checklist."""
-        from trueup.verbs.notice import boxes
-
         config = project_config()
-        if run_id not in {one.run_id for one in run.runs(config)}:
+        if run_id not in {one.run_id for one in runs(config)}:
             raise Http404(f"there is no run {run_id}")
-        report = run.status(config, run_id)
+        report = status(config, run_id)
         return self._render(
-            request, "run", f"Run {run_id}", run=_told(report), report=report, boxes=boxes(config, run_id)
+            request, "run", f"Run {run_id}", run=_told(report), report=report, boxes=checklist(config, run_id)
         )
 
     def explained(self, request: HttpRequest, check: str) -> HttpResponse:
         """Where the broken rows of a check come from, as `trueup explain --html` draws it."""
         from trueup.reports.documents.explanation import explanation_html
-        from trueup.verbs.explain import explain
 
         config = project_config()
         if check not in {one.title for one in config.checks}:
@@ -120,12 +120,10 @@ def _line(result: CheckResult) -> dict[str, str]:
 
 def _told(report: RunReport) -> dict[str, Any]:
     """A run as a line: its start as a moment, its counts as words."""
-    from trueup.verbs.notice import moment
-
     return {
         "id": report.run_id,
         "state": report.state,
-        "started": moment(report.started),
+        "started": moment(report.started, to_the_minute=True),
         "planned": f"{report.planned:,}",
         "counts": ", ".join(f"{count:,} {state.replace('_', ' ')}" for state, count in report.states.items() if count),
         "because": report.because,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from trueup.checks.wrong_json_type import WrongJsonType
+from trueup.config.strategy import confirmation_word
 from trueup.django.databases import config_of
 from trueup.errors import TrueupError
 from trueup.results import CheckResult
@@ -49,7 +50,9 @@ class CleanupCommand(BaseCommand):
             raise CommandError(str(error)) from None
 
     def _work(self, options: Mapping[str, Any]) -> None:
-        from trueup import run
+        from trueup.verbs.apply import apply
+        from trueup.verbs.plan import make_plan
+        from trueup.verbs.scan import scan
 
         check = WrongJsonType(
             table=self.table,
@@ -61,7 +64,7 @@ class CleanupCommand(BaseCommand):
             name=f"{self.table}-{self.column}",
         )
         config = replace(config_of(options["database"]), checks=(check,))
-        (result,) = run.scan(config, samples=options["limit"]).results
+        (result,) = scan(config, samples=options["limit"]).results
         if result.status == "not checked":
             raise CommandError(result.reason)
         self._show(result)
@@ -78,9 +81,9 @@ class CleanupCommand(BaseCommand):
         because = options["because"] or f"manage.py {self.__module__.rpartition('.')[2]}"
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "plan.jsonl")
-            plan = run.make_plan(config, path, because=because)
-            word = f"{config.environment}:{plan.summary.count}:{plan.summary.digest[:8]}"
-            report = run.apply(config, path, confirm=word, because=because)
+            plan = make_plan(config, path, because=because)
+            word = confirmation_word(config.environment, plan.summary.count, plan.summary.digest)
+            report = apply(config, path, confirm=word, because=because)
         done = report.states.get("applied", 0)
         self.stdout.write(self.style.SUCCESS(f"{done:,} values cleaned up, as run {report.run_id}."))
         left = sum(report.states.values()) - done + sum(one.count for one in plan.summary.left)

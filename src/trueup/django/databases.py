@@ -12,6 +12,7 @@ from django.db import connections
 from sqlalchemy.engine import URL
 
 from trueup.config.config import Config, load_config
+from trueup.config.strategy import PRODUCTION
 from trueup.errors import UsageError
 
 #: The variable that a configuration takes the URL from.
@@ -50,7 +51,7 @@ def url_of(alias: str = "default") -> str:
 def environment() -> str:
     """`TRUEUP_ENVIRONMENT` of the settings, else production unless DEBUG is on."""
     named: str = getattr(settings, "TRUEUP_ENVIRONMENT", "")
-    return named or ("development" if settings.DEBUG else "production")
+    return named or ("development" if settings.DEBUG else PRODUCTION)
 
 
 def config_of(alias: str = "default") -> Config:

@@ -18,8 +18,8 @@ from typing import Literal
 from trueup.backup.backup import read_record, sha256
 from trueup.changes import Plan, PlanSummary
 from trueup.codec import canonical, digest
-from trueup.config.config import ENVIRONMENT, Config
-from trueup.config.strategy import MEANING
+from trueup.config.config import Config
+from trueup.config.strategy import MEANING, PRODUCTION
 from trueup.errors import Refused, UsageError
 from trueup.output import append
 from trueup.output import folder as output_folder
@@ -113,7 +113,7 @@ def demands(config: Config, plan: Plan, summary: PlanSummary, given: Given) -> l
     if summary.letter not in ("C", "D"):
         return []
     found = [Demand("a reason that stays with the run", bool(given.because.strip()), "--because 'TEXT'")]
-    if plan.environment != ENVIRONMENT:
+    if plan.environment != PRODUCTION:
         return found
     mine = [one for one in known(config) if one.database == told_identity(plan.identity)]
     checks = sorted({group.check for group in plan.groups})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import UTC, datetime
 
 # Joiners that scripts and emoji need; every other invisible character can hide or reorder what follows.
 _JOINERS = ("\u200c", "\u200d")
@@ -73,10 +72,3 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02} s"
     return f"{minutes // 60} h {minutes % 60:02} min"
-
-
-def moment(seconds: int) -> str:
-    """Seconds since 1970 as a moment in UTC; `-` for 0, which stands for not yet."""
-    if not seconds:
-        return "-"
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -8,13 +8,13 @@ from dataclasses import replace
 from sqlalchemy.exc import DBAPIError
 
 from trueup.backup.backup import read_record, restored
-from trueup.config.config import Config
+from trueup.config.config import Config, chosen
 from trueup.errors import Refused, StoreError
 from trueup.plan.gate import told_identity, whole
 from trueup.plan.planner import identity
 from trueup.results import Progress, Silent
-from trueup.run import by_store, chosen, opened
 from trueup.stores.sql import SqlDatabase
+from trueup.verbs._opened import by_store, opened
 from trueup.verbs.advising import Advice, advice, tried
 
 

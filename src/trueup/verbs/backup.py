@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from trueup.backup.backup import Record, read_record, take
-from trueup.backup.backup import verify as verify_backup
+from trueup.backup import backup as engine
+from trueup.backup.backup import Record
 from trueup.config.config import Config
 from trueup.errors import UsageError
 from trueup.plan.gate import enter, told_identity
 from trueup.plan.planner import identity
 from trueup.results import Progress, Silent
-from trueup.run import opened
 from trueup.stores.sql import SqlDatabase
+from trueup.verbs._opened import opened
 
 
 def backup(
@@ -34,9 +34,9 @@ def backup(
     with opened(config, store_name) as store:
         with store.connect() as connection:
             here = identity(store, SqlDatabase(store, connection))
-        record = take(store, Path(folder).absolute(), tables, config.environment, here, progress)
+        record = engine.take(store, Path(folder).absolute(), tables, config.environment, here, progress)
         if verified:
-            record = verify_backup(store, record, scratch, progress)
+            record = engine.verify(store, record, scratch, progress)
     _remember(config, record)
     return record
 
@@ -48,16 +48,16 @@ def _remember(config: Config, record: Record) -> None:
     )
 
 
-def verify(
+def verify_backup(
     config: Config, file: str, *, store_name: str = "", scratch: str = "", progress: Progress | None = None
 ) -> Record:
     """Verify a backup that was written before."""
-    record = read_record(file)
+    record = engine.read_record(file)
     with opened(config, store_name) as store:
         with store.connect() as connection:
             if store.dialect.name != record.engine:
                 raise UsageError(f"the backup is of {record.engine}, the store is {store.dialect.name}")
             connection.rollback()
-        found = verify_backup(store, record, scratch, progress or Silent())
+        found = engine.verify(store, record, scratch, progress or Silent())
     _remember(config, found)
     return found

@@ -12,9 +12,8 @@ from trueup.errors import StoreError
 from trueup.explain.explainer import Explainer, Explanation
 from trueup.plan.gate import database_of, enter
 from trueup.results import Progress, Silent
-from trueup.run import opened
 from trueup.stores.sql import SqlDatabase
-from trueup.verbs import one_check
+from trueup.verbs._opened import one_check, opened
 
 
 def explain(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from trueup.backup.backup import sha256
-from trueup.config.config import Config
+from trueup.config.config import Config, chosen
 from trueup.plan.gate import database_of, enter
 from trueup.results import Scan
-from trueup.run import by_store, chosen, opened
+from trueup.verbs._opened import by_store, opened
 
 
 def exported(config: Config, scan: Scan, path: str) -> None:

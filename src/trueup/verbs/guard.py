@@ -10,18 +10,18 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from trueup.check import Check
-from trueup.config.config import ENVIRONMENT, Config
+from trueup.config.config import Config
+from trueup.config.strategy import PRODUCTION
 from trueup.errors import Refused, StoreError
 from trueup.guard.contract import Guard
 from trueup.guard.register import Register, Standing, broken_rows, run_steps, taken_off
 from trueup.guard.trial import AsRoles, Outcomes, Trial, tried
 from trueup.results import Progress, Silent
-from trueup.run import opened
 from trueup.stores.sql import SqlDatabase, SqlStore
-from trueup.verbs import one_check
+from trueup.verbs._opened import one_check, opened
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardReport:
     """What became of a guard. `broken` rows break the check now, None where the configuration has no such check any
     more; `standing` is the record of an installed one.
@@ -36,7 +36,7 @@ class GuardReport:
     trial: Trial | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
     """One check's guard on one open store."""
 
@@ -62,7 +62,15 @@ class _Work:
         with self.store.connect() as connection:
             broken = broken_rows(SqlDatabase(self.store, connection), self.check)
             standing = next((one for one in self.register.standing(connection) if one.name == guard.name), None)
-        return GuardReport(guard, self.store.dialect.name, self.config.environment, act, broken, standing, trial)
+        return GuardReport(
+            guard=guard,
+            engine=self.store.dialect.name,
+            environment=self.config.environment,
+            act=act,
+            broken=broken,
+            standing=standing,
+            trial=trial,
+        )
 
 
 def guard(
@@ -85,14 +93,22 @@ def guard(
     progress = progress or Silent()
     gone = act == "remove" and title not in {check.title for check in config.checks}
     check = None if gone else one_check(config, title)
-    if act != "show" and config.environment == ENVIRONMENT and confirm != config.environment:
+    if act != "show" and config.environment == PRODUCTION and confirm != config.environment:
         raise Refused(f"this changes the schema of {config.environment}; add --confirm {config.environment}")
     if check is None:
         return _remove_recorded(config, title)
     with opened(config, check.store) as store:
         with store.connect():
             pass  # the server says what it really is, MariaDB behind mysql:// too
-        work = _Work(config, store, Register(store), check, transition, window, definer)
+        work = _Work(
+            config=config,
+            store=store,
+            register=Register(store),
+            check=check,
+            transition=transition,
+            window=window,
+            definer=definer,
+        )
         progress.task(f"{check.table}: counting broken rows", None)
         with store.connect() as connection:
             if act == "show":
@@ -129,7 +145,13 @@ def _remove_recorded(config: Config, title: str) -> GuardReport:
                     raise StoreError(f"{store} cannot be written: {why}")
             if found:
                 _take_off(store, register, found)
-                report = GuardReport(found[-1], store.dialect.name, config.environment, "removed", None)
+                report = GuardReport(
+                    guard=found[-1],
+                    engine=store.dialect.name,
+                    environment=config.environment,
+                    act="removed",
+                    broken=None,
+                )
     if report is None:
         one_check(config, title)  # which names the nearest
         raise AssertionError("a check that is not there is told")
@@ -156,7 +178,7 @@ def _install(work: _Work, made: Guard) -> Trial:
     if before.standing is not None and not before.standing.problem:
         raise Refused(f"{check.title} is guarded already; 'trueup guard {check.title} --remove' takes it off")
     if before.broken and not work.transition:
-        raise Refused(remaining(check, before.broken))
+        raise Refused(_remaining(check, before.broken))
     _remove(work, whole=False)  # what a crash, or a migration, left of it
     with store.connect(write=True) as connection:
         work.register.prepare(connection)
@@ -181,7 +203,7 @@ def _install(work: _Work, made: Guard) -> Trial:
             slipped = 0 if work.transition else broken_rows(database, check)
             connection.rollback()
             if slipped:
-                raise Refused(f"{remaining(check, slipped)}; it was taken off again")
+                raise Refused(f"{_remaining(check, slipped)}; it was taken off again")
             if why := words.trouble(connection, made):
                 raise Refused(f"{check.title} cannot be guarded: {why}; it was taken off again")
             connection.rollback()
@@ -204,7 +226,7 @@ def _tried(database: SqlDatabase, made: Guard, check: Check, roles: AsRoles, ung
     return Trial(mine.held, (*mine.said, *theirs.said))
 
 
-def remaining(check: Check, broken: int) -> str:
+def _remaining(check: Check, broken: int) -> str:
     """Why a guard has to wait, and what to do first."""
     rows = f"{broken:,} rows break" if broken != 1 else "1 row breaks"
     return (

@@ -17,13 +17,13 @@ from trueup.plan.file import PlanFile
 from trueup.plan.gate import Given, enter, known, told_identity, whole
 from trueup.plan.signing import vouched
 from trueup.results import Progress, RunReport, Silent
-from trueup.run import opened
 from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.verbs._opened import opened
 from trueup.write.execution import carry_out, take_back, undoing
 from trueup.write.verify import compare
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
     """What a rehearsal showed. `problems` is empty when it came to its end and undo gave back every byte."""
 
@@ -107,7 +107,15 @@ def _played(copy: SqlStore, plan: PlanFile, path: str, record: Record, progress:
     problems += differences(before, before, after)
     if left and not applied.states.get("applied"):
         problems.append("no row of the backup looks as planned; back up again after planning")
-    return Rehearsal(path, record.file, applied, seen.intact, undone, len(after), tuple(problems))
+    return Rehearsal(
+        plan=path,
+        backup=record.file,
+        applied=applied,
+        intact=seen.intact,
+        undone=undone,
+        tables=len(after),
+        problems=tuple(problems),
+    )
 
 
 def _state(copy: SqlStore, progress: Progress) -> dict[str, TableSum]:

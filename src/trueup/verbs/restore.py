@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import column as sql_column
 from sqlalchemy import table as sql_table
 
-from trueup.backup.backup import read_record, restored, sha256
+from trueup.backup.backup import Record, read_record, restored, sha256
 from trueup.backup.copy import LEFT, bring, compared, copy_name, drop, shared
 from trueup.checks.differs_from_backup import DiffersFromBackup
 from trueup.config.config import Config
@@ -18,12 +18,13 @@ from trueup.journal.journal import Journal
 from trueup.plan.gate import enter, told_identity, whole
 from trueup.plan.planner import identity
 from trueup.results import Preview, Progress, Silent
-from trueup.run import make_plan, opened
 from trueup.sql.tables import Table
-from trueup.stores.sql import SqlDatabase
+from trueup.stores.sql import SqlDatabase, SqlStore
+from trueup.verbs._opened import opened
+from trueup.verbs.plan import make_plan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Restoration:
     """What going back would do: rows that differ, by column, that are `gone` since the backup, and that are `new`.
 
@@ -59,49 +60,36 @@ def restore_plan(
 
     `columns` limits it; without, every column that differs somewhere. Rows that were deleted since, and rows that are
     new, are counted and left as they are. The application's tables are only read; a copy is kept beside the journal
-    until `forget`. It holds only
-    values that the live columns hold exactly as the backup's did.
+    until `forget`. It holds only values that the live columns hold exactly as the backup's did.
     """
     progress = progress or Silent()
     record = read_record(backup)
     if not record.verified or not whole(record.file, record.sha256):
         raise Refused(f"the backup {record.file!r} is not verified; 'trueup backup --verify {record.file}' does it")
     with opened(config, store_name) as store:
-        with store.connect() as connection:
-            database = SqlDatabase(store, connection)
-            here = identity(store, database)
-            if told_identity(here) != told_identity(record.identity):
-                raise PlanError("the backup is of another database")
-            live = database.table(table)
-            if why := store.dialect.writable(connection):
-                raise StoreError(f"{store} cannot be written: {why}")
-        if not live.key:
-            raise Refused(f"{live.name} has no key, so its rows cannot be found in the backup")
+        live = _live(store, record, table)
         name = copy_name(store, live.name)
         with store.connect(write=True) as connection:
             Journal(store).prepare(connection)
         progress.task("restoring into a scratch database", None)
         with restored(store, record, scratch) as copied:
-            with copied.connect() as connection:
-                past = SqlDatabase(copied, connection)
-                if live.name not in past.names():
-                    raise Refused(f"the backup does not hold {live.name}")
-                there = past.table(live.name)
-            _asked_of(live, there, columns)
+            there = _there(copied, live, columns)
             progress.task(f"copying {live.name} beside the journal", None)
             unfit = bring(store, copied, live, there, name, columns)
         progress.task(f"comparing {live.name}", None)
-        with store.connect() as connection:
-            database = SqlDatabase(store, connection)
-            row = database.row(live.name)
-            schema, _, bare = name.rpartition(".")
-            copy, left = (
-                sql_table(bare + end, *(sql_column(one, row[one].type) for one in some), schema=schema or None)
-                for end, some in (("", shared(live, there)), (LEFT, live.key))
-            )
-            differing, gone, new = compared(database, row, copy, left)
+        differing, gone, new = _compared(store, live, there, name)
         chosen = tuple(one for one, count in differing.items() if (one in columns if columns else count))
-        found = Restoration(live.name, record.file, record.taken, chosen, differing, gone, new, None, unfit)
+        found = Restoration(
+            table=live.name,
+            backup=record.file,
+            taken=record.taken,
+            columns=chosen,
+            differing=differing,
+            gone=gone,
+            new=new,
+            plan=None,
+            unfit=unfit,
+        )
         if not any(differing[one] for one in chosen):
             return found
         title = f"{live.name}-as-in-the-backup"
@@ -109,12 +97,33 @@ def restore_plan(
         because = because or f"back to {Path(record.file).name}"
         own = replace(config, checks=(check,), stores={store.name: config.stores[store.name]})
         plan = make_plan(own, path, because=because, accept_rate=[title], progress=progress)
-        # comparing with the backup is the investigation, and the plan is the list of the rows
-        facts = {"checks": (title,), "count": plan.summary.count}
-        database_id = told_identity(here)
-        enter(config, "investigation", database_id, **facts)
-        enter(config, "export", database_id, **facts, file=str(Path(path).absolute()), sha256=sha256(Path(path)))
-        return replace(found, plan=plan)
+    _entered(config, record, plan, title)
+    return replace(found, plan=plan)
+
+
+def _live(store: SqlStore, record: Record, table: str) -> Table:
+    """The application's table. Raises where the backup is of another database, or no plan could be applied to it."""
+    with store.connect() as connection:
+        database = SqlDatabase(store, connection)
+        if told_identity(identity(store, database)) != told_identity(record.identity):
+            raise PlanError("the backup is of another database")
+        live = database.table(table)
+        if why := store.dialect.writable(connection):
+            raise StoreError(f"{store} cannot be written: {why}")
+    if not live.key:
+        raise Refused(f"{live.name} has no key, so its rows cannot be found in the backup")
+    return live
+
+
+def _there(copied: SqlStore, live: Table, columns: Sequence[str]) -> Table:
+    """The table as the restored backup has it. Raises where it has not what is asked for."""
+    with copied.connect() as connection:
+        past = SqlDatabase(copied, connection)
+        if live.name not in past.names():
+            raise Refused(f"the backup does not hold {live.name}")
+        there = past.table(live.name)
+    _asked_of(live, there, columns)
+    return there
 
 
 def _asked_of(live: Table, there: Table, columns: Sequence[str]) -> None:
@@ -125,6 +134,27 @@ def _asked_of(live: Table, there: Table, columns: Sequence[str]) -> None:
             raise UsageError(f"{where} has no column {name!r} in {live.name}")
     if missing := [name for name in live.key if name not in there.columns]:
         raise Refused(f"the backup has no column {missing[0]!r} of the key of {live.name}")
+
+
+def _compared(store: SqlStore, live: Table, there: Table, name: str) -> tuple[Mapping[str, int], int, int]:
+    """The table compared with its copy of that name: rows that differ by column, rows that are gone, and new ones."""
+    with store.connect() as connection:
+        database = SqlDatabase(store, connection)
+        row = database.row(live.name)
+        schema, _, bare = name.rpartition(".")
+        copy, left = (
+            sql_table(bare + end, *(sql_column(one, row[one].type) for one in some), schema=schema or None)
+            for end, some in (("", shared(live, there)), (LEFT, live.key))
+        )
+        return compared(database, row, copy, left)
+
+
+def _entered(config: Config, record: Record, plan: Preview, title: str) -> None:
+    """Comparing with the backup is the investigation, and the plan is the list of the rows."""
+    database, file = told_identity(record.identity), Path(plan.path)
+    count = plan.summary.count
+    enter(config, "investigation", database, checks=(title,), count=count)
+    enter(config, "export", database, checks=(title,), count=count, file=str(file.absolute()), sha256=sha256(file))
 
 
 def forget(config: Config, table: str, *, store_name: str = "") -> None:

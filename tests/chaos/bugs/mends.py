@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.chaos.bugs.planting import Bug, everywhere, replace_in, swap, uncounted
 from tests.engines import ENGINES
-from trueup import output, run
+from trueup import output
 from trueup.engines import _catalogue as catalogue
 from trueup.engines._innodb import catalogue as _innodb_catalogue
 from trueup.engines.postgresql import journal, session
@@ -16,6 +16,8 @@ from trueup.engines.postgresql.dialect import Postgresql
 from trueup.engines.sqlite.dialect import Sqlite
 from trueup.plan import drift
 from trueup.stores.sql import SqlStore
+from trueup.verbs import apply as _apply
+from trueup.verbs import undo as _undo
 from trueup.write import apply_chunk, execution, undo_chunk, verdict, verify
 from trueup.write.apply_chunk import Chunk
 from trueup.write.runner import Runner
@@ -167,7 +169,8 @@ def names_of_one_session() -> None:
 
 def dry_run_asks_no_rights() -> None:
     """The dry run foresees an apply that will be refused."""
-    replace_in(run, "obstacle", nothing)
+    for module in (_apply, _undo):
+        replace_in(module, "obstacle", nothing)
 
 
 def stale_stamp() -> None:

@@ -9,9 +9,9 @@ from rich.console import Group, RenderableType
 
 from trueup import changes
 from trueup.config.strategy import MEANING
-from trueup.reports._words import many, moment, number, safe
+from trueup.reports._words import many, number, safe
 from trueup.reports.text.layout import BAD, DIM, GOOD, STRONG, WARN, blank, indented, line, steps, table
-from trueup.results import Preview
+from trueup.results import Preview, moment
 
 _STYLE = {"lossless": GOOD, "lossy": WARN, "destructive": BAD}
 _WORDS = {

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 
 from trueup import changes
-from trueup.reports._words import duration, many, masked, moment, number, safe
+from trueup.reports._words import duration, many, masked, number, safe
 from trueup.reports.text.layout import BAD, DIM, GOOD, STRONG, WARN, blank, indented, line, steps, table
-from trueup.results import RunReport, Verification
+from trueup.results import RunReport, Verification, moment
 
 #: Operations left alone that are listed; the rest is counted.
 LISTED = 20

@@ -1,84 +1,20 @@
-"""What to tell people about a run, filled in from its record, and a checklist that ticks only what is proven."""
+"""A checklist of a run that ticks only what is proven."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal
 
 from trueup.config.config import Config
-from trueup.errors import UsageError
-from trueup.guard.register import Standing
-from trueup.plan.gate import Evidence, demands_of
-from trueup.results import RunReport
-
-Kind = Literal["before", "after", "rollback"]
-KINDS: tuple[Kind, ...] = ("before", "after", "rollback")
-FORMATS = ("md", "txt")
+from trueup.guard.register import Register, Standing
+from trueup.plan.gate import Evidence, database_of, demands_of, known
+from trueup.results import Progress, RunReport, Silent
+from trueup.verbs._opened import opened
+from trueup.verbs.runs import status
+from trueup.verbs.scan import scan
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a notice is filled in with. `left` are operations left alone, `count` all of the plan, times in UTC."""
-
-    environment: str
-    tables: tuple[str, ...]
-    checks: tuple[str, ...]
-    repairs: tuple[str, ...]
-    count: int
-    letter: str
-    because: str
-    root_cause: str = ""
-    approved_by: str = ""
-    run_id: str = ""
-    state: str = ""
-    started: str = ""
-    ended: str = ""
-    applied: int = 0
-    undone: int = 0
-    left: int = 0
-    conflicts: int = 0
-    verified: str = ""
-    commands: tuple[Mapping[str, Any], ...] = ()
-    maintenance: bool = False
-    undo: str = ""
-
-
-def notice(facts: Facts, kind: Kind, form: str, folder: str = "") -> str:
-    """The text of a notice. Templates in `folder` (`before.md`, `after.txt` ...) stand in for trueup's own.
-
-    Raises `UsageError` for a template that cannot be filled in.
-    """
-    try:
-        from jinja2 import Environment, FunctionLoader, StrictUndefined, TemplateError
-    except ImportError:
-        raise UsageError("a notice needs Jinja2: pip install 'trueup[reports]'") from None
-
-    def load(name: str) -> str:
-        own = Path(folder) / name if folder else None
-        if own is not None and own.is_file():
-            return own.read_text(encoding="utf-8")
-        return (resources.files("trueup") / "templates" / "notices" / name).read_text(encoding="utf-8")
-
-    environment = Environment(  # noqa: S701 - Markdown and plain text: there is no HTML to escape for
-        loader=FunctionLoader(load), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["number"] = lambda value: f"{value:,}"
-    try:
-        return environment.get_template(f"{kind}.{form}").render(run=facts).rstrip() + "\n"
-    except TemplateError as error:
-        raise UsageError(f"the template {kind}.{form} cannot be filled in: {error}") from None
-
-
-def command(*words: str) -> str:
-    """A command line to copy."""
-    return shlex.join(["trueup", *words])
-
-
-# -- the checklist ------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Box:
     """One line of the checklist: `proof` is what ticks it, or what would."""
@@ -89,7 +25,23 @@ class Box:
     proof: str
 
 
-def checklist(
+def checklist(config: Config, run_id: str, *, store_name: str = "", progress: Progress | None = None) -> list[Box]:
+    """The checklist of a run; its checks are run again, so that what it says of now is true now."""
+    report = status(config, run_id, store_name=store_name)
+    with opened(config, report.store) as store:
+        identity = database_of(store)
+        with store.connect() as connection:
+            guards = Register(store).standing(connection)
+    checks = {group.check for group in report.groups} & {check.title for check in config.checks}
+    remaining = None
+    if checks:
+        found = scan(config, only=sorted(checks), samples=0, progress=progress or Silent())
+        remaining = {one.title: one.findings if one.status != "not checked" else -1 for one in found.results}
+    mine = [one for one in known(config) if one.database == identity]
+    return list(_boxes(config, report, mine, remaining, guards))
+
+
+def _boxes(
     config: Config,
     report: RunReport,
     mine: list[Evidence],
@@ -125,7 +77,8 @@ def checklist(
             yield Box("verify", f"{check} finds nothing now", count == 0, f"{count:,} rows" if count > 0 else "scan")
     standing = {one.check for one in guards if not one.problem}
     for check in checks:
-        yield Box("prevent", f"{check} is guarded", check in standing, command("guard", check, "--apply"))
+        command = shlex.join(["trueup", "guard", check, "--apply"])
+        yield Box("prevent", f"{check} is guarded", check in standing, command)
     if report.state in ("undone", "undoing"):
         undone = report.states.get("undone", 0)
         kept = report.states.get("undo_conflict", 0)
