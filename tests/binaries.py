@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.surroundings import online
+
 SID_SCRIPT = Path(__file__).parent / "tools" / "mysql-from-sid.sh"
 
 FOLDERS = (
@@ -117,7 +119,7 @@ def _fetch_mysql() -> None:
     # two test runs that fetch into one folder would tear each other's files
     with (Path(tempfile.gettempdir()) / f"trueup-mysql-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = subprocess.run([SID_SCRIPT, "fetch"], capture_output=True, text=True, timeout=900)
+        done = subprocess.run([SID_SCRIPT, "fetch"], env=online(), capture_output=True, text=True, timeout=900)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise Unavailable(f"no mysqld found, and Debian's could not be fetched: {last}")

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests.binaries import Unavailable
 from tests.engines import ENGINES, KINDS, Database, EnginePool, chosen_engines
 from tests.servers import SERVERS, VARIANTS, Pgbouncer, PostgreSQL, Server
+from tests.surroundings import quicken
 from trueup.redaction import forget
 
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker is None:
+        config.add_cleanup(quicken())
     if not config.getoption("--hypothesis-profile", None):
         settings.load_profile("ci" if _required() or os.environ.get("CI") else "dev")
-    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
     try:
         chosen = chosen_engines(config.getoption("--engines"))
     except ValueError as error:

@@ -254,6 +254,7 @@ class PostgreSQL(Server):
             "fsync": safe,
             "synchronous_commit": safe,
             "full_page_writes": safe,
+            "dynamic_shared_memory_type": "mmap",  # what a killed server leaves in /dev/shm nobody removes
         }
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         return [str(self._programs / "postgres"), "-D", str(self._data), *options, *self.options]

@@ -1,12 +1,13 @@
 """The hook as pre-commit runs it: installed from a clean clone of this repository, in a repository of its own."""
 
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.surroundings import online
 
 ROOT = Path(__file__).parent.parent.parent
 BESIDE = Path(sys.executable).parent / "pre-commit"
@@ -41,7 +42,7 @@ pytestmark = [
 
 
 def test_the_hook_fails_on_a_lost_change_and_passes_when_it_is_mended(tmp_path: Path) -> None:
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH" and key[:4] != "GIT_"}
+    environment = {key: value for key, value in online().items() if key != "PYTHONPATH" and key[:4] != "GIT_"}
     environment |= {
         "PRE_COMMIT_HOME": str(tmp_path / "cache"),
         "GIT_CONFIG_GLOBAL": str(tmp_path / "gitconfig"),
