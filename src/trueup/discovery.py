@@ -56,12 +56,19 @@ def load(package: str, name: str, kind: type[T], part: str = "") -> type[T]:
     Of a unit that is a folder, `part` is the module to look in. Raises `UsageError` when there is no such unit or part.
     """
     known = names(package)
+    noun = NOUN.get(package, package.removesuffix("s"))
     if name not in known:
-        noun = NOUN.get(package, package.removesuffix("s"))
         raise UsageError(f"there is no {noun} {name!r}; there is {', '.join(known)}")
     if part and not has(package, name, part):
         raise UsageError(f"trueup has no {part} for {name}")
-    module = importlib.import_module(f"{known[name]}.{part}" if part else known[name])
+    place = f"{known[name]}.{part}" if part else known[name]
+    try:
+        module = importlib.import_module(place)
+    except Exception as error:
+        if place.startswith("trueup."):
+            raise
+        # the code of others: what is wrong with it is theirs to mend
+        raise UsageError(f"the {noun} {name!r} cannot be loaded from {place}: {type(error).__name__}") from None
     units = [
         value
         for value in vars(module).values()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from trueup import discovery
 from trueup.check import Check
 from trueup.config.config import Config, chosen
 from trueup.errors import UsageError
@@ -20,11 +21,18 @@ def opened(config: Config, name: str = "") -> Iterator[SqlStore]:
         name = next(iter(config.stores))
     if name not in config.stores:
         raise UsageError(f"there is no store {name!r}; there is {', '.join(config.stores)}")
-    store = SqlStore(name, str(config.stores[name]))
+    store = store_of(name, str(config.stores[name]))
     try:
         yield store
     finally:
         store.close()
+
+
+def store_of(name: str, url: str) -> SqlStore:
+    """The store that a URL stands for: the one named as its scheme is, else a database that SQLAlchemy knows."""
+    scheme = url.partition("://")[0]
+    kind = scheme if scheme in discovery.names("stores") else "sql"
+    return discovery.load("stores", kind, SqlStore)(name, url)
 
 
 def one_check(config: Config, title: str) -> Check:
