@@ -16,9 +16,9 @@ from trueup.findings import Finding, Source
 from trueup.lint.coltypes import expression
 from trueup.lint.columns import Columns
 from trueup.lint.flow.analysis import Analysis
-from trueup.lint.flow.follow import Follow
+from trueup.lint.flow.follow import Follower
 from trueup.lint.flow.state import State
-from trueup.lint.flow.values import Inst, Values
+from trueup.lint.flow.values import Inst
 from trueup.lint.index import Index
 from trueup.lint.local import scopes
 from trueup.lint.project import Class, File, Given, Project
@@ -99,8 +99,7 @@ class Search:
     def _followed(self) -> Iterator[tuple[Class, str, File, int, Fate]]:
         """Changes inside JSON values of SQLAlchemy, and assignments of such columns."""
         analysis = Analysis(self.index.project, self.columns)
-        follow = _Recording(self.index.project, self.columns)
-        analysis.follow = follow
+        assigned = _Assigned(analysis.follower)
         lost = analysis.run()
         self.unread |= analysis.failed
         at_fault = {id(one.change) for one in lost if one.node is one.change.node}
@@ -115,10 +114,10 @@ class Search:
                     where.line,
                     "lost" if one.sure else "may be lost",
                 )
-        for change in follow.changes.values():
+        for change in analysis.follower.context.changes.values():
             if id(change) not in at_fault:
                 yield change.column.cls, change.field, change.file, getattr(change.node, "lineno", 1), "persists"
-        for cls, attr, file, line in follow.assigned:
+        for cls, attr, file, line in assigned.found:
             yield cls, attr, file, line, "persists"
 
     def _stored(self) -> Iterator[tuple[Class, str, File, int, Fate]]:
@@ -135,22 +134,23 @@ class Search:
                 self.unread[file.module.path] = str(problem)
 
 
-class _Recording(Follow):
-    """Remembers the assignments that SQLAlchemy will write, beside the changes."""
+class _Assigned:
+    """The assignments that SQLAlchemy will write, as a follower comes across them."""
 
-    def __init__(self, project: Project, columns: Columns) -> None:
-        super().__init__(project, columns)
-        self.assigned: list[tuple[Class, str, File, int]] = []
+    def __init__(self, follower: Follower) -> None:
+        self.follower = follower
+        self.found: list[tuple[Class, str, File, int]] = []
+        follower.objects.observe = self.observe
 
-    def put(self, value: Inst, attr: str, given: Values, node: ast.AST, state: State) -> None:
-        """`value.attr = given`."""
-        super().put(value, attr, given, node, state)
+    def observe(self, value: Inst, attr: str, node: ast.AST, state: State) -> None:
+        """`value.attr` was set."""
         if isinstance(node, ast.Call) and last(node) not in ("setattr", "set_attribute"):
             return  # a constructor: its arguments have lines of their own, and are found by them
-        column, _ = self.column(value, attr)
+        column, _ = self.follower.objects.column(value, attr)
         pairs = state.slots.get((value.token, attr), ())
         if column is not None and pairs and all(state.written(pair) for pair in pairs):
-            self.assigned.append((value.cls or column.cls, attr, self.file, getattr(node, "lineno", 1)))
+            file = self.follower.context.file
+            self.found.append((value.cls or column.cls, attr, file, getattr(node, "lineno", 1)))
 
 
 def tables_of(columns: Columns, cls: Class) -> list[str]:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from trueup.lint.columns import Columns
-from trueup.lint.flow.follow import Change, Follow
+from trueup.lint.flow.follow import Follower
+from trueup.lint.flow.frame import Change
 from trueup.lint.flow.state import LOST, MAYBE, OPEN, SAVED
 from trueup.lint.flow.values import Token
 from trueup.lint.project import Class, File, Project
@@ -33,12 +34,12 @@ class Lost:
 
 
 class Analysis:
-    """Runs `Follow` over the functions that matter and weighs what it says."""
+    """Runs a `Follower` over the functions that matter and weighs what it says."""
 
     def __init__(self, project: Project, columns: Columns) -> None:
         self.project = project
         self.columns = columns
-        self.follow = Follow(project, columns)
+        self.follower = Follower(project, columns)
         #: Place to the fates it had, by the calls that led to it.
         self.fates: dict[Token, dict[Token, set[str]]] = defaultdict(lambda: defaultdict(set))
         #: Files with a function that could not be followed, and why.
@@ -57,7 +58,7 @@ class Analysis:
         for _ in range(_ROUNDS):
             helpers = {
                 change.function.name
-                for place, change in self.follow.changes.items()
+                for place, change in self.follower.context.changes.items()
                 if isinstance(change.function, Function) and any(OPEN in fates for fates in self.fates[place].values())
             }
             # a property is called by no call
@@ -99,7 +100,7 @@ class Analysis:
         self._done.add(key)
         body = node.body if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef) else []
         try:
-            final = self.follow.root(file, node, owner, body)
+            final = self.follower.root(file, node, owner, body)
         except Exception as error:  # noqa: BLE001 - the file is reported as not checked
             line = getattr(node, "lineno", 1)
             self.failed[file.module.path] = f"line {line}: the function could not be followed: {type(error).__name__}"
@@ -111,13 +112,13 @@ class Analysis:
         return True
 
     def _weighed(self) -> Iterator[Lost]:
-        for place, change in self.follow.changes.items():
+        for place, change in self.follower.context.changes.items():
             by_chain = self.fates.get(place, {})
             own = by_chain.get((), set())
             called = {chain: fates for chain, fates in by_chain.items() if chain}
             open_ = {chain for chain, fates in called.items() if fates & {OPEN, LOST}}
             saved = set(called) - open_
-            certain = place in self.follow.certain and not _only_shown(change)
+            certain = place in self.follower.context.certain and not _only_shown(change)
             if saved:
                 # some caller flags it, so it is the other callers that forget to
                 if not own or own & {OPEN, LOST}:

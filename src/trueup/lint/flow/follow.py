@@ -4,70 +4,40 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
-from trueup.lint.columns import Column, Columns
-from trueup.lint.flow.evaluate import Evaluate
-from trueup.lint.flow.state import LOST, OPEN, Slot, State, either
-from trueup.lint.flow.values import NOTHING, Data, Inst, Local, Token, Tup, Values, join, only
+from trueup.lint.columns import Columns
+from trueup.lint.flow.context import Context
+from trueup.lint.flow.evaluate import Evaluator, entered
+from trueup.lint.flow.frame import Body, Frame
+from trueup.lint.flow.state import LOST, OPEN, State, either
+from trueup.lint.flow.values import NOTHING, Data, Inst, Local, Tup, Values, join, only
 from trueup.lint.project import Class, File, Project
 from trueup.lint.source import Function
 
 #: Statements of other functions that are followed from one.
 _BUDGET = 1500
-Callable_ = Function | ast.Lambda
 
 
-@dataclass(eq=False)
-class Frame:
-    """A function that is being followed: how it was called, and how it ended so far."""
-
-    file: File
-    node: ast.AST
-    owner: Class | None = None
-    call: ast.AST | None = None
-    names: dict[str, Values] = field(default_factory=dict)
-    exits: list[State] = field(default_factory=list)
-    raised: list[State] = field(default_factory=list)
-    values: Values = NOTHING
-    breaks: list[list[State]] = field(default_factory=list)
-    nexts: list[list[State]] = field(default_factory=list)
-    yields: bool = False
-
-
-@dataclass(frozen=True)
-class Change:
-    """A change inside a JSON value, at the place to be reported."""
-
-    file: File
-    node: ast.AST
-    function: ast.AST
-    column: Column
-    field: str
-    source: str
-    how: str
-    nested: bool
-    helper: str
-
-
-class Follow(Evaluate):
+class Follower:
     """Follows one function at a time, and the functions of the project it calls, as far as they matter."""
 
     def __init__(self, project: Project, columns: Columns) -> None:
-        super().__init__(project, columns)
-        self.frames: list[Frame] = []
-        self.changes: dict[Token, Change] = {}
-        #: Places where the object is known to be a row, not only by its name.
-        self.certain: set[Token] = set()
+        self.context = Context(project, columns)
+        evaluator = Evaluator(self.context, self.inlined)
+        self.evaluate = evaluator.evaluate
+        self.assign = evaluator.assign
+        self.changes = evaluator.changes
+        self.objects = evaluator.objects
+        self.names = evaluator.calls.names
 
     def root(self, file: File, node: ast.AST, owner: Class | None, body: Sequence[ast.stmt]) -> State:
         """Follow a function from its start, its parameters as annotated; returns the state where it ends."""
-        self.budget = _BUDGET
-        self.frames = [Frame(file, node, owner)]
+        self.context.budget = _BUDGET
+        self.context.frames = [Frame(file, node, owner)]
         state = State()
         if isinstance(node, Function):
-            self.parameters(file, node, owner, state)
-        frame = self.frames[0]
+            self.names.parameters(file, node, owner, state)
+        frame = self.context.frames[0]
         self.block(body, state)
         return self.ended(frame, state)
 
@@ -95,38 +65,18 @@ class Follow(Evaluate):
         for statement in body:
             if state.dead:
                 return
-            self.budget -= 1
-            if self.budget < 0 and len(self.frames) > 1:
+            self.context.budget -= 1
+            if self.context.budget < 0 and len(self.context.frames) > 1:
                 return  # the function itself is followed to its end, whatever became of those it calls
             self.statement(statement, state)
 
-    def statement(self, node: ast.stmt, state: State) -> None:  # noqa: C901 - one case a kind of statement
+    def statement(self, node: ast.stmt, state: State) -> None:
         """Follow one statement."""
-        self.here = node
         match node:
-            case ast.Expr(value=value):
-                self.ev(value, state)
-            case ast.Assign(targets=targets, value=value):
-                given = self.ev(value, state)
-                for target in targets:
-                    self.assign(target, given, state, value)
-            case ast.AnnAssign(target=target, value=value, annotation=note):
-                if value is not None:
-                    given = self.ev(value, state)
-                    noted = self.annotated(self.file, note, self.place(node, "note"))
-                    if any(isinstance(one, Inst) and one.cls for one in noted) and not any(
-                        isinstance(one, Inst) and one.cls for one in given
-                    ):
-                        given = noted
-                    self.assign(target, given, state, value)
-            case ast.AugAssign():
-                self.augmented(node, state)
-            case ast.Delete(targets=targets):
-                for target in targets:
-                    if isinstance(target, ast.Subscript):
-                        self.changed(self.ev(target.value, state), target, state, "del")
+            case ast.Expr(value=value) | ast.Assert(test=value):
+                self.evaluate(value, state)
             case ast.If(test=test, body=body, orelse=orelse):
-                self.ev(test, state)
+                self.evaluate(test, state)
                 other = state.copy()
                 if isinstance(test, ast.Attribute | ast.Name):
                     self.absent(test, other)
@@ -135,9 +85,7 @@ class Follow(Evaluate):
                 self.block(body, state)
                 self.block(orelse, other)
                 state.meet(other)
-            case ast.For() | ast.AsyncFor():
-                self.loop(node, state)
-            case ast.While(test=test):
+            case ast.For() | ast.AsyncFor() | ast.While():
                 self.loop(node, state)
             case ast.With() | ast.AsyncWith():
                 self.with_(node, state)
@@ -145,34 +93,59 @@ class Follow(Evaluate):
                 self.try_(node, state)
             case ast.Match(subject=subject, cases=cases):
                 self.match(subject, cases, state)
+            case ast.Return() | ast.Raise() | ast.Break() | ast.Continue():
+                self.leave(node, state)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                self.context.within_frame[node] = self.context.frames[-1]
+                state.names[node.name] = only(Local(self.context.file, node))
+            case _:
+                self.assignment(node, state)
+
+    def assignment(self, node: ast.stmt, state: State) -> None:
+        """Follow a statement that sets or deletes something."""
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                given = self.evaluate(value, state)
+                for target in targets:
+                    self.assign(target, given, state, value)
+            case ast.AnnAssign(target=target, value=value, annotation=note) if value is not None:
+                given = self.evaluate(value, state)
+                noted = self.names.annotated(self.context.file, note, self.context.place(node, "note"))
+                if any(isinstance(one, Inst) and one.cls for one in noted) and not any(
+                    isinstance(one, Inst) and one.cls for one in given
+                ):
+                    given = noted
+                self.assign(target, given, state, value)
+            case ast.AugAssign():
+                self.augmented(node, state)
+            case ast.Delete(targets=targets):
+                for target in targets:
+                    if isinstance(target, ast.Subscript):
+                        self.changes.changed(self.evaluate(target.value, state), target, state, "del")
+            case _:
+                pass
+
+    def leave(self, node: ast.Return | ast.Raise | ast.Break | ast.Continue, state: State) -> None:
+        """The path ends here, and goes on where the function, or the loop, is left."""
+        frame = self.context.frames[-1]
+        match node:
             case ast.Return(value=value):
-                frame = self.frames[-1]
                 if value is not None:
-                    frame.values = join(frame.values, self.ev(value, state))
+                    frame.values = join(frame.values, self.evaluate(value, state))
                 frame.exits.append(state.copy())
-                state.dead = True
             case ast.Raise():
-                self.frames[-1].raised.append(state.copy())
-                state.dead = True
-            case ast.Break() | ast.Continue():
-                frame = self.frames[-1]
+                frame.raised.append(state.copy())
+            case _:
                 waiting = frame.breaks if isinstance(node, ast.Break) else frame.nexts
                 if waiting:
                     waiting[-1].append(state.copy())
-                state.dead = True
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self.within_frame[node] = self.frames[-1]
-                state.names[node.name] = only(Local(self.file, node))
-            case ast.Assert(test=test):
-                self.ev(test, state)
-            case _:
-                pass
+        state.dead = True
 
     def absent(self, node: ast.expr | None, state: State) -> None:
         """On this path there is no value in a column: what was changed in one before is told by the other path."""
         if node is None:
             return
-        tokens = {value.token for value in self.ev(node, state) if isinstance(value, Data)}
+        tokens = {value.token for value in self.evaluate(node, state) if isinstance(value, Data)}
         slots = {slot for slot, pairs in state.slots.items() if any(now in tokens for _, now in pairs)}
         if slots:
             state.fates = {
@@ -181,35 +154,35 @@ class Follow(Evaluate):
 
     def augmented(self, node: ast.AugAssign, state: State) -> None:
         """`x += y`: in place for lists, dicts and sets, and then an assignment of the same object."""
-        right = self.ev(node.value, state)
+        right = self.evaluate(node.value, state)
         target = node.target
         if isinstance(target, ast.Subscript):
-            self.changed(self.ev(target.value, state), target, state, "item")
+            self.changes.changed(self.evaluate(target.value, state), target, state, "item")
             # `d["tags"] += [x]` has said all there is to say
             return
         in_place = isinstance(node.op, ast.BitOr | ast.BitAnd | ast.Sub) or (
             isinstance(node.op, ast.Add) and _is_list(node.value, right)
         )
-        held = self.ev(target, state)
+        held = self.evaluate(target, state)
         if not any(isinstance(value, Data) for value in held):
             return
         if in_place:
-            self.changed(held, node, state, "|=" if isinstance(node.op, ast.BitOr) else "+=")
+            self.changes.changed(held, node, state, "|=" if isinstance(node.op, ast.BitOr) else "+=")
         elif isinstance(node.value, ast.Constant):
             self.assign(target, NOTHING, state, node.value)
 
     def loop(self, node: ast.For | ast.AsyncFor | ast.While, state: State) -> None:
         """Twice through the body: what the first time leaves behind meets the second."""
-        frame = self.frames[-1]
-        source = self.ev(node.iter, state) if not isinstance(node, ast.While) else NOTHING
+        frame = self.context.frames[-1]
+        source = self.evaluate(node.iter, state) if not isinstance(node, ast.While) else NOTHING
         frame.breaks.append([])
         for _ in range(2):
             before = state.copy()
             frame.nexts.append([])
             if isinstance(node, ast.While):
-                self.ev(node.test, state)
+                self.evaluate(node.test, state)
             else:
-                element = self.elements(source, node.iter, state)
+                element = self.objects.elements(source, node.iter, state)
                 self.fresh(element, state)
                 self.assign(node.target, element, state, node.iter)
             self.block(node.body, state)
@@ -236,11 +209,11 @@ class Follow(Evaluate):
         """A block with a context: a transaction commits at its end, the objects of a session are detached."""
         commits, sessions = False, []
         for item in node.items:
-            value = self.ev(item.context_expr, state)
+            value = self.evaluate(item.context_expr, state)
             text = ast.unparse(item.context_expr)
             commits |= ".begin(" in text or text.endswith("begin()")
             if item.optional_vars is not None:
-                self.assign(item.optional_vars, self.entered(value, item.context_expr), state, item.context_expr)
+                self.assign(item.optional_vars, entered(value), state, item.context_expr)
                 if isinstance(item.optional_vars, ast.Name) and "ession" in text:
                     sessions.append(item.optional_vars.id)
         self.block(node.body, state)
@@ -252,7 +225,7 @@ class Follow(Evaluate):
 
     def try_(self, node: ast.Try | ast.TryStar, state: State) -> None:
         """A handler may start after any statement of the body."""
-        frame = self.frames[-1]
+        frame = self.context.frames[-1]
         before, left, raised = state.copy(), len(frame.exits), len(frame.raised)
         for statement in node.body:
             if state.dead:
@@ -278,7 +251,7 @@ class Follow(Evaluate):
 
     def match(self, subject: ast.expr, cases: list[ast.match_case], state: State) -> None:
         """Each case is a path; none may fit."""
-        held = self.ev(subject, state)
+        held = self.evaluate(subject, state)
         start = state.copy()
         for case in cases:
             path = start.copy()
@@ -291,7 +264,7 @@ class Follow(Evaluate):
     def inlined(
         self,
         file: File,
-        node: Callable_,
+        node: Body,
         owner: Class | None,
         names: dict[str, Values],
         call: ast.AST,
@@ -299,73 +272,21 @@ class Follow(Evaluate):
     ) -> Values:
         """Follow a function with these arguments from where it is called; returns what it returns."""
         frame = Frame(file, node, owner, call)
-        here, mine = self.here, state.names
-        self.frames[-1].names = mine
-        self.frames.append(frame)
+        mine = state.names
+        self.context.frames[-1].names = mine
+        self.context.frames.append(frame)
         state.names = names
         frame.names = names
         if isinstance(node, ast.Lambda):
-            frame.values = self.ev(node.body, state)
+            frame.values = self.evaluate(node.body, state)
         else:
             self.block(node.body, state)
             # an exception leaves the caller too, unless it is caught there; then nothing is known of it
             final = self.ended(frame, state)
             state.take(final)
-        self.frames.pop()
-        self.here = here
+        self.context.frames.pop()
         state.names = mine
         return only(Tup((frame.values,))) if frame.yields else frame.values
-
-    def report(self, slot: Slot, node: ast.AST, how: str, state: State, *, nested: bool) -> Token:
-        """Write down a change in the innermost function that has the object: it, or the call that leads there."""
-        depth = self.depth_of(slot[0], state)
-        frame = self.frames[depth]
-        shown = node if depth == len(self.frames) - 1 else self.frames[depth + 1].call
-        assert shown is not None
-        chain = tuple(
-            (outer.file.module.path, call.call.lineno, call.call.col_offset)  # type: ignore[union-attr]
-            for outer, call in zip(self.frames[:depth], self.frames[1 : depth + 1], strict=True)
-        )
-        place: Token = (frame.file.module.path, shown.lineno, shown.col_offset, chain)  # type: ignore[attr-defined]
-        helper = self.frames[depth + 1].node if shown is not node else None
-        self.changes.setdefault(
-            place[:3],
-            Change(
-                file=frame.file,
-                node=shown,
-                function=frame.node,
-                column=self.held[slot],
-                field=slot[1],
-                source=self.called_here(slot, depth, state),
-                how=how,
-                nested=nested,
-                helper=getattr(helper, "name", "") if helper is not None else "",
-            ),
-        )
-        if self.guessed.get(slot, True):
-            self.certain.add(place[:3])
-        return place
-
-    def called_here(self, slot: Slot, depth: int, state: State) -> str:
-        """How the function at `depth` calls the object of a column; empty when it has no lasting name for it."""
-        source = self.sources.get((slot, self.frames[depth].node), "")
-        if source and "(" not in source:
-            return source
-        names = state.names if depth == len(self.frames) - 1 else self.frames[depth].names
-        found = [
-            name for name, values in names.items() if any(isinstance(v, Inst) and v.token == slot[0] for v in values)
-        ]
-        return found[0] if found else ""
-
-    def depth_of(self, token: Token, state: State) -> int:
-        """The innermost frame that has the object: the one which could have flagged it."""
-        for depth in range(len(self.frames) - 1, -1, -1):
-            names = state.names if depth == len(self.frames) - 1 else self.frames[depth].names
-            if any(isinstance(one, Inst) and one.token == token for values in names.values() for one in values):
-                return depth
-            if any(_reaches(one, token) for values in names.values() for one in values):
-                return depth
-        return 0
 
 
 def _without(test: ast.expr) -> ast.expr | None:
@@ -378,17 +299,6 @@ def _without(test: ast.expr) -> ast.expr | None:
         case ast.Compare(left=node, ops=[ast.Is()], comparators=[ast.Constant(value=None)]):
             return node
     return None
-
-
-def _reaches(value: object, token: Token) -> bool:
-    """Whether `token` is an attribute of an object in `value`, at any distance."""
-    if not isinstance(value, Inst):
-        return False
-    while token and token[0] in ("at", "elem"):
-        token = token[1]  # type: ignore[assignment]
-        if token == value.token:
-            return True
-    return False
 
 
 def _is_list(node: ast.expr, values: Values) -> bool:

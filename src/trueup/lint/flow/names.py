@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING
 
-from trueup.lint.columns import Column, Columns
-from trueup.lint.flow.state import Slot, State
+from trueup.lint.flow.context import Context
+from trueup.lint.flow.state import State
 from trueup.lint.flow.values import (
     NOTHING,
     ClassRef,
@@ -24,52 +23,23 @@ from trueup.lint.flow.values import (
     only,
 )
 from trueup.lint.flow.words import MANY, PLAIN
-from trueup.lint.project import Class, File, Func, Given, Meaning, Project
+from trueup.lint.project import Class, File, Func, Given, Meaning
 from trueup.lint.source import Function, dotted, last
 
-if TYPE_CHECKING:
-    from trueup.lint.flow.follow import Frame
+#: What an annotation says: how many there are, or what else, and the classes.
+_Kind = tuple[str, tuple[Class, ...]]
 
 
 class Names:
     """What names and annotations stand for."""
 
-    frames: list[Frame]
-
-    def __init__(self, project: Project, columns: Columns) -> None:
-        self.project = project
-        self.columns = columns
-        self.budget = 0
-        #: How often something was done that columns, objects or sessions may show.
-        self.effects = 0
-        #: Calls that had none, by function and arguments: how far away they were followed from, and what they return.
-        self.inert: dict[tuple[object, ...], tuple[int, Values]] = {}
-        self.here: ast.AST | None = None
-        #: Columns whose object is known by its name only, and whether that is enough.
-        self.guessed: dict[Slot, bool] = {}
-        self.held: dict[Slot, Column] = {}
-        #: How a function (its tree) calls the object of a column.
-        self.sources: dict[tuple[Slot, ast.AST], str] = {}
-        #: The function that an inner function or a lambda sees the variables of.
-        self.within_frame: dict[ast.AST, Frame] = {}
-        self._annotations: dict[tuple[str, str], tuple[str, tuple[Class, ...]] | None] = {}
-
-    @property
-    def file(self) -> File:
-        """The file of the function that is followed."""
-        return self.frames[-1].file
-
-    def place(self, node: ast.AST, *more: object) -> Token:
-        """A place in the code, with the calls that led there."""
-        calls = tuple(
-            (frame.file.module.path, getattr(frame.call, "lineno", 0), getattr(frame.call, "col_offset", 0))
-            for frame in self.frames[1:]
-        )
-        return (self.file.module.path, getattr(node, "lineno", 0), getattr(node, "col_offset", 0), calls, *more)
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._annotations: dict[tuple[str, str], _Kind | None] = {}
 
     def named(self, name: str) -> Values:
         """What a name stands for that no variable has."""
-        return self.meant(self.project.resolve(self.file, name), name)
+        return self.meant(self.context.project.resolve(self.context.file, name), name)
 
     def meant(self, meaning: Meaning | None, name: str) -> Values:
         """The value of a name's meaning."""
@@ -91,8 +61,8 @@ class Names:
         """A variable of a module: an object of a class of the project, or something else."""
         match = re.match(r"\s*([A-Za-z_][\w.]*)\(", given.source)
         if match:
-            meaning = self.project.resolve(given.file, match[1])
-            if isinstance(meaning, Class) and not self.columns.is_model(meaning):
+            meaning = self.context.project.resolve(given.file, match[1])
+            if isinstance(meaning, Class) and not self.context.columns.is_model(meaning):
                 return only(Inst(("module", given.file.module.path, name), meaning))
         return only(Outside(name))
 
@@ -123,14 +93,14 @@ class Names:
             *(only(Inst((*token, cls.facts.name) if len(classes) > 1 else token, cls, hint)) for cls in classes)
         )
 
-    def _kind(self, file: File, note: str) -> tuple[str, tuple[Class, ...]] | None:
+    def _kind(self, file: File, note: str) -> _Kind | None:
         try:
             node = ast.parse(note.strip(), mode="eval").body
         except SyntaxError:
             return None
         return self._kind_of(file, node, 0)
 
-    def _kind_of(self, file: File, node: ast.expr, depth: int) -> tuple[str, tuple[Class, ...]] | None:  # noqa: C901
+    def _kind_of(self, file: File, node: ast.expr, depth: int) -> _Kind | None:
         if depth > 6:
             return None
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -138,31 +108,11 @@ class Names:
         if isinstance(node, ast.BinOp):
             return self._first(file, [node.left, node.right], depth)
         if isinstance(node, ast.Subscript):
-            word = last(node.value)
-            inner = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
-            if word in ("Optional", "Union"):
-                return self._first(file, inner, depth)
-            if word in ("Annotated", "Mapped", "Awaitable", "Coroutine", "Final", "ClassVar", "Depends"):
-                return self._kind_of(file, inner[-1] if word == "Coroutine" else inner[0], depth + 1)
-            if word in ("Type", "type"):
-                kind = self._kind_of(file, inner[0], depth + 1)
-                return ("class", kind[1]) if kind and kind[0] == "one" else None
-            if word in MANY:
-                kinds = [self._kind_of(file, one, depth + 1) for one in inner]
-                found = [kind[1][0] for kind in kinds if kind and kind[0] == "one"]
-                if word in ("tuple", "Tuple") and len(found) == len(inner) and len(inner) > 1:
-                    return ("tuple", tuple(found))
-                if found:
-                    return ("many", (found[0],))
-                return ("data", ()) if word in ("list", "List") else None
-            if word in ("dict", "Dict", "Mapping", "MutableMapping", "defaultdict"):
-                kind = self._kind_of(file, inner[-1], depth + 1)
-                return ("many", kind[1]) if kind and kind[0] == "one" else ("data", ())
-            return self._kind_of(file, node.value, depth + 1)
+            return self._kind_inside(file, node, depth)
         name = dotted(node)
         if not name or name in ("None", "Any", "object", "T"):
             return None
-        meaning = self.project.resolve(file, name)
+        meaning = self.context.project.resolve(file, name)
         if isinstance(meaning, Class):
             return ("one", (meaning,))
         if isinstance(meaning, Given):
@@ -178,7 +128,31 @@ class Names:
             return None if meaning.startswith("typing") else ("foreign", ())
         return None
 
-    def _first(self, file: File, nodes: list[ast.expr], depth: int) -> tuple[str, tuple[Class, ...]] | None:
+    def _kind_inside(self, file: File, node: ast.Subscript, depth: int) -> _Kind | None:
+        """Of `Optional[User]`, `list[User]`, `dict[str, User]`."""
+        word = last(node.value)
+        inner = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+        if word in ("Optional", "Union"):
+            return self._first(file, inner, depth)
+        if word in ("Annotated", "Mapped", "Awaitable", "Coroutine", "Final", "ClassVar", "Depends"):
+            return self._kind_of(file, inner[-1] if word == "Coroutine" else inner[0], depth + 1)
+        if word in ("Type", "type"):
+            kind = self._kind_of(file, inner[0], depth + 1)
+            return ("class", kind[1]) if kind and kind[0] == "one" else None
+        if word in MANY:
+            kinds = [self._kind_of(file, one, depth + 1) for one in inner]
+            found = [kind[1][0] for kind in kinds if kind and kind[0] == "one"]
+            if word in ("tuple", "Tuple") and len(found) == len(inner) and len(inner) > 1:
+                return ("tuple", tuple(found))
+            if found:
+                return ("many", (found[0],))
+            return ("data", ()) if word in ("list", "List") else None
+        if word in ("dict", "Dict", "Mapping", "MutableMapping", "defaultdict"):
+            kind = self._kind_of(file, inner[-1], depth + 1)
+            return ("many", kind[1]) if kind and kind[0] == "one" else ("data", ())
+        return self._kind_of(file, node.value, depth + 1)
+
+    def _first(self, file: File, nodes: list[ast.expr], depth: int) -> _Kind | None:
         kinds = [kind for kind in (self._kind_of(file, one, depth + 1) for one in nodes) if kind]
         for word in ("one", "many", "tuple", "class", "data", "foreign"):
             chosen = [kind for kind in kinds if kind[0] == word]
@@ -210,7 +184,7 @@ class Names:
         if known:
             return known
         if isinstance(default, ast.Call) and last(default) in ("Depends", "Security") and default.args:
-            func = self.project.resolve(file, dotted(default.args[0]))
+            func = self.context.project.resolve(file, dotted(default.args[0]))
             if isinstance(func, Func):
                 known = self.annotated(func.file, func.facts.returns, token, arg.arg)
                 if known:

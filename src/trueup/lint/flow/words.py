@@ -1,6 +1,9 @@
-"""The words that the flow analysis knows."""
+"""The words that the flow analysis knows, and the words of an identifier."""
 
 from __future__ import annotations
+
+import re
+from functools import cache
 
 
 def _words(text: str) -> frozenset[str]:
@@ -63,3 +66,10 @@ PLAIN = _words(
     dict Dict Mapping MutableMapping list List set str int float bool bytes UUID
     """
 )
+
+
+@cache
+def words(name: str) -> frozenset[str]:
+    """The words of an identifier, in lower case, plurals made singular."""
+    parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
+    return frozenset(part.lower().removesuffix("s") if len(part) > 3 else part.lower() for part in parts)
