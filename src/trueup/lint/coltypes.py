@@ -60,26 +60,14 @@ class Types:
         """What a call that makes a column, or a type, holds."""
         return self.made_by(file, node) if isinstance(node, ast.Call) else self.type_of(file, node)
 
-    def made_by(self, file: File, call: ast.Call) -> Holds | None:  # noqa: C901 - one case a way to write a column
+    def made_by(self, file: File, call: ast.Call) -> Holds | None:
         """What a call that makes a column holds; None when it makes none, or one whose type is not told."""
         name = last(call)
         if name in COLUMN:
-            for arg in [*call.args[:3], *filter(None, [keyword(call, "type_")])]:
-                holds = self.type_of(file, arg)
-                if holds is not None:
-                    return holds
-            return None
+            given = [*call.args[:3], *filter(None, [keyword(call, "type_")])]
+            return next(filter(None, (self.type_of(file, arg) for arg in given)), None)
         if name in _WRAPS:
-            for key in ("sa_column", "sa_type"):
-                value = keyword(call, key)
-                if value is not None:
-                    return self.any_of(file, value)
-            for arg in call.args:
-                if isinstance(arg, ast.Call):
-                    return self.made_by(file, arg)
-            if name == "partial":
-                return next(filter(None, (self.type_of(file, arg) for arg in call.args[1:])), None)
-            return None
+            return self._wrapped(file, call)
         meaning = self.project.resolve(file, dotted(call.func))
         sources = meaning.facts.returned if isinstance(meaning, Func) else []
         if isinstance(meaning, Given) and "partial(" in meaning.source:
@@ -90,6 +78,19 @@ class Types:
                 assert isinstance(meaning, Func | Given)
                 return self.made_by(meaning.file, inner)
         return None
+
+    def _wrapped(self, file: File, call: ast.Call) -> Holds | None:
+        """Of a call that is given a column or its type: `Field(sa_type=JSON)`, `partial(Column, JSON)`."""
+        for key in ("sa_column", "sa_type"):
+            value = keyword(call, key)
+            if value is not None:
+                return self.any_of(file, value)
+        for arg in call.args:
+            if isinstance(arg, ast.Call):
+                return self.made_by(file, arg)
+        if last(call) != "partial":
+            return None
+        return next(filter(None, (self.type_of(file, arg) for arg in call.args[1:])), None)
 
     def type_of(self, file: File, node: ast.expr, depth: int = 0) -> Holds | None:
         """What a column type holds; None when the expression is no type that is known."""

@@ -145,7 +145,7 @@ class FunctionNames:
         declared = (one.facts.values.get(attr, "") for one in self.index.project.mro(cls))
         return any(re.search(r"Manager\b|as_manager\(|from_queryset\(", source) for source in declared)
 
-    def rows(self, node: ast.expr | None, depth: int = 0) -> Class | None:  # noqa: C901 - one case a kind of query
+    def rows(self, node: ast.expr | None, depth: int = 0) -> Class | None:
         """The model whose objects an expression gives when it is looped over: a query, a manager, a relation."""
         if depth > 8 or node is None:
             return None
@@ -160,13 +160,7 @@ class FunctionNames:
                 relation = self.index.columns.relation(cls, attr) if cls is not None else None
                 return self.index.columns.class_named(relation.target, relation.file) if relation else None
             case ast.Call(func=func, args=args):
-                name = last(func)
-                if name in ("query", "select", "scalars", "execute", "exec", "list", "enumerate", "sorted") and args:
-                    return self.mapped(args[0]) or self.rows(args[0], depth + 1)
-                if name in _NOT_ROWS or name in _ONE:
-                    return None
-                if isinstance(func, ast.Attribute):
-                    return self.rows(func.value, depth + 1)
+                return self._rows_of_call(func, args, depth)
             case ast.Name(id=name):
                 for value in self.assigned.get(name, ()):
                     cls = self.rows(value, depth + 1)
@@ -178,6 +172,14 @@ class FunctionNames:
                 if isinstance(elt, ast.Name) and isinstance(generators[0].target, ast.Name):
                     return self.rows(generators[0].iter, depth + 1)
         return None
+
+    def _rows_of_call(self, func: ast.expr, args: list[ast.expr], depth: int) -> Class | None:
+        name = last(func)
+        if name in ("query", "select", "scalars", "execute", "exec", "list", "enumerate", "sorted") and args:
+            return self.mapped(args[0]) or self.rows(args[0], depth + 1)
+        if name in _NOT_ROWS or name in _ONE or not isinstance(func, ast.Attribute):
+            return None
+        return self.rows(func.value, depth + 1)
 
     def queried(self, node: ast.expr) -> Class | None:
         """The model behind a query, also where its rows are dicts: after `values`, `annotate`."""

@@ -199,11 +199,20 @@ class Calls:
             or any(frame.node is node for frame in self.context.frames)
         ):
             return noted or only(Inst(token, None, hint))
-        bound = func.bound
+        names = self._variables(func, node, args, keywords, call)
+        returned = self._followed(func, node, names, call, state)
+        sure = [value for value in returned if not (isinstance(value, Inst) and value.cls is None)]
+        if sure:
+            return frozenset(sure)
+        return noted or returned or only(Inst(token, None, hint))
+
+    def _variables(
+        self, func: FuncRef, node: Function, args: list[Values], keywords: dict[str, Values], call: ast.AST
+    ) -> dict[str, Values]:
+        """The parameters of a function as a call gives them; where that does not tell the class, as annotated."""
         static = any(one == "staticmethod" for one in func.func.facts.decorators)
-        names = _bind(node, args, keywords, None if static else bound)
-        every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-        for arg in every:
+        names = _bind(node, args, keywords, None if static else func.bound)
+        for arg in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
             values = names.get(arg.arg, NOTHING)
             known = any(not isinstance(value, Inst) or value.cls is not None for value in values)
             if not known:
@@ -215,11 +224,7 @@ class Calls:
                     names[arg.arg] = only(Inst(mine.token, one.cls, arg.arg)) if isinstance(one, Inst) else given
                 elif not values:
                     names[arg.arg] = given or only(Inst(param, None, arg.arg))
-        returned = self._followed(func, node, names, call, state)
-        sure = [value for value in returned if not (isinstance(value, Inst) and value.cls is None)]
-        if sure:
-            return frozenset(sure)
-        return noted or returned or only(Inst(token, None, hint))
+        return names
 
     def _followed(self, func: FuncRef, node: Function, names: dict[str, Values], call: ast.AST, state: State) -> Values:
         """What a function returns; one that is known to do nothing is not followed again, nor from further away."""

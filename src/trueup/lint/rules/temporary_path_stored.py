@@ -166,7 +166,7 @@ def _makes(func: ast.expr, scope: FunctionNames) -> bool:
     return origin in _MAKES or origin.removeprefix("aiofiles.") in _MAKES
 
 
-def _temporary(node: ast.expr | None, scope: FunctionNames, entered: set[str], depth: int) -> bool:  # noqa: C901 - one case a way to make a path
+def _temporary(node: ast.expr | None, scope: FunctionNames, entered: set[str], depth: int) -> bool:
     if depth > _DEPTH or node is None:
         return False
     match node:
@@ -189,16 +189,22 @@ def _temporary(node: ast.expr | None, scope: FunctionNames, entered: set[str], d
         case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=attr) if scope.owner is not None:
             held = expression(scope.owner.facts.values.get(attr, ""))
             return _temporary(held, _whole(scope), set(), depth + 1)
-        case ast.Call(func=func, args=args):
-            if _makes(func, scope):
-                return not _placed(node)
-            word = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-            if word not in _PASSES:
-                return _returned(node, scope, depth)
-            if args and _temporary(args[0], scope, entered, depth + 1):
-                return True
-            return isinstance(func, ast.Attribute) and _temporary(func.value, scope, entered, depth + 1)
+        case ast.Call():
+            return _made(node, scope, entered, depth)
     return False
+
+
+def _made(node: ast.Call, scope: FunctionNames, entered: set[str], depth: int) -> bool:
+    """Whether a call gives a temporary path: it makes one, returns one, or passes on the one it is given."""
+    func = node.func
+    if _makes(func, scope):
+        return not _placed(node)
+    word = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    if word not in _PASSES:
+        return _returned(node, scope, depth)
+    if node.args and _temporary(node.args[0], scope, entered, depth + 1):
+        return True
+    return isinstance(func, ast.Attribute) and _temporary(func.value, scope, entered, depth + 1)
 
 
 def _placed(node: ast.Call) -> bool:
