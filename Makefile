@@ -5,7 +5,7 @@ MAKEFLAGS += --no-print-directory
 
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?= -q -n auto
+PYTEST_ARGS ?= -q -n auto --dist worksteal
 ARGS ?=
 
 # Bytecode is written whatever the caller's shell says: without it every start-up is 2 to 4 times slower.
@@ -18,10 +18,11 @@ help: ## this list
 demo: venv ## a broken application, found, mended, verified and undone
 	@$(BIN)/trueup demo $(ARGS)
 
-test: venv ## all tests, on throw-away servers of their own
-	@$(BIN)/python -m pytest $(PYTEST_ARGS) $(ARGS)
+test: venv ## the tests without the slow ones, on throw-away servers of their own
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not slow" $(ARGS)
 
-check: lint test ## all that CI runs: style, types, tests, docs and examples
+check: lint ## all that CI runs: style, types, all tests, docs and examples
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) $(ARGS)
 
 lint: venv ## style and types only
 	@$(BIN)/ruff check --quiet .

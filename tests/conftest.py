@@ -2,7 +2,9 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +59,37 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if POOL in config.stash:
         config.stash[POOL].stop()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    _mark_slow(items, config.stash[POOL].chosen)  # before -m looks
+    yield
+    # what may take long comes first, so that no process is left alone with it at the end
+    items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("timeout")), default=0))
+
+
+def _mark_slow(items: list[pytest.Item], engines: Collection[str]) -> None:
+    """Mark what `make test` leaves out: of the servers that a test is asked of alike, all but one, by turns another."""
+    asked: dict[str, list[tuple[str, pytest.Item]]] = defaultdict(list)
+    for item in items:
+        kind, quick = _kind(item), item.get_closest_marker("quick_on")
+        if kind and quick:
+            if kind not in quick.args:
+                item.add_marker(pytest.mark.slow)
+        elif kind in engines and kind != "sqlite":
+            asked[item.nodeid.replace(kind, "")].append((kind, item))
+    for name, alike in asked.items():
+        alike.sort(key=lambda one: one[0])
+        del alike[zlib.crc32(name.encode()) % len(alike)]
+        for _, item in alike:
+            item.add_marker(pytest.mark.slow)
+
+
+def _kind(item: pytest.Item) -> str:
+    """The engine of a test, or an empty string."""
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    return str(given.get("engine", given.get("server", "")))
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,8 @@ from tests.engines import Database
 ROOT = Path(__file__).parent.parent
 ACADEMY = ROOT / "examples" / "academy"
 
+pytestmark = pytest.mark.quick_on("sqlite")
+
 
 def surroundings(database: Database, folder: Path) -> dict[str, str]:
     """The environment of a shell in which the academy works."""
@@ -29,6 +31,7 @@ def surroundings(database: Database, folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_the_runbook_plays_from_the_first_crash_to_a_guard_and_back(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
