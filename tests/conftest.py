@@ -70,20 +70,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _mark_slow(items: list[pytest.Item], engines: Collection[str]) -> None:
-    """Mark what `make test` leaves out: of the servers that a test is asked of alike, all but one, by turns another."""
-    asked: dict[str, list[tuple[str, pytest.Item]]] = defaultdict(list)
+    """Mark what `make test` leaves out: of the servers that a test is asked of alike, all but one, by turns another.
+
+    What is asked of SQLite too goes without a server every other time.
+    """
+    asked: dict[str, dict[str, pytest.Item]] = defaultdict(dict)
     for item in items:
         kind, quick = _kind(item), item.get_closest_marker("quick_on")
-        if kind and quick:
-            if kind not in quick.args:
-                item.add_marker(pytest.mark.slow)
-        elif kind in engines and kind != "sqlite":
-            asked[item.nodeid.replace(kind, "")].append((kind, item))
-    for name, alike in asked.items():
-        alike.sort(key=lambda one: one[0])
-        del alike[zlib.crc32(name.encode()) % len(alike)]
-        for _, item in alike:
+        if quick and kind not in quick.args:
             item.add_marker(pytest.mark.slow)
+        elif not quick and kind in engines:
+            asked[item.nodeid.replace(kind, "")][kind] = item
+    for name, alike in asked.items():
+        servers = sorted(kind for kind in alike if kind != "sqlite")
+        turn = zlib.crc32(name.encode()) % (len(servers) * (1 + ("sqlite" in alike)) or 1)
+        for kind in servers[:turn] + servers[turn + 1 :]:
+            alike[kind].add_marker(pytest.mark.slow)
 
 
 def _kind(item: pytest.Item) -> str:
