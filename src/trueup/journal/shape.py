@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, UniqueConstraint
 from sqlalchemy import Table as SqlTable
@@ -31,19 +31,34 @@ def _spelled(kind: RawType, compiler: Any, **_: Any) -> str:
     return kind.ddl.replace("%", "%%") if compiler.dialect.paramstyle in ("format", "pyformat") else kind.ddl
 
 
+#: The parts of an image: the key, and the touched columns before and after.
+Side = Literal["k", "b", "a"]
+SIDES: tuple[Side, ...] = ("k", "b", "a")
+
+
+def image_column(side: Side, number: int) -> str:
+    """The name of a column of an image table: `k0`, `k1` ... hold the key, `b0` and `a0` the first touched column."""
+    return f"{side}{number}"
+
+
+def touched(table: Table, group: Group) -> list[str]:
+    """The columns whose images are kept: those written, or all of a row that is moved out."""
+    return [column.name for column in table.stored()] if group.action == "delete" else list(group.columns)
+
+
 def image_shape(dialect: Dialect, table: Table, group: Group) -> dict[str, Any]:
     """What an image table holds for a group: column names and types of the key, before and after."""
 
     def typed(names: Sequence[str]) -> list[list[str]]:
         return [[name, dialect.image_type(table.columns[name])] for name in names]
 
-    touched = [column.name for column in table.stored()] if group.action == "delete" else list(group.columns)
+    written = touched(table, group)
     return {
         "table": [part or "" for part in table.place],
         "action": group.action,
         "k": typed(table.key),
-        "b": typed(touched),
-        "a": [] if group.action == "delete" else typed(touched),
+        "b": typed(written),
+        "a": [] if group.action == "delete" else typed(written),
     }
 
 

@@ -28,7 +28,7 @@ from trueup.changes import Group
 from trueup.codec import canonical, digest
 from trueup.errors import Refused, Stopped, StoreError
 from trueup.journal.failpoints import failpoint
-from trueup.journal.shape import RawType, differs, image_shape
+from trueup.journal.shape import SIDES, RawType, differs, image_column, image_shape
 from trueup.sql.tables import Table
 from trueup.sql.writing import Kept
 from trueup.stores.sql import SqlStore
@@ -343,8 +343,8 @@ class JournalTables:
             Column("rest_digest", String(64)),
             Column("key_digest", String(64)),
         ]
-        for letter in "kba":
-            columns += [Column(f"{letter}{i}", RawType(ddl)) for i, (_, ddl) in enumerate(shape[letter])]
+        for side in SIDES:
+            columns += [Column(image_column(side, i), RawType(ddl)) for i, (_, ddl) in enumerate(shape[side])]
         metadata = MetaData(schema=self._schema)
         return SqlTable(
             f"{self._prefix}img_{number}",

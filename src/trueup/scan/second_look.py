@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, literal, select
+from sqlalchemy import ColumnElement, Select, case, literal, select
 
 from trueup.check import Check, Repair, Row, RowCheck
 from trueup.findings import Finding, Key, Record, Severity
@@ -140,13 +140,12 @@ class Look:
         table, connection = self.row.table, self.database.connection
         stage = self.database.dialect.stage(connection, table, [(i, "", "", key) for i, key in enumerate(keys)])
         if which not in self._statements:
-            s, columns = stage.relation.c, self.row.relation.c
-            same = and_(*(columns[name] == s[f"k{i}"] for i, name in enumerate(table.key)))
+            same = stage.same_key(self.row.relation, table.key)
             # facts that only the whole query knows want the whole query
             whole = bool(self.broken.facts)
             source = self.broken.source if whole else self.row.relation
             self._statements[which] = (
-                select(s.seq, *parts.values())
+                select(stage.relation.c.seq, *parts.values())
                 .select_from(stage.relation.join(source, same))
                 .where(self.broken.where if whole else self.check.holds(self.row))
             )

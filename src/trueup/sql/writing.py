@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, FromClause, Insert, Select, Update
+from sqlalchemy import ColumnElement, Connection, FromClause, Insert, Select, Update, and_
 from sqlalchemy.types import TypeEngine
 
 from trueup.sql.tables import Column, Need, Table
@@ -26,6 +26,10 @@ class Stage:
 
     relation: FromClause
     parameters: Mapping[str, Any]
+
+    def same_key(self, rows: FromClause, key: Sequence[str]) -> ColumnElement[bool]:
+        """The operation is of this row of `rows`, whose table has this key."""
+        return and_(*(rows.c[name] == self.relation.c[f"k{i}"] for i, name in enumerate(key)))
 
 
 @dataclass(frozen=True, slots=True)

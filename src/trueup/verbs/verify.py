@@ -27,8 +27,7 @@ def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progr
             bound = undoing(journal, database, row)
             with store.connect(write=True) as other:
                 # what it sees is entered in the run, so that what it may not see must not pass for damage
-                parts = [(one.group, one.row, one.check, one.repair) for one in bound.values()]
-                refuse_without(store, other, [*to_look(database, parts), *of_verdict(journal)])
+                refuse_without(store, other, [*to_look(database, bound.values()), *of_verdict(journal)])
             progress.task("verifying", sum(journal.counts(connection, row["run_id"]).values()))
             seen = compare(journal, connection, row["run_id"], bound, progress)
         checks = {target.check.title: target.check for target in bound.values()}

@@ -15,19 +15,16 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Delete,
-    FromClause,
     Insert,
     Join,
     Select,
     String,
     Update,
-    and_,
     bindparam,
     delete,
     func,
     insert,
     literal,
-    not_,
     select,
     true,
     update,
@@ -37,11 +34,11 @@ from trueup.check import Premise, Row
 from trueup.journal.failpoints import failpoint
 from trueup.journal.journal import Journal
 from trueup.plan.file import Op
-from trueup.repairs import referred_to
+from trueup.sql.dialect import Stage
 from trueup.sql.tables import Table
 from trueup.write.target import CHUNK, FIRST, LAST, RUN, Target, tally
 from trueup.write.undo_chunk import Mismatch, UndoChunk, no_others
-from trueup.write.verdict import looked_at, of_operation
+from trueup.write.verdict import judged, stage_of, to_mend
 
 
 class Moved(Exception):
@@ -88,16 +85,16 @@ class Chunk:
 
     def copy(self, connection: Connection, span: Mapping[str, Any], ops: Sequence[Op]) -> int:
         """Lock the rows that still look as planned and copy them into the journal; returns how many."""
-        stage = self.dialect.stage(connection, self.target.table, [(op.seq, op.before, op.after, op.key) for op in ops])
+        stage = stage_of(connection, self.target.row, ops)
         if self._copy is None:
-            self._copy = self.copying(stage.relation)
+            self._copy = self.copying(stage)
         # SQLAlchemy reads the row count of an INSERT only when it is told to
         counted = {"preserve_rowcount": True}
         return int(connection.execute(self._copy, {**span, **stage.parameters}, execution_options=counted).rowcount)
 
-    def copying(self, stage: FromClause) -> Insert:
+    def copying(self, stage: Stage) -> Insert:
         """The statement of `copy`: compare by bytes, re-prove the finding, and take both images, all under lock."""
-        target, row, s = self.target, self.target.row, stage.c
+        target, row, s = self.target, self.target.row, stage.relation.c
         new = target.repair.sets(row)  # of a delete nothing, though its images hold every column
         into = self.dialect.into_image
         after = [
@@ -116,11 +113,9 @@ class Chunk:
                 *(into(row.relation.c[name], row.column(name)) for name in [*target.table.key, *target.touched]),
                 *(after if not target.deletes else []),
             )
-            .select_from(stage.join(row.relation, self.staged(s)))
-            .where(row.digest(target.touched) == s.before, target.check.holds(row))
+            .select_from(self.staged(stage))
+            .where(row.digest(target.touched) == s.before, *to_mend(target))
         )
-        if target.deletes and target.table.referenced_by:
-            found = found.where(not_(referred_to(target.row)))
         columns = [column.name for column in target.image.c]
         return insert(target.image).from_select(columns, self.dialect.locked(found, row.relation, gone=target.deletes))
 
@@ -169,8 +164,7 @@ class Chunk:
     def standing(self) -> Select[Any]:
         """How many of the copied rows are broken still, and nothing refers to them that is to be moved out."""
         target = self.target
-        found = select(func.count()).select_from(self._live()).where(target.in_chunk(), target.check.holds(target.row))
-        return found.where(not_(referred_to(target.row))) if target.deletes else found
+        return select(func.count()).select_from(self._live()).where(target.in_chunk(), *to_mend(target))
 
     def _live(self) -> Join:
         return self.target.image.join(self.target.row.relation, self.target.same_key())
@@ -179,55 +173,50 @@ class Chunk:
         if not keys:
             return
         stage = self.dialect.stage(connection, row.table, [(number, "", "", key) for number, key in enumerate(keys)])
-        same = and_(*(row.relation.c[name] == stage.relation.c[f"k{i}"] for i, name in enumerate(row.table.key)))
+        same = stage.same_key(row.relation, row.table.key)
         statement = select(literal(1)).select_from(stage.relation.join(row.relation, same))
         connection.execute(self.dialect.shared(statement, row.relation), dict(stage.parameters)).all()
 
     def locked_out(self, connection: Connection, ops: Sequence[Op]) -> set[int]:
         """Those of `ops` whose rows another transaction has locked."""
         stage = self.dialect.stage(connection, self.target.table, [(op.seq, "", "", op.key) for op in ops])
-        relation = self.target.row.relation
-        rows = select(stage.relation.c.seq).select_from(stage.relation.join(relation, self.staged(stage.relation.c)))
-        free = set(connection.execute(self.dialect.unlocked(rows, relation), dict(stage.parameters)).scalars())
+        rows = select(stage.relation.c.seq).select_from(self.staged(stage))
+        unlocked = self.dialect.unlocked(rows, self.target.row.relation)
+        free = set(connection.execute(unlocked, dict(stage.parameters)).scalars())
         return set(connection.execute(rows, dict(stage.parameters)).scalars()) - free
 
-    def staged(self, stage: Any) -> ColumnElement[bool]:
-        """The live row and its staged operation."""
-        columns = self.target.row.relation.c
-        return and_(*(columns[name] == stage[f"k{i}"] for i, name in enumerate(self.target.table.key)))
+    def staged(self, stage: Stage) -> Join:
+        """The staged operations and their live rows."""
+        live = self.target.row.relation
+        return stage.relation.join(live, stage.same_key(live, self.target.table.key))
 
     def classify(
         self, connection: Connection, span: Mapping[str, Any], chunk: int, ops: Sequence[Op]
     ) -> dict[int, str]:
         """Record the operations that were not copied: why each row is left alone."""
-        target, row = self.target, self.target.row
+        target = self.target
         copied = set(connection.execute(select(target.image.c.seq).where(target.in_chunk()), dict(span)).scalars())
         rest = [op for op in ops if op.seq not in copied]
         if not rest:
             return {}
-        stage = self.dialect.stage(connection, target.table, [(op.seq, op.before, op.after, op.key) for op in rest])
-        seen = looked_at(connection, row, target.check, target.touched, stage, delete=target.deletes)
-        rows, states = [], {}
-        for op in rest:
-            live = seen.get(op.seq)
-            state, reason = of_operation(target.group.action, op, live)
-            if state == "applied":
-                raise Moved("a row became what the plan says while the others were being locked")
-            states[op.seq] = state
-            rows.append(
-                {
-                    "run_id": span[RUN],
-                    "seq": op.seq,
-                    "grp": target.number,
-                    "state": state,
-                    "reason": reason,
-                    "pk": ", ".join(op.key),
-                    "seen": live and live.digest,
-                    "chunk": chunk,
-                }
-            )
+        verdicts = judged(connection, target, rest)
+        if any(verdict.state == "applied" for verdict in verdicts):
+            raise Moved("a row became what the plan says while the others were being locked")
+        rows = [
+            {
+                "run_id": span[RUN],
+                "seq": verdict.op.seq,
+                "grp": target.number,
+                "state": verdict.state,
+                "reason": verdict.reason,
+                "pk": ", ".join(verdict.op.key),
+                "seen": verdict.live and verdict.live.digest,
+                "chunk": chunk,
+            }
+            for verdict in verdicts
+        ]
         connection.execute(insert(self.journal.op), rows)
-        return states
+        return {verdict.op.seq: verdict.state for verdict in verdicts}
 
     def write(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
         """Change the touched columns of the copied rows, and no others."""
@@ -241,11 +230,9 @@ class Chunk:
         """The statement of `write`: values come from the images, so nothing passes through Python."""
         target, columns = self.target, self.target.row.relation.c
         if target.deletes:
-            keys = [(columns[name], target.held(f"k{i}", name)) for i, name in enumerate(target.table.key)]
+            keys = [(columns[name], value) for name, value in target.held("k").items()]
             return delete(target.table.sql).where(self.dialect.chosen(keys, target.image, target.in_chunk()))
-        values: dict[Any, Any] = {
-            columns[name]: target.held(f"a{i}", name) for i, name in enumerate(target.group.columns)
-        }
+        values: dict[Any, Any] = {columns[name]: value for name, value in target.held("a").items()}
         return self.dialect.exact(
             update(target.table.sql).values(values | target.kept()).where(target.same_key(), target.in_chunk())
         )
@@ -295,7 +282,7 @@ class Chunk:
     def same_image(self) -> ColumnElement[bool]:
         """Whether the image before, read back, is the bytes that were planned: all that an undo will have."""
         target, row = self.target, self.target.row
-        held = [(row.column(name), target.image.c[f"b{i}"]) for i, name in enumerate(target.touched)]
+        held = [(row.column(name), image) for name, image in target.images("b").items()]
         return self.dialect.digest(held) == target.image.c.before_digest
 
     @cached_property

@@ -13,7 +13,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
 from trueup.changes import Group, Plan, PlanSummary
-from trueup.check import Check, Repair, Row
 from trueup.config.config import Config, build_check
 from trueup.errors import PlanError, Refused, Stopped, StoreError
 from trueup.journal.journal import LEFT_ALONE, Journal
@@ -39,7 +38,7 @@ from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.write import rights
 from trueup.write.runner import Runner
-from trueup.write.target import Target
+from trueup.write.target import Bound, Target
 
 LISTED = 1000
 
@@ -52,13 +51,11 @@ def applying(journal: Journal, database: SqlDatabase, plan: Plan, *, copy: bool 
     """
     bound = {}
     for number, group in enumerate(plan.groups):
-        row, check, repair = _parts(database, group, plan.checks)
-        why = forbids(row.table, group.action, group.columns) or unheld(check, row, repair.name)
-        if why := why or changed(_planned(database, plan, row.table), plan, copy=copy):
+        one = _bound(database, group, plan.checks)
+        why = forbids(one.table, group.action, group.columns) or unheld(one.check, one.row, one.repair.name)
+        if why := why or changed(_planned(database, plan, one.table), plan, copy=copy):
             raise Stopped(why)
-        bound[number] = Target(
-            number, group, row.table, row, check, repair, journal.images(database.connection, row.table, group)
-        )
+        bound[number] = Target(number=number, image=journal.images(database.connection, one.table, group), **vars(one))
     return bound
 
 
@@ -77,19 +74,20 @@ def undoing(
     header = header_of(run)
     bound = {}
     for number, group in enumerate(parse_groups(header)):
-        row, check, repair = _parts(database, group, header["checks"])
+        one = _bound(database, group, header["checks"])
         kept = header["tables"][group.table]
-        table = as_recorded(kept, row.table)
+        table = as_recorded(kept, one.table)
         whole = all(name in table.columns for name in recorded_names(kept))
         # what is gone of the journal is told first: a table may be known by it
         image = journal.known_images(database.connection, table, group) if whole else None
-        live = _recognised(database, row.table, kept.get(STANDING))
-        if why := refuses_undo(kept, live, group.action, group.columns, same=row.table.name in same):
+        live = _recognised(database, one.table, kept.get(STANDING))
+        if why := refuses_undo(kept, live, group.action, group.columns, same=one.table.name in same):
             raise Refused(f"run {run['run_id']} cannot be matched with {group.table} any more: {why}")
         image = image if whole else journal.known_images(database.connection, table, group)
         if image is None:
             raise Refused(f"the journal has no images for {group.table}")
-        bound[number] = Target(number, group, table, row, check, repair, image, whole, edited)
+        found = vars(one) | {"table": table}
+        bound[number] = Target(number=number, image=image, whole=whole, edited=edited, **found)
     return bound
 
 
@@ -112,16 +110,17 @@ def _planned(database: SqlDatabase, plan: Plan, table: Table) -> Table:
     return _recognised(database, table, plan.standing.get(table.name))
 
 
-def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, tuple[Row, Check, Repair]]:
-    """Group number to (row, check, repair), for a dry run."""
-    return {number: _parts(database, group, header.checks) for number, group in enumerate(header.groups)}
+def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, Bound]:
+    """The groups of a plan by their numbers, for a dry run."""
+    return {number: _bound(database, group, header.checks) for number, group in enumerate(header.groups)}
 
 
-def _parts(database: SqlDatabase, group: Group, checks: Mapping[str, Mapping[str, Any]]) -> tuple[Row, Check, Repair]:
+def _bound(database: SqlDatabase, group: Group, checks: Mapping[str, Mapping[str, Any]]) -> Bound:
     options = dict(checks[group.check])
     check = build_check(str(options.pop("kind")), options)
     repair = next(repair for repair in check.repairs() if repair.name == group.repair)
-    return database.row(group.table), check, repair
+    row = database.row(group.table)
+    return Bound(group=group, table=row.table, row=row, check=check, repair=repair)
 
 
 def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
@@ -221,8 +220,8 @@ def ready(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
 def permitted(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
     """Raise `StoreError` or `Refused` where the account lacks a right, or no journal may be where it would be."""
     store, connection = database.store, database.connection
-    parts = [(group, *_parts(database, group, plan.checks)) for group in plan.groups]
-    rights.refuse_without(store, connection, [*rights.of_tables(database, parts), *rights.of_journal(journal)])
+    bound = list(reading_targets(database, plan).values())
+    rights.refuse_without(store, connection, [*rights.of_tables(database, bound), *rights.of_journal(journal)])
     # only now: a table that the account has no right on may look as if it were gone
     needs = [] if journal.writable(connection) else rights.to_make(journal)
     rights.refuse_without(store, connection, [*needs, *rights.of_remark(table_of(store))])
@@ -231,7 +230,7 @@ def permitted(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
 
 def may_take_back(journal: Journal, database: SqlDatabase, bound: Collection[Target]) -> None:
     """Raise `StoreError` or `Refused` where the account lacks a right that an undo takes."""
-    needs = rights.of_tables(database, [(one.group, one.row, one.check, one.repair) for one in bound], back=True)
+    needs = rights.of_tables(database, bound, back=True)
     needs += [*rights.of_journal(journal), *rights.of_images([one.image for one in bound], begins=False)]
     rights.refuse_without(database.store, database.connection, needs)
     journal.writable(database.connection)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection
 from sqlalchemy import Table as SqlTable
 
-from trueup.changes import Group
-from trueup.check import Check, Repair, Row
 from trueup.errors import StoreError
 from trueup.journal.journal import Journal
 from trueup.sql.tables import Need, Right
 from trueup.stores.sql import SqlDatabase, SqlStore
-from trueup.write.target import broken_reference, renewed, unchecked_references
+from trueup.write.target import Bound, broken_reference, renewed, unchecked_references
 
-Parts = tuple[Group, Row, Check, Repair]
 #: What a run takes on the journal's tables, once they are there; triggers are its own to look for.
 _JOURNAL: Mapping[str, Sequence[Right]] = {
     "meta": ("SELECT",),
@@ -32,21 +29,19 @@ def refuse_without(store: SqlStore, connection: Connection, needs: Sequence[Need
         raise StoreError(f"{store}: the account needs {', '.join(lacking)}")
 
 
-def of_tables(database: SqlDatabase, parts: Sequence[Parts], *, back: bool = False) -> list[Need]:
+def of_tables(database: SqlDatabase, bound: Iterable[Bound], *, back: bool = False) -> list[Need]:
     """What applying groups takes in the application's tables, or with `back` what undoing them does."""
-    return [need for one in parts for need in _of_group(database, *one, back=back)]
+    return [need for one in bound for need in _of_group(database, one, back=back)]
 
 
-def _of_group(
-    database: SqlDatabase, group: Group, row: Row, check: Check, repair: Repair, *, back: bool
-) -> Iterator[Need]:
-    table = row.table
+def _of_group(database: SqlDatabase, bound: Bound, *, back: bool) -> Iterator[Need]:
+    group, row, check, table = bound.group, bound.row, bound.check, bound.row.table
     stored = tuple(column.name for column in table.stored())
-    reads = [premise.row.table for premise in check.rests_on(row, repair.name)]
+    reads = [premise.row.table for premise in check.rests_on(row, bound.repair.name)]
     broken = broken_reference(table, check)
     beside = unchecked_references(table, check, group.columns or stored)
     holds = [database.table(one.parent) for one in beside]
-    yield from [Need("SELECT", table.sql)] if back else to_look(database, [(group, row, check, repair)])
+    yield from [Need("SELECT", table.sql)] if back else to_look(database, [bound])
     if group.action == "update":
         yield Need("UPDATE", table.sql, (*group.columns, *renewed(table, group)))
     else:
@@ -60,11 +55,11 @@ def _of_group(
         yield Need("UNCHECKED", table.sql)
 
 
-def to_look(database: SqlDatabase, parts: Sequence[Parts]) -> list[Need]:
+def to_look(database: SqlDatabase, bound: Iterable[Bound]) -> list[Need]:
     """What looking at the rows of groups takes."""
-    for _, row, check, repair in parts:
-        check.holds(row)
-        repair.sets(row)
+    for one in bound:
+        one.check.holds(one.row)
+        one.repair.sets(one.row)
     return [Need("SELECT", table.sql) for table in database.met()]
 
 

@@ -11,42 +11,52 @@ from sqlalchemy import Table as SqlTable
 
 from trueup.changes import Group
 from trueup.check import Check, Premise, Repair, Row, RowCheck
+from trueup.journal.shape import Side, image_column, touched
 from trueup.sql.tables import Reference, Table
 
 #: Parameters of a chunk's statements; the prefix keeps them from the names of anybody's columns.
 RUN, FIRST, LAST, CHUNK, SEQS = "trueup_run", "trueup_first", "trueup_last", "trueup_chunk", "trueup_seqs"
 
 
-@dataclass(frozen=True)
-class Target:
-    """A group of a plan bound to the live table: what the steps need to build their statements.
+@dataclass(frozen=True, kw_only=True)
+class Bound:
+    """A group of a plan with the live rows it is about. For an undo `table` is as the run recorded it."""
+
+    group: Group
+    table: Table
+    row: Row
+    check: Check
+    repair: Repair
+
+    @property
+    def touched(self) -> list[str]:
+        """The columns whose images are kept."""
+        return touched(self.table, self.group)
+
+    @property
+    def deletes(self) -> bool:
+        """Whether the rows are moved out."""
+        return self.group.action == "delete"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target(Bound):
+    """A bound group with its image table: what the steps need to build their statements.
 
     For an undo `table` has the key and the columns that the run recorded; `whole` is false where one of them is gone.
     With `edited` a person vouches that no key was given to another row since the run.
     """
 
     number: int
-    group: Group
-    table: Table
-    row: Row
-    check: Check
-    repair: Repair
     image: SqlTable
     whole: bool = True
     edited: bool = False
 
     @property
-    def touched(self) -> list[str]:
-        """The columns whose images are kept: those written, or all of a row that is moved out."""
-        if self.group.action == "delete":
-            return [column.name for column in self.table.stored()]
-        return list(self.group.columns)
-
-    @property
     def rest(self) -> list[str]:
         """The stored columns that must stay as they are."""
-        touched = set(self.touched)
-        return [column.name for column in self.table.stored() if column.name not in touched]
+        written = set(self.touched)
+        return [column.name for column in self.table.stored() if column.name not in written]
 
     @property
     def computed(self) -> list[str]:
@@ -58,11 +68,6 @@ class Target:
         """Those of `computed` that no column of `touched` has a part in."""
         made = self.table.computed
         return [name for name in self.computed if made[name] and made[name].isdisjoint(self.touched)]
-
-    @property
-    def deletes(self) -> bool:
-        """Whether the rows are moved out."""
-        return self.group.action == "delete"
 
     @property
     def premises(self) -> Sequence[Premise]:
@@ -87,11 +92,17 @@ class Target:
     def same_key(self) -> ColumnElement[bool]:
         """The live row and its image."""
         columns = self.row.relation.c
-        return and_(*(columns[name] == self.held(f"k{i}", name) for i, name in enumerate(self.table.key)))
+        return and_(*(columns[name] == value for name, value in self.held("k").items()))
 
-    def held(self, label: str, name: str) -> ColumnElement[Any]:
-        """What the image `label` (`k0`, `b0`, `a0` ...) holds, as a value of the column `name`."""
-        return self.row.dialect.from_image(self.image.c[label], self.table.columns[name])
+    def images(self, side: Side) -> dict[str, ColumnElement[Any]]:
+        """The columns of the image table that hold one side, by the columns of the table that they are copies of."""
+        names = self.table.key if side == "k" else self.touched
+        return {name: self.image.c[image_column(side, number)] for number, name in enumerate(names)}
+
+    def held(self, side: Side) -> dict[str, ColumnElement[Any]]:
+        """The same as values of the table's own columns."""
+        into = self.row.dialect.from_image
+        return {name: into(image, self.table.columns[name]) for name, image in self.images(side).items()}
 
     def in_chunk(self, *, whole: bool = True) -> ColumnElement[bool]:
         """The images of one chunk."""
@@ -111,13 +122,13 @@ def broken_reference(table: Table, check: Check) -> Reference | None:
     return None
 
 
-def unchecked_references(table: Table, check: Check, touched: Sequence[str]) -> list[Reference]:
-    """The keys of `touched` that the engine does not check, or that are off while what breaks one is given back."""
+def unchecked_references(table: Table, check: Check, written: Sequence[str]) -> list[Reference]:
+    """The keys of columns `written` that the engine does not check, or not while a broken one is given back."""
     broken = broken_reference(table, check)
     return [
         one
         for one in table.references
-        if one != broken and set(touched) & set(one.columns) and not (one.checked and broken is None)
+        if one != broken and set(written) & set(one.columns) and not (one.checked and broken is None)
     ]
 
 

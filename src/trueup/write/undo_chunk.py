@@ -35,7 +35,7 @@ from trueup.journal.failpoints import failpoint
 from trueup.journal.journal import Journal
 from trueup.sql.tables import LooseRule, Reference
 from trueup.write.target import FIRST, LAST, RUN, SEQS, Target, in_chunk
-from trueup.write.verdict import Shown, of_undo, told
+from trueup.write.verdict import Shown, of_undo, shown_by_seq
 
 T = TypeVar("T")
 SAVEPOINT = "trueup_rehearsal"
@@ -90,12 +90,12 @@ class UndoChunk:
         """
         whole, span = chunk_of(run_id, seqs)
         statement = self.found_after(given).where(self.target.in_chunk(whole=whole))
-        return self.verdicts(seqs, told(connection.execute(statement, span).all()))
+        return self.verdicts(seqs, shown_by_seq(connection.execute(statement, span).all()))
 
     def current(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, Shown]:
         """Lock the rows of `seqs`, those that are there, and see what they show."""
         whole, span = chunk_of(run_id, seqs)
-        return told(connection.execute(self.reading[whole], span).all())
+        return shown_by_seq(connection.execute(self.reading[whole], span).all())
 
     @cached_property
     def found(self) -> Select[Any]:
@@ -111,7 +111,7 @@ class UndoChunk:
             held = replace(other, row=row, image=cast(Any, other.image.alias(f"trueup_given{number}")))
             mine = and_(held.image.c.run_id == image.run_id, held.image.c.seq.in_(seqs), held.same_key())
             source = source.join(held.image, mine)
-            back |= {name: held.image.c[f"b{i}"] for i, name in enumerate(held.touched)}
+            back |= held.images("b")
 
         def digest(names: Sequence[str]) -> ColumnElement[str]:
             return self.dialect.digest([(row.column(name), back.get(name, row[name])) for name in names])
@@ -176,9 +176,7 @@ class UndoChunk:
     def giving(self) -> tuple[Update, Update]:
         """The statement that sets the touched columns, and no others, to their images."""
         target, columns = self.target, self.target.row.relation.c
-        values: dict[Any, Any] = {
-            columns[name]: target.held(f"b{i}", name) for i, name in enumerate(target.group.columns)
-        }
+        values: dict[Any, Any] = {columns[name]: value for name, value in target.held("b").items()}
         back = self.dialect.exact(update(target.table.sql).values(values | target.kept()).where(target.same_key()))
         return both(lambda whole: back.where(target.in_chunk(whole=whole)))
 
@@ -187,8 +185,8 @@ class UndoChunk:
         """The statement that inserts the rows again."""
         target, columns = self.target, self.target.row.relation.c
         into = self.dialect.exact(self.dialect.restoring(insert(target.table.sql)))
-        rows = select(*(target.held(f"b{i}", name) for i, name in enumerate(target.touched)))
-        names = [columns[name] for name in target.touched]
+        held = target.held("b")
+        rows, names = select(*held.values()), [columns[name] for name in held]
         return both(lambda whole: into.from_select(names, rows.where(target.in_chunk(whole=whole))))
 
     @cached_property
@@ -299,8 +297,7 @@ class UndoChunk:
 
     def _refused_by(self, rule: LooseRule) -> Select[Any] | None:
         """How many of a chunk's rows a rule would refuse as they were before the run; None where that is not known."""
-        target, touched = self.target, self.target.touched
-        held = {name: target.held(f"b{i}", name) for i, name in enumerate(touched)}
+        target, held = self.target, self.target.held("b")
         source: FromClause = target.image
         if not target.deletes:
             held = {name: target.row.relation.c[name] for name in target.rest} | held
@@ -349,12 +346,12 @@ class UndoChunk:
 
     def key_text(self, connection: Connection, run_id: str, seq: int) -> str:
         """The key of one operation, for a reader."""
-        relation = self.target.image.alias("trueup_i")
+        image = self.target.image.c
         parts = [
-            func.coalesce(self.dialect.preview(self.target.table.columns[name], relation.c[f"k{i}"]), "")
-            for i, name in enumerate(self.target.table.key)
+            func.coalesce(self.dialect.preview(self.target.table.columns[name], key), "")
+            for name, key in self.target.images("k").items()
         ]
-        row = connection.execute(select(*parts).where(relation.c.run_id == run_id, relation.c.seq == seq)).one()
+        row = connection.execute(select(*parts).where(image.run_id == run_id, image.seq == seq)).one()
         return ", ".join(str(part) for part in row)
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, and_, case, false, select
+from sqlalchemy import ColumnElement, Connection, case, false, not_, select
 
-from trueup.check import Check, Row
+from trueup.check import Row
 from trueup.plan.file import Op
 from trueup.repairs import referred_to
 from trueup.sql.writing import Stage
+from trueup.write.target import Bound
 
 EDITED = "its other columns changed since the run: edited, or another row under the same key"
 
@@ -39,21 +40,42 @@ class Shown:
     recorded_rest: str
 
 
-def looked_at(
-    connection: Connection, row: Row, check: Check, touched: Sequence[str], stage: Stage, *, delete: bool
-) -> Mapping[int, Live]:
-    """The rows of a stage as they are now, by the number of their operation; a row that is gone is not in it."""
-    same = and_(*(row.relation.c[name] == stage.relation.c[f"k{i}"] for i, name in enumerate(row.table.key)))
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The state that one operation of a plan comes to, why it is not carried out, and the row it was judged by."""
+
+    op: Op
+    state: str
+    reason: str
+    live: Live | None
+
+
+def stage_of(connection: Connection, row: Row, ops: Sequence[Op]) -> Stage:
+    """Operations of a plan as a relation, to be joined to their rows."""
+    return row.dialect.stage(connection, row.table, [(op.seq, op.before, op.after, op.key) for op in ops])
+
+
+def to_mend(bound: Bound) -> list[ColumnElement[bool]]:
+    """What must be true of a row for it to be written: it is broken, and no row refers to one that is moved out."""
+    found = [bound.check.holds(bound.row)]
+    return [*found, not_(referred_to(bound.row))] if bound.deletes and bound.table.referenced_by else found
+
+
+def judged(connection: Connection, bound: Bound, ops: Sequence[Op]) -> list[Verdict]:
+    """What becomes of the operations of one group, by their rows as they are now; `applied`: it can be carried out."""
+    row, stage = bound.row, stage_of(connection, bound.row, ops)
     found = connection.execute(
         select(
             stage.relation.c.seq,
-            row.digest(touched),
-            case((check.holds(row), 1), else_=0),
-            case((referred_to(row) if delete else false(), 1), else_=0),
-        ).select_from(stage.relation.join(row.relation, same)),
+            row.digest(bound.touched),
+            case((bound.check.holds(row), 1), else_=0),
+            case((referred_to(row) if bound.deletes else false(), 1), else_=0),
+        ).select_from(stage.relation.join(row.relation, stage.same_key(row.relation, row.table.key))),
         dict(stage.parameters),
     )
-    return {int(seq): Live(now, bool(broken), bool(child)) for seq, now, broken, child in found}
+    rows = {int(seq): Live(now, bool(broken), bool(child)) for seq, now, broken, child in found}
+    lives = ((op, rows.get(op.seq)) for op in ops)
+    return [Verdict(op, *of_operation(bound.group.action, op, live), live) for op, live in lives]
 
 
 def of_operation(action: Literal["update", "delete"], op: Op, live: Live | None) -> tuple[str, str]:
@@ -90,6 +112,6 @@ def of_undo(action: Literal["update", "delete"], shown: Shown | None, *, edited:
     return "undone", ""
 
 
-def told(rows: Sequence[Any]) -> dict[int, Shown]:
+def shown_by_seq(rows: Sequence[Any]) -> dict[int, Shown]:
     """Rows of (seq, digest, rest, after, before, recorded rest) by seq."""
     return {int(seq): Shown(now, rest, after, before, kept) for seq, now, rest, after, before, kept in rows}

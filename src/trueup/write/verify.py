@@ -8,13 +8,13 @@ from itertools import groupby, islice
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, and_, bindparam, func, or_, select
 
-from trueup.check import Check, Repair, Row
 from trueup.journal.journal import LEFT_ALONE, Journal
+from trueup.journal.shape import Side
 from trueup.plan.file import Op, PlanFile
 from trueup.results import OpRecord, Progress, RunReport, Verification
 from trueup.stores.sql import SqlDatabase, SqlStore
-from trueup.write.target import Target, tally
-from trueup.write.verdict import looked_at, of_operation
+from trueup.write.target import Bound, Target, tally
+from trueup.write.verdict import judged
 
 PAGE = 1000
 RANGE = 5000
@@ -66,19 +66,16 @@ def images_of(
     low, high = bindparam("trueup_low", type_=BigInteger), bindparam("trueup_high", type_=BigInteger)
     key = live.relation.c[target.table.key[0]]
     same: ColumnElement[bool] = (
-        key.is_(None)
-        if target.group.action == "delete"
-        else and_(key.is_not(None), live.digest(target.touched) == image.c.after_digest)
+        key.is_(None) if target.deletes else and_(key.is_not(None), live.digest(target.touched) == image.c.after_digest)
     )
     back = and_(key.is_not(None), live.digest(target.touched) == image.c.before_digest)
-    copied = {"b": (image.c.before_digest, target.touched), "k": (image.c.key_digest, target.table.key)}
-    if target.group.action == "update":
-        copied["a"] = (image.c.after_digest, target.touched)
+    copied: dict[Side, ColumnElement[str]] = {"b": image.c.before_digest, "k": image.c.key_digest}
+    if not target.deletes:
+        copied["a"] = image.c.after_digest
     altered = or_(
         *(
-            journal.store.dialect.digest([(live.column(name), image.c[f"{letter}{i}"]) for i, name in enumerate(names)])
-            != digest
-            for letter, (digest, names) in copied.items()
+            live.dialect.digest([(live.column(name), copy) for name, copy in target.images(side).items()]) != digest
+            for side, digest in copied.items()
         )
     )
     of_op = and_(image.c.run_id == run_id, image.c.seq == op.c.seq, image.c.seq.between(low, high))
@@ -103,10 +100,9 @@ def images_of(
     return found
 
 
-Bound = Mapping[int, tuple[Row, Check, Repair]]
-
-
-def dry_run(store: SqlStore, plan: PlanFile, bind: Callable[[SqlDatabase], Bound], progress: Progress) -> RunReport:
+def dry_run(
+    store: SqlStore, plan: PlanFile, bind: Callable[[SqlDatabase], Mapping[int, Bound]], progress: Progress
+) -> RunReport:
     """Look at every row of a plan as `apply` would, without locks and without writing."""
     states: Counter[str] = Counter()
     listed: list[OpRecord] = []
@@ -120,16 +116,16 @@ def dry_run(store: SqlStore, plan: PlanFile, bind: Callable[[SqlDatabase], Bound
             progress.advance(len(page))
     header = plan.plan
     return RunReport(
-        "",
-        store.name,
-        "planned",
-        header.environment,
-        plan.summary.digest,
-        plan.summary.count,
-        dict(states),
-        header.groups,
-        tuple(listed),
-        header.because,
+        run_id="",
+        store=store.name,
+        state="planned",
+        environment=header.environment,
+        plan_digest=plan.summary.digest,
+        planned=plan.summary.count,
+        states=dict(states),
+        groups=header.groups,
+        listed=tuple(listed),
+        because=header.because,
         dry_run=True,
         tool=header.tool,
     )
@@ -141,20 +137,10 @@ def paged(ops: Iterator[Op]) -> Iterator[list[Op]]:
         yield page
 
 
-def look(
-    connection: Connection,
-    bound: tuple[Row, Check, Repair],
-    ops: Sequence[Op],
-    states: Counter[str],
-    listed: list[OpRecord],
-) -> None:
+def look(connection: Connection, bound: Bound, ops: Sequence[Op], states: Counter[str], listed: list[OpRecord]) -> None:
     """Count what would happen to one page of one group."""
-    row, check, repair = bound
-    touched = [column.name for column in row.table.stored()] if repair.action == "delete" else list(repair.sets(row))
-    stage = row.dialect.stage(connection, row.table, [(op.seq, op.before, op.after, op.key) for op in ops])
-    seen = looked_at(connection, row, check, touched, stage, delete=repair.action == "delete")
-    for op in ops:
-        state, reason = of_operation(repair.action, op, seen.get(op.seq))
-        states[state] += 1
-        if state in LEFT_ALONE and len(listed) < LISTED:
-            listed.append(OpRecord(op.seq, row.table.name, ", ".join(op.key), state, reason))
+    for verdict in judged(connection, bound, ops):
+        states[verdict.state] += 1
+        if verdict.state in LEFT_ALONE and len(listed) < LISTED:
+            op = verdict.op
+            listed.append(OpRecord(op.seq, bound.table.name, ", ".join(op.key), verdict.state, verdict.reason))

@@ -133,7 +133,7 @@ def not_valid_not_rehearsed() -> None:
 
 def verdicts_differ() -> None:
     """The dry run has an opinion of its own."""
-    replace_in(verify, "of_operation", lambda *_: ("applied", ""))
+    replace_in(verify, "judged", lambda _, __, ops: [verdict.Verdict(op, "applied", "", None) for op in ops])
 
 
 def _believed(word: str) -> Callable[[], None]:

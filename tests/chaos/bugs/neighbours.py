@@ -12,7 +12,7 @@ from trueup.engines.postgresql import session
 from trueup.plan import planner
 from trueup.repairs import always
 from trueup.verbs import guard as _guard
-from trueup.write import apply_chunk, execution, verdict
+from trueup.write import execution, verdict
 from trueup.write.apply_chunk import Chunk
 
 
@@ -42,7 +42,7 @@ def upsert() -> None:
 def cascades_unseen() -> None:
     """Rows are moved out whatever refers to them."""
     uncounted()
-    for module in (repairs, apply_chunk, verdict):
+    for module in (repairs, verdict):
         replace_in(module, "referred_to", lambda _: always(False))
 
 

@@ -8,10 +8,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, FromClause, Insert, String, bindparam, insert, literal, select, update
+from sqlalchemy import Connection, Insert, String, bindparam, insert, literal, select, update
 
 from tests.chaos.bugs.planting import Bug, swap
 from trueup.plan.file import Op
+from trueup.sql.dialect import Stage
 from trueup.stores.sql import with_quiet_close
 from trueup.write.apply_chunk import Chunk
 from trueup.write.runner import Runner
@@ -53,21 +54,21 @@ def undo_journal_after() -> None:
 def no_compare() -> None:
     """A row is written whatever it holds by now."""
 
-    def copying(self: Chunk, stage: FromClause) -> Insert:
-        target, row = self.target, self.target.row
+    def copying(self: Chunk, stage: Stage) -> Insert:
+        target, row, columns = self.target, self.target.row, stage.relation.c
         new = target.repair.sets(row)
         found = select(
             bindparam(RUN, type_=String),
-            stage.c.seq,
-            stage.c.before,
-            stage.c.after,
+            columns.seq,
+            columns.before,
+            columns.after,
             literal(""),
             row.digest(target.table.key),
             *(row.relation.c[name] for name in [*target.table.key, *target.touched]),
             *(self.dialect.cast(new[name], row.column(name)) for name in target.group.columns),
-        ).select_from(stage.join(row.relation, self.staged(stage.c)))
-        columns = [column.name for column in target.image.c]
-        return insert(target.image).from_select(columns, self.dialect.locked(found, row.relation))
+        ).select_from(self.staged(stage))
+        names = [column.name for column in target.image.c]
+        return insert(target.image).from_select(names, self.dialect.locked(found, row.relation))
 
     swap(Chunk, "copying", copying)
     swap(Chunk, "prove", lambda *_: None)
