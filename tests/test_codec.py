@@ -1,10 +1,12 @@
 """Canonical bytes and chains."""
 
+from functools import reduce
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trueup.codec import canonical, chain, digest
+from trueup.codec import GENESIS, canonical, digest, link
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -31,7 +33,7 @@ def test_a_float_has_no_canonical_form(value: object) -> None:
 
 @given(st.lists(st.binary(), min_size=2, max_size=6, unique=True))
 def test_a_chain_shows_a_change_of_order(items: list[bytes]) -> None:
-    assert chain(items) != chain(list(reversed(items)))
+    assert reduce(link, items, GENESIS) != reduce(link, reversed(items), GENESIS)
 
 
 def test_a_digest_is_sha_256_in_hexadecimal() -> None:

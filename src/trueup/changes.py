@@ -1,4 +1,4 @@
-"""What a plan says: each change as two images of one record, and the groups the changes fall into."""
+"""What a plan says: its header, the groups its operations fall into, and its totals."""
 
 from __future__ import annotations
 
@@ -6,37 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from trueup.findings import Record
-
 Effect = Literal["lossless", "lossy", "destructive"]
 EFFECTS: tuple[Effect, ...] = ("lossless", "lossy", "destructive")
 Action = Literal["update", "delete"]
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """The touched columns of one record as they are or will be.
-
-    `digest` is the SHA-256 of their canonical bytes, made inside the database: two images are equal
-    when their digests are, never by `=`. `preview` is for the reader only.
-    """
-
-    digest: str
-    preview: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One record before and after; None before is an insert, None after a delete."""
-
-    record: Record
-    before: Image | None
-    after: Image | None
-    group: int = 0
-
-    def inverse(self) -> Change:
-        """The change that takes this one back."""
-        return Change(self.record, self.after, self.before, self.group)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from typing import Any
 
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -39,11 +38,3 @@ def digest(data: bytes) -> str:
 def link(previous: str, data: bytes) -> str:
     """Return the next link of a hash chain: SHA-256 over the previous link and `data`."""
     return hashlib.sha256(previous.encode() + b"\n" + data).hexdigest()
-
-
-def chain(items: Iterable[bytes], start: str = GENESIS) -> str:
-    """Return the tip of the chain over `items`."""
-    tip = start
-    for item in items:
-        tip = link(tip, item)
-    return tip

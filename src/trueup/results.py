@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
-from trueup.changes import Group, Left, Plan, PlanSummary
+from trueup.changes import Group, Plan, PlanSummary
 from trueup.findings import Finding, Severity, Source
 
 
@@ -229,7 +229,6 @@ class Verification:
     changed_since: int
     remaining: Mapping[str, int]
     problems: tuple[str, ...] = ()
-    left: tuple[Left, ...] = field(default=())
     restored: int = 0
     untold: tuple[str, ...] = ()
 

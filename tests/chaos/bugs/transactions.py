@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Insert, String, bindparam, insert, literal, s
 
 from tests.chaos.bugs.planting import Bug, swap
 from trueup.plan.file import Op
-from trueup.sql.dialect import Stage
+from trueup.sql.writing import Stage
 from trueup.stores.sql import with_quiet_close
 from trueup.write.apply_chunk import Chunk
 from trueup.write.runner import Runner

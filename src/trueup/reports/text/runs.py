@@ -161,7 +161,6 @@ def verification_report(found: Verification, *, next_steps: Sequence[tuple[str, 
         verb = "remains" if remaining == 1 else "remain"
         parts.append(line((f"{many(remaining, 'finding')} {verb}", WARN), " of the checks that this run repaired:"))
         left = [(number(count), check, "") for check, count in found.remaining.items() if count]
-        left += [(number(item.count), item.check, item.reason) for item in found.left]
         parts.append(indented(table(left, right=(0,))))
     elif found.remaining:
         parts.append(line(("nothing remains", GOOD), f" of {', '.join(found.remaining)}"))
