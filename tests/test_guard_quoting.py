@@ -15,8 +15,7 @@ from tests.engines import Database
 from tests.proof import config_of, run_script
 from trueup.checks.unknown_value import UnknownValue
 from trueup.errors import Refused
-from trueup.guard.contract import Words
-from trueup.guard.register import words_of
+from trueup.guard.contract import GuardDialect, guard_dialect
 from trueup.reports.documents.migration import bound, migration
 from trueup.verbs.guard import guard
 
@@ -61,7 +60,7 @@ def modes(engine: str) -> list[str]:
 
 def test_a_text_is_itself_and_nothing_more(database: Database) -> None:
     run_script(database, ["CREATE TABLE canary (id INTEGER PRIMARY KEY)"])
-    words: Words = words_of(database.engine)
+    words: GuardDialect = guard_dialect(database.engine)
     connection = connected(database)
     cursor = connection.cursor()
 

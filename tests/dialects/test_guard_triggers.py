@@ -17,7 +17,7 @@ from trueup.checks.orphan import Orphan
 from trueup.checks.stale_total import StaleTotal
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.engines._innodb.own_triggers import is_guard
-from trueup.engines.sqlite.guard import SqliteWords
+from trueup.engines.sqlite.guard import SqliteGuards
 from trueup.errors import Refused
 from trueup.verbs.guard import guard
 
@@ -169,7 +169,7 @@ def test_the_part_of_a_document_reads_as_it_does_by_the_operator(database: Datab
         connection.commit()
     with opened(database) as session:
         value = session.table("t").sql.c.v
-        native = SqliteWords().native(None)  # type: ignore[arg-type]  # the row is not asked
+        native = SqliteGuards().native(None)  # type: ignore[arg-type]  # the row is not asked
         told = session.ask(native.json_get(value, "text", ["a"]))
         same = session.ask(sa.case((sa.func.json_valid(value) == 1, value.op("->")("$.a")), else_=sa.null()))
     assert [None if one is None else json.loads(one) for one in told] == [

@@ -16,7 +16,7 @@ from tests.dialects.test_postgresql import role, script
 from tests.engines import Database
 from trueup.check import Row
 from trueup.checks.unknown_value import UnknownValue
-from trueup.engines.postgresql.guard import PostgresqlWords
+from trueup.engines.postgresql.guard import PostgresqlGuards
 from trueup.errors import UsageError
 from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
@@ -250,7 +250,7 @@ def guarded(session: Opened, database: Database) -> tuple[str, str]:
     store = SqlStore("app", database.url)
     check = UnknownValue(name="n", table="t", column="v", allowed=("a", "it's; \\' -- b"))
     row = Row(session.table("t"), SqlDatabase(store, session.connection))
-    guard = PostgresqlWords().trigger(check, row)
+    guard = PostgresqlGuards().trigger(check, row)
     session.run(*(step.sql for step in guard.install))
     store.close()
     body = session.ask(sa.literal_column("(SELECT prosrc FROM pg_proc WHERE proname LIKE 'trueup_guard%')"))[0]

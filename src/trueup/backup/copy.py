@@ -101,11 +101,6 @@ def spelled(store: SqlStore, name: str) -> str:
     return ".".join(quoted(store, part) for part in name.split("."))
 
 
-def say(connection: Connection, sql: str) -> None:
-    """Run a statement word for word: a per cent sign in it is no parameter."""
-    connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
-
-
 def compared(database: SqlDatabase, row: Row, copy: Any, left: Any) -> tuple[dict[str, int], int, int]:
     """By column, how many rows differ; how many rows are only in the copy, and how many only in the table.
 

@@ -15,10 +15,11 @@ from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql import visitors
 
+from trueup import discovery
 from trueup.check import Check, Refers, Row, RowCheck, Unique
 from trueup.codec import digest
 from trueup.errors import Refused, UsageError
-from trueup.sql.spelling import spelling
+from trueup.sql.spelling import quoted_text, spelling
 from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase
 
@@ -77,7 +78,7 @@ class Writer:
 class _Bare(Row):
     """A row whose columns stand alone (`"metadata"`), or under the name of a trigger's row (`new."metadata"`)."""
 
-    def __init__(self, row: Row, words: Words, prefix: str) -> None:
+    def __init__(self, row: Row, words: GuardDialect, prefix: str) -> None:
         super().__init__(row.table, row.database, row.relation)
         self.dialect = words.native(row)
         self._words, self._prefix = words, prefix
@@ -87,7 +88,7 @@ class _Bare(Row):
         return sa.literal_column(self._prefix + self._words.quoted(name), self.relation.c[name].type)
 
 
-class Words(ABC):
+class GuardDialect(ABC):
     """An engine's own words for guards. Stateless."""
 
     name: str
@@ -156,6 +157,17 @@ class Words(ABC):
     def watched(self, check: Check, row: Row) -> list[str]:
         """The columns whose change can break a row."""
         return list(dict.fromkeys(row.place(name)[0] for name in check.judged_by))
+
+    #: Whether the engine's own client takes a semicolon within a trigger for its end.
+    cuts_at_semicolons: bool = False
+
+    def settings(self, guard: Guard) -> str:
+        """The statement that has a session read quoted text as it is spelled here; empty where any session does."""
+        return ""
+
+    def in_any_session(self, guard: Guard) -> list[str]:
+        """What installs a guard in a session of whatever settings, and leaves them as they were."""
+        return [step.sql for step in guard.install]
 
     # -- making -----------------------------------------------------------------------------------------------------
     def guard(self, check: Check, database: SqlDatabase, *, transition: bool, window: bool, definer: str = "") -> Guard:
@@ -285,14 +297,16 @@ class Words(ABC):
         """Take the limits of `prepare` back."""
 
 
-def say(connection: Connection, sql: str) -> None:
-    """Run a statement word for word: a per cent sign in it is no parameter."""
-    connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+def has_guards(engine: str) -> bool:
+    """Whether an engine can be guarded: its folder has a `guard.py`."""
+    return discovery.has("engines", engine, "guard")
 
 
-def quoted_text(value: str) -> str:
-    """A literal of standard SQL."""
-    return "'" + value.replace("'", "''") + "'"
+def guard_dialect(engine: str) -> GuardDialect:
+    """How an engine words guards. Raises `Refused` where it has none."""
+    if not has_guards(engine):
+        raise Refused(f"trueup has no guards on {engine}")
+    return discovery.load("engines", engine, GuardDialect, "guard")()
 
 
 def guard_name(check: Check) -> str:

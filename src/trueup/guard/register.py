@@ -12,6 +12,7 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import (
@@ -30,12 +31,12 @@ from sqlalchemy import (
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.exc import DBAPIError
 
-from trueup import discovery
 from trueup.check import Check
 from trueup.codec import digest
 from trueup.errors import Refused, StoreError
-from trueup.guard.contract import Guard, Step, Words, say
+from trueup.guard.contract import Guard, GuardDialect, Step, guard_dialect, has_guards
 from trueup.journal.journal import Journal
+from trueup.sql.spelling import say
 from trueup.stores.sql import SqlDatabase, SqlStore
 
 #: Times a step is tried that waits for a lock, and seconds of rest between.
@@ -56,18 +57,12 @@ class Standing:
     there: bool = True
 
 
-def words_of(engine: str) -> Words:
-    """The words of an engine for guards."""
-    return discovery.load("engines", engine, Words, "guard")()
-
-
 class Register:
     """The guards that were installed in a store."""
 
     def __init__(self, store: SqlStore) -> None:
         self.store = store
         dialect = store.dialect
-        self.words = words_of(dialect.name)
         self.table = SqlTable(
             f"{dialect.journal_prefix}guard",
             MetaData(schema=dialect.journal_schema),
@@ -81,6 +76,11 @@ class Register:
             **dialect.journal_options,
         )
 
+    @cached_property
+    def words(self) -> GuardDialect:
+        """How the engine words guards. Raises `Refused` where it has none."""
+        return guard_dialect(self.store.dialect.name)
+
     def prepare(self, connection: Connection) -> None:
         """Make the tables where they are missing."""
         journal = Journal(self.store)
@@ -89,7 +89,7 @@ class Register:
 
     def exists(self, connection: Connection) -> bool:
         """Whether any guard was ever installed here."""
-        return Journal(self.store).has(connection, self.table)
+        return has_guards(self.store.dialect.name) and Journal(self.store).has(connection, self.table)
 
     def standing(self, connection: Connection) -> list[Standing]:
         """Every guard that was installed and not taken off since, with what became of it."""
@@ -175,7 +175,7 @@ def _recorded(row: RowMapping) -> Guard:
     )
 
 
-def run_steps(store: SqlStore, words: Words, connection: Connection, steps: Sequence[Step]) -> None:
+def run_steps(store: SqlStore, words: GuardDialect, connection: Connection, steps: Sequence[Step]) -> None:
     """Run DDL, each step by itself, waiting briefly for locks and often, so that nobody queues behind us."""
     for step in steps:
         for attempt in range(1, TRIES + 1):
@@ -194,7 +194,7 @@ def run_steps(store: SqlStore, words: Words, connection: Connection, steps: Sequ
                 time.sleep(random.uniform(*REST))  # noqa: S311 - spread, not secrecy
 
 
-def _alone(store: SqlStore, words: Words, step: Step) -> None:
+def _alone(store: SqlStore, words: GuardDialect, step: Step) -> None:
     connection = store.open(write=True)
     try:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -207,7 +207,7 @@ def _alone(store: SqlStore, words: Words, step: Step) -> None:
         connection.close()
 
 
-def taken_off(store: SqlStore, words: Words, connection: Connection, guard: Guard) -> None:
+def taken_off(store: SqlStore, words: GuardDialect, connection: Connection, guard: Guard) -> None:
     """Take off whatever of a guard is there, complete or half made: a step that fails stops no other."""
     failed: DBAPIError | None = None
     for step in guard.remove:

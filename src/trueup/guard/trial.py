@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Text, and_, cast, insert, literal, not_, n
 from sqlalchemy.exc import DBAPIError
 
 from trueup.check import Check, Row, RowCheck
-from trueup.guard.contract import Guard, Words, Writer
+from trueup.guard.contract import Guard, GuardDialect, Writer
 from trueup.stores.sql import SqlDatabase
 
 #: Roles that are tried; of more, those that can log in come first.
@@ -122,7 +122,7 @@ Outcomes = Mapping[str, Mapping[str, Outcome]]
 class AsRoles:
     """The writes of a table's roles, made from a good row of it; the values are its own and are never shown."""
 
-    def __init__(self, database: SqlDatabase, words: Words, check: Check, guard: Guard) -> None:
+    def __init__(self, database: SqlDatabase, words: GuardDialect, check: Check, guard: Guard) -> None:
         self.database, self.words, self.guard = database, words, guard
         self.row = database.row(check.table)
         self.all = tuple(words.writers(database.connection, guard))

@@ -11,8 +11,9 @@ from sqlalchemy import column as sql_column
 from sqlalchemy import table as sql_table
 from sqlalchemy.sql import quoted_name
 
-from trueup.backup.copy import LEFT, Copier, Wanted, quoted, say, spelled
+from trueup.backup.copy import LEFT, Copier, Wanted, quoted, spelled
 from trueup.errors import Refused, UsageError
+from trueup.sql.spelling import say
 from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
 

@@ -15,10 +15,11 @@ from sqlalchemy.exc import DBAPIError
 from trueup.check import Check, Refers, Row, Unique
 from trueup.codec import digest
 from trueup.errors import UsageError
-from trueup.guard.contract import Guard, Step, Words, guard_name, refusal
+from trueup.guard.contract import Guard, GuardDialect, Step, guard_name, refusal
 from trueup.stores.sql import SqlDatabase
 
 _QUOTES = "'`\""
+_MODES = "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"
 _META = "the metadata lock, for milliseconds"
 _COPY = "writers wait while the table is copied"
 _ONLINE = "online: writers go on"
@@ -50,12 +51,25 @@ _RIGHT = (
 _NOT_OURS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410, 1133})
 
 
-class InnodbWords(Words):
+class InnodbGuards(GuardDialect):
     """Triggers that SIGNAL; foreign keys and unique indexes are added online."""
 
     def text(self, value: str) -> str:
         """With backslashes and NUL as the modes of our own sessions read them."""
         return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\0", "\\0") + "'"
+
+    cuts_at_semicolons = True
+
+    def settings(self, guard: Guard) -> str:
+        """As our own sessions have it: in another mode a backslash in quotes is two."""
+        return _MODES if any("\\" in step.sql for step in guard.install) else ""
+
+    def in_any_session(self, guard: Guard) -> list[str]:
+        """Between settings of the mode."""
+        steps = super().in_any_session(guard)
+        if not (settings := self.settings(guard)):
+            return steps
+        return ["SET @trueup_mode = @@SESSION.sql_mode", settings, *steps, "SET SESSION sql_mode = @trueup_mode"]
 
     def recorded(self, guard: Guard) -> Guard:
         """Its triggers with the account that was made for them, or its constraint."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from trueup.backup.copy import say
 from trueup.engines._innodb.copy import InnodbCopier
+from trueup.sql.spelling import say
 from trueup.stores.sql import SqlStore
 
 

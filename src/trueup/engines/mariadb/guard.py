@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from trueup.engines._innodb.guard import InnodbWords
+from trueup.engines._innodb.guard import InnodbGuards
 
 
-class MariadbWords(InnodbWords):
+class MariadbGuards(InnodbGuards):
     """As InnoDB has them."""
 
     name = "mariadb"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from trueup.backup.copy import quoted, say, spelled
+from trueup.backup.copy import quoted, spelled
 from trueup.engines._innodb.copy import InnodbCopier
+from trueup.sql.spelling import say
 from trueup.stores.sql import SqlStore
 
 _CHECKS = text(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from trueup.engines._innodb.guard import InnodbWords
+from trueup.engines._innodb.guard import InnodbGuards
 
 
-class MysqlWords(InnodbWords):
+class MysqlGuards(InnodbGuards):
     """A role is an account that is locked and has no password, whatever the rules for passwords are."""
 
     name = "mysql"

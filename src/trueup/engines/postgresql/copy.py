@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from trueup.backup.copy import LEFT, RAW, Copier, Wanted, quoted, say, spelled
+from trueup.backup.copy import LEFT, RAW, Copier, Wanted, quoted, spelled
 from trueup.errors import UsageError
-from trueup.guard.contract import quoted_text
+from trueup.sql.spelling import quoted_text, say
 from trueup.sql.tables import Column
 from trueup.stores.sql import SqlStore
 

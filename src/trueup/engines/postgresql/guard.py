@@ -12,7 +12,8 @@ from trueup.check import Check, Refers, Row, Unique
 from trueup.engines.postgresql import guard_queries as asked
 from trueup.engines.postgresql.session import pooled
 from trueup.errors import Refused
-from trueup.guard.contract import Guard, Step, Words, Writer, guard_name, refusal, say
+from trueup.guard.contract import Guard, GuardDialect, Step, Writer, guard_name, refusal
+from trueup.sql.spelling import say
 from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase
 
@@ -22,7 +23,7 @@ _READ = "SHARE UPDATE EXCLUSIVE while the table is read; writers go on"
 _LIMITS = {"lock_timeout": "300ms", "statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 
 
-class PostgresqlWords(Words):
+class PostgresqlGuards(GuardDialect):
     """CHECK and FOREIGN KEY by NOT VALID and VALIDATE, UNIQUE by an index built concurrently."""
 
     name = "postgresql"

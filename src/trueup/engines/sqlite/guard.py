@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, case, func, null
 
 from trueup.check import Check, Refers, Row, Unique
 from trueup.engines.sqlite.dialect import Sqlite
-from trueup.guard.contract import Guard, Step, Words, guard_name, quoted_text, refusal
+from trueup.guard.contract import Guard, GuardDialect, Step, guard_name, refusal
+from trueup.sql.spelling import quoted_text
 from trueup.sql.tables import Storage
 
 _UNTRUSTED = (
@@ -34,7 +35,7 @@ class _Native(Sqlite):
         )
 
 
-class SqliteWords(Words):
+class SqliteGuards(GuardDialect):
     """Triggers that raise ABORT; a unique index for duplicates."""
 
     name = "sqlite"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from trueup.errors import Refused
-from trueup.guard.contract import Guard
+from trueup.guard.contract import Guard, guard_dialect
 
 #: The formats, as `--format` names them.
 FORMATS = ("sql", "django", "alembic")
@@ -18,12 +18,12 @@ def migration(guard: Guard, form: str, engine: str) -> str:
 
 def sql(guard: Guard, engine: str) -> str:
     """Statements for a console, with the lock of each; the way back as comments."""
+    dialect = guard_dialect(engine)
     lines = [_remark(f"{guard.name}: guards the check {guard.check} on {guard.table} ({engine}, {guard.form})")]
     lines += [_remark(f"note: {note}") for note in guard.notes]
-    lines += (
-        [_remark("what is in quotes is spelled for these settings:"), f"{_MODES};"] if _spelled(guard, engine) else []
-    )
-    delimited = engine in ("mysql", "mariadb") and any(";" in step.sql for step in guard.install)
+    if settings := dialect.settings(guard):
+        lines += [_remark("what is in quotes is spelled for these settings:"), f"{settings};"]
+    delimited = dialect.cuts_at_semicolons and any(";" in step.sql for step in guard.install)
     lines += ["DELIMITER //"] if delimited else []
     for step in guard.install:
         lines += [f"-- lock: {step.lock}" + ("; outside of a transaction" if step.alone else "")]
@@ -38,26 +38,10 @@ def _remark(text: str) -> str:
     return "\n".join(f"-- {line}" for line in text.splitlines())
 
 
-# as trueup's own sessions have it: in another mode a backslash in quotes is two
-_MODES = "SET SESSION sql_mode = 'STRICT_ALL_TABLES'"
-
-
-def _spelled(guard: Guard, engine: str) -> bool:
-    return engine in ("mysql", "mariadb") and any("\\" in step.sql for step in guard.install)
-
-
-def _steps(guard: Guard, engine: str) -> list[str]:
-    """What installs it, in a session of whatever settings."""
-    steps = [step.sql for step in guard.install]
-    if not _spelled(guard, engine):
-        return steps
-    return ["SET @trueup_mode = @@SESSION.sql_mode", _MODES, *steps, "SET SESSION sql_mode = @trueup_mode"]
-
-
 def django(guard: Guard, engine: str) -> str:
     """A migration of Django's; the dependency is for the reader to fill in."""
     # one transaction around all would hold the first lock until the last step is done
-    install = "".join(f"                {step!r},\n" for step in _steps(guard, engine))
+    install = "".join(f"                {step!r},\n" for step in guard_dialect(engine).in_any_session(guard))
     remove = "".join(f"                {step.sql!r},\n" for step in guard.remove)
     return (
         f"{_docstring(f'Guards {guard.table}: {guard.check} holds for every row from here on ({engine}).')}\n\n"
@@ -106,7 +90,7 @@ def alembic(guard: Guard, engine: str) -> str:
         return "\n".join(lines)
 
     # each step ends its transaction: one around all would hold the first lock until the last step is done
-    install = calls(tuple((step, True) for step in _steps(guard, engine)))
+    install = calls(tuple((step, True) for step in guard_dialect(engine).in_any_session(guard)))
     remove = calls(tuple((step.sql, step.alone) for step in guard.remove))
     return (
         f"{_docstring(f'Guard {guard.table}: the check {guard.check} ({engine}).')}\n\n"

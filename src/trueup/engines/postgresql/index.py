@@ -1,0 +1,33 @@
+"""Indexes of PostgreSQL: partial ones, built while writers go on."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from trueup.sql.indexes import Index, IndexDialect, lines_of
+from trueup.sql.spelling import say
+
+_ONLINE = " CONCURRENTLY"
+
+
+class PostgresqlIndexes(IndexDialect):
+    """An index may have a WHERE, which a query has to repeat."""
+
+    def of_condition(self, name: str, table: str, key: str, condition: str) -> Index:
+        """A partial index of the key."""
+        made = self.of_columns(name, table, key)
+        return Index(f"{made.create} WHERE {condition}", made.drop, condition)
+
+    def of_columns(self, name: str, table: str, columns: str) -> Index:
+        """CONCURRENTLY, which waits for no writer and has none wait."""
+        return Index(f"CREATE INDEX{_ONLINE} {name} ON {table} ({columns})", f"DROP INDEX{_ONLINE} {name}")
+
+    def make(self, connection: Connection, index: str) -> None:
+        """In a transaction, and with ANALYZE."""
+        super().make(connection, index.replace(_ONLINE, ""))
+        say(connection, "ANALYZE")
+        connection.commit()
+
+    def plan(self, connection: Connection, statement: str) -> tuple[str, ...]:
+        """EXPLAIN."""
+        return lines_of(connection, f"EXPLAIN {statement}")

@@ -1,0 +1,28 @@
+"""Indexes of SQLite: partial ones."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from trueup.sql.indexes import Index, IndexDialect
+from trueup.sql.spelling import say
+
+
+class SqliteIndexes(IndexDialect):
+    """An index may have a WHERE, which a query has to repeat."""
+
+    def of_condition(self, name: str, table: str, key: str, condition: str) -> Index:
+        """A partial index of the key."""
+        return Index(f"CREATE INDEX {name} ON {table} ({key}) WHERE {condition}", f"DROP INDEX {name}", condition)
+
+    def make(self, connection: Connection, index: str) -> None:
+        """With ANALYZE."""
+        super().make(connection, index)
+        say(connection, "ANALYZE")
+        connection.commit()
+
+    def plan(self, connection: Connection, statement: str) -> tuple[str, ...]:
+        """EXPLAIN QUERY PLAN."""
+        asked = f"EXPLAIN QUERY PLAN {statement}"
+        rows = connection.exec_driver_sql(asked, execution_options={"no_parameters": True}).mappings()
+        return tuple(str(row["detail"]) for row in rows)
