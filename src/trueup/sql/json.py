@@ -27,7 +27,7 @@ class Elements:
     storage: Storage
 
 
-class JsonWords(ABC):
+class JsonDialect(ABC):
     """An engine's words for JSON: `value` arguments are expressions that hold JSON in `storage`."""
 
     @abstractmethod

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine import URL
 
 from trueup.codec import canonical, digest
-from trueup.sql.json import JsonWords
+from trueup.sql.json import JsonDialect
 from trueup.sql.tables import Column, LooseRule, Storage, Table
 
 #: Hexadecimal digits of a digest that are summed up: 60 bits, which every engine's integers hold.
@@ -27,7 +27,7 @@ SUMMED = 15
 Part = Literal["day", "hour", "hour of day", "minute"]
 
 
-class ReadingDialect(JsonWords):
+class ReadingDialect(JsonDialect):
     """How an engine is read. A scan asks for no more than this.
 
     `value` arguments are expressions that hold JSON in `storage`; text arguments are text.
