@@ -18,7 +18,7 @@ from trueup.changes import Action, Effect
 from trueup.errors import UsageError
 from trueup.findings import Severity
 from trueup.sql.dialect import Dialect
-from trueup.sql.short_circuit import Guarded
+from trueup.sql.short_circuit import ShortCircuit
 from trueup.sql.tables import Column, Storage, Table
 
 
@@ -117,7 +117,7 @@ class Json:
             return self.dialect.json_is_not(self.value, self.storage, types)
         inside = self.dialect.json_path_is_not(self.whole, self.storage, self.path, types)
         guard = self.dialect.json_guard(self.whole, self.storage)
-        return inside if guard is None else Guarded(self.whole, guard, inside, false())
+        return inside if guard is None else ShortCircuit(self.whole, guard, inside, false())
 
     def text(self) -> ColumnElement[str]:
         """A scalar without quotes."""

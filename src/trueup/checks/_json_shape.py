@@ -13,7 +13,7 @@ from sqlalchemy import true as always
 
 from trueup.checks._json_schema import CONDITIONS, Node, accepts
 from trueup.sql.dialect import Dialect
-from trueup.sql.short_circuit import Guarded
+from trueup.sql.short_circuit import ShortCircuit
 from trueup.sql.tables import JSON_TYPES, Column, Storage
 
 #: From here on every double is a whole number, and none of fewer characters is rounded.
@@ -168,7 +168,7 @@ def broken(root: Node, at: At, *, null_allowed: bool = False) -> ColumnElement[b
         guard = at.dialect.json_guard(at.whole, at.storage)
         missing = false() if null_allowed else always()
         if guard is not None:
-            return Guarded(at.whole, guard, inside, case((at.whole.is_(None), missing), else_=others))
+            return ShortCircuit(at.whole, guard, inside, case((at.whole.is_(None), missing), else_=others))
         wrong = at.is_not(("object",))
         return case((at.whole.is_(None), missing), (wrong, others), else_=inside)
     outer = [condition for _, _, condition in root_faults(root, at, null_allowed=null_allowed)]
@@ -182,12 +182,12 @@ def _no_json(at: At) -> ColumnElement[bool]:
 
 def by_value(at: At, found: Sequence[tuple[ColumnElement[bool], ColumnElement[bool]]]) -> ColumnElement[bool]:
     """The second of the first pair of which the first holds, else false; what all ask of the document is asked once."""
-    guards = [condition.guard for _, condition in found if isinstance(condition, Guarded)]
+    guards = [condition.guard for _, condition in found if isinstance(condition, ShortCircuit)]
     if len(guards) < len(found):
         return case(*found, else_=false())
-    inside = [(meant, condition.inside) for meant, condition in found if isinstance(condition, Guarded)]
-    outside = [(meant, condition.outside) for meant, condition in found if isinstance(condition, Guarded)]
-    return Guarded(at.whole, guards[0], case(*inside, else_=false()), case(*outside, else_=false()))
+    inside = [(meant, condition.inside) for meant, condition in found if isinstance(condition, ShortCircuit)]
+    outside = [(meant, condition.outside) for meant, condition in found if isinstance(condition, ShortCircuit)]
+    return ShortCircuit(at.whole, guards[0], case(*inside, else_=false()), case(*outside, else_=false()))
 
 
 def _broken(node: Node, document: At, parent: Node, *, certain: bool = True) -> Iterator[ColumnElement[bool]]:

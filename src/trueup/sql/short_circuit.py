@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Case, ColumnElement, case, or_
 
 
-class Guarded(Case[bool]):
+class ShortCircuit(Case[bool]):
     """`inside` where `guard` holds of `subject`, `outside` elsewhere.
 
     A subject has one guard: conditions about the same subject (the same object, not an equal one) share it.
@@ -33,9 +33,9 @@ class Guarded(Case[bool]):
 def any_of(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
     """Whether one of `conditions` holds, each guard asked once and after what has none."""
     plain: list[ColumnElement[bool]] = []
-    groups: dict[int, list[Guarded]] = {}
+    groups: dict[int, list[ShortCircuit]] = {}
     for condition in conditions:
-        if isinstance(condition, Guarded):
+        if isinstance(condition, ShortCircuit):
             groups.setdefault(id(condition.subject), []).append(condition)
         else:
             plain.append(condition)

@@ -15,7 +15,7 @@ from sqlalchemy.types import NullType
 from trueup.errors import NotChecked
 from trueup.sql.dialect import Dialect
 from trueup.sql.json import Changes, Elements
-from trueup.sql.short_circuit import Guarded
+from trueup.sql.short_circuit import ShortCircuit
 from trueup.sql.tables import Column, Storage
 
 BLANKS = " \t\n\r"
@@ -64,7 +64,7 @@ class SqliteJson(Dialect):
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
         """By the first character where it decides: only what it lets through is parsed."""
         if tuple(types) == ("object",):
-            return Guarded(value, self.json_guard(value, storage), sa.false(), value.is_not(None))
+            return ShortCircuit(value, self.json_guard(value, storage), sa.false(), value.is_not(None))
         if "invalid" in types or not types:
             return super().json_is_not(value, storage, types)
         numbers = {"integer", "double"} & set(types)
