@@ -49,7 +49,7 @@ class SqlStore:
         except DBAPIError as error:
             raise StoreError(f"{self}: {self.dialect.describe(error)}") from None
         finally:
-            with_quiet_close(connection)
+            close_quietly(connection)
 
     def open(self, *, write: bool = False) -> Connection:
         """A session that the caller closes; see `connect`."""
@@ -83,7 +83,7 @@ class SqlStore:
             actual = self.dialect.actual(connection)
             connection.rollback()
         except BaseException:
-            with_quiet_close(connection)
+            close_quietly(connection)
             raise
         self._known = True
         if actual == self.dialect.name and not write:
@@ -162,7 +162,7 @@ def _is_file(engine: str) -> bool:
     return known and discovery.load("engines", engine, Dialect, "dialect").is_file
 
 
-def with_quiet_close(connection: Connection) -> None:
+def close_quietly(connection: Connection) -> None:
     """Close a session whose server may be gone."""
     try:
         connection.close()

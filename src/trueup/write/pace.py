@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from trueup.errors import StoreError
 from trueup.journal.journal import Journal
 from trueup.results import Progress
-from trueup.stores.sql import SqlStore, with_quiet_close
+from trueup.stores.sql import SqlStore, close_quietly
 
 RAMP = (1, 10, 100)
 #: In smaller chunks what each costs whatever its size outweighs its rows: locks would be held longer in all.
@@ -126,7 +126,7 @@ class Throttle:
                 paused = self._journal.find(connection, self._run)["paused"]
                 reason = "paused; trueup resume goes on" if paused else self._store.dialect.load(connection)
             finally:
-                with_quiet_close(connection)
+                close_quietly(connection)
         except StoreError as error:
             return f"the server's load cannot be read: {error}"
         except DBAPIError as error:

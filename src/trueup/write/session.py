@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from trueup.errors import StoreError
 from trueup.journal.journal import Journal
 from trueup.results import Progress
-from trueup.stores.sql import SqlDatabase, with_quiet_close
+from trueup.stores.sql import SqlDatabase, close_quietly
 from trueup.write.pace import TRIES, backoff
 
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Session:
 
     def close(self) -> None:
         """Give the connection back."""
-        with_quiet_close(self.connection)
+        close_quietly(self.connection)
 
     def take(self, state: str) -> None:
         """Own the run and set its state. Raises `Fenced` where another process has taken it over since this one did."""
@@ -98,7 +98,7 @@ class Session:
 
     def _reconnect_if_lost(self) -> None:
         if self.connection.invalidated or self.connection.closed:
-            with_quiet_close(self.connection)
+            close_quietly(self.connection)
             self.connection = self._reconnect()
             self._enforced = True
 

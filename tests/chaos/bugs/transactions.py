@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Insert, String, bindparam, insert, literal, s
 from tests.chaos.bugs.planting import Bug, swap
 from trueup.plan.file import Op
 from trueup.sql.writing import Stage
-from trueup.stores.sql import with_quiet_close
+from trueup.stores.sql import close_quietly
 from trueup.write.apply_chunk import Chunk
 from trueup.write.runner import Runner
 from trueup.write.target import CHUNK, FIRST, LAST, RUN
@@ -87,7 +87,7 @@ def whole_row() -> None:
             rows = connection.execute(select(table).where(table.c.id.in_([int(op.key[0]) for op in ops]))).mappings()
             read = {row["id"]: {name: row[name] for name in row if name not in ("id", "metadata")} for row in rows}
         finally:
-            with_quiet_close(connection)
+            close_quietly(connection)
         time.sleep(READING)
 
         def write_back(number: int, some: Sequence[Op]) -> dict[int, str]:
