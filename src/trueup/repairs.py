@@ -7,9 +7,19 @@ from sqlalchemy import ColumnElement, and_, exists, literal, not_, null, or_, se
 from trueup.check import Check, Repair, Row
 
 
-def always(yes: bool = True) -> ColumnElement[bool]:
-    """True (or false), spelled so that every engine takes it."""
+def sql_bool(yes: bool) -> ColumnElement[bool]:
+    """True or false, spelled so that every engine takes it, for what is known before the statement runs."""
     return literal(1) == literal(1 if yes else 0)
+
+
+def sql_true() -> ColumnElement[bool]:
+    """True, spelled so that every engine takes it."""
+    return sql_bool(True)
+
+
+def sql_false() -> ColumnElement[bool]:
+    """False, spelled so that every engine takes it."""
+    return sql_bool(False)
 
 
 def nullify(*names: str) -> Repair:
@@ -17,7 +27,7 @@ def nullify(*names: str) -> Repair:
     return Repair(
         "nullify",
         "lossy",
-        fits=lambda row: always(all(row.column(name).nullable for name in names)),
+        fits=lambda row: sql_bool(all(row.column(name).nullable for name in names)),
         sets=lambda row: dict.fromkeys(names, null()),
     )
 
@@ -34,7 +44,7 @@ def quarantine() -> Repair:
 
 def referred_to(row: Row) -> ColumnElement[bool]:
     """Whether other rows refer to `row` by a declared key: moving it would cascade or orphan them. Never NULL."""
-    found = [always(False)]
+    found = [sql_false()]
     for number, reference in enumerate(row.table.referenced_by):
         child = row.database.row(reference.table, alias=f"child{number}").relation
         pairs = zip(reference.columns, reference.parent_columns, strict=True)

@@ -7,9 +7,23 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, Text, and_, case, exists, false, func, literal, not_, null, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Double,
+    Text,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    literal,
+    not_,
+    null,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy import literal_column as word
-from sqlalchemy import true as always
 
 from trueup.checks._json_schema import CONDITIONS, Node, accepts
 from trueup.sql.dialect import Dialect
@@ -143,7 +157,7 @@ def _one_of(at: At, numbers: Sequence[Decimal]) -> ColumnElement[bool]:
 
 def _of_number(node: Node, at: At) -> Iterator[ColumnElement[bool]]:
     """Whether what is known to be a number meets the rules of a node; never NULL."""
-    yield always()
+    yield true()
     for keyword, wanted in node.rules.items():
         if keyword in ("enum", "const"):
             members = [Decimal(one) for one in wanted if isinstance(one, int | Decimal) and not isinstance(one, bool)]
@@ -164,9 +178,9 @@ def broken(root: Node, at: At, *, null_allowed: bool = False) -> ColumnElement[b
     inner = [condition for node in root.children for condition in _broken(node, at, root)]
     if set(root.types) <= {"object"} and set(root.rules) <= {"additionalProperties"}:
         inside = or_(false(), *inner, *(breaks(root, at, keyword) for keyword in root.rules))
-        others = always() if root.types else _no_json(at)
+        others = true() if root.types else _no_json(at)
         guard = at.dialect.json_guard(at.whole, at.storage)
-        missing = false() if null_allowed else always()
+        missing = false() if null_allowed else true()
         if guard is not None:
             return ShortCircuit(at.whole, guard, inside, case((at.whole.is_(None), missing), else_=others))
         wrong = at.is_not(("object",))
@@ -202,7 +216,7 @@ def _broken(node: Node, document: At, parent: Node, *, certain: bool = True) -> 
     if direct:
         wrong = or_(*(condition for _, aspect, condition in found if aspect == "type"))
         broken_rules = or_(*(_direct(inner, at, keyword) for keyword in direct))
-        yield case((wrong, always()), else_=func.coalesce(broken_rules, false()))
+        yield case((wrong, true()), else_=func.coalesce(broken_rules, false()))
     yield from (condition for _, aspect, condition in found if not (direct and aspect == "type"))
     for child in node.children:
         yield from _broken(child, document, node, certain=_certain(parent, certain))

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, TableClause, and_, column, exists, select,
 
 from trueup.check import Broken, Database, Repair, Row, SetCheck
 from trueup.errors import NotChecked
-from trueup.repairs import always
+from trueup.repairs import sql_true
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class DiffersFromBackup(SetCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`restore`."""
-        return [Repair("restore", "lossy", fits=lambda row: always(), sets=self._restored)]
+        return [Repair("restore", "lossy", fits=lambda row: sql_true(), sets=self._restored)]
 
     def _copy(self, row: Row) -> TableClause:
         if not row.table.key:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement, case, literal, null, or_
 
 from trueup.check import Facts, Repair, Row, RowCheck
-from trueup.repairs import always, quarantine
+from trueup.repairs import quarantine, sql_bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Missing(RowCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`fill` where the option says with what, `quarantine`."""
-        plain = lambda row: always(not row.place(self.columns[0])[1])  # noqa: E731
+        plain = lambda row: sql_bool(not row.place(self.columns[0])[1])  # noqa: E731
         fill = Repair("fill", "lossy", fits=plain, sets=self._filled, made_up=True)
         return [*([] if self.fill is None else [fill]), quarantine()]
 

@@ -26,7 +26,7 @@ from trueup.check import Broken, Check, Database, Facts, Premise, Refers, Repair
 from trueup.checks._references import agree, equal, namesakes, sort
 from trueup.checks._sources import condition, refuse_empty
 from trueup.errors import NotChecked, UsageError
-from trueup.repairs import always, quarantine
+from trueup.repairs import quarantine, sql_bool, sql_false
 from trueup.sql.tables import TEXT
 
 
@@ -282,7 +282,7 @@ class Orphan(SetCheck):
 
     def _relinkable(self, row: Row) -> ColumnElement[bool]:
         if row.place(self.columns[0])[1]:
-            return always(False)
+            return sql_false()
         parent = self._parent(row, "relinked")
         count = select(func.count()).select_from(parent.relation).where(self._same(parent, row))
         return count.correlate(row.relation).scalar_subquery() == 1
@@ -310,7 +310,7 @@ class Orphan(SetCheck):
         """Each path into JSON can be written; of plain columns one that takes NULL is enough."""
         inside = [name for name, path in map(row.place, self.columns) if path]
         opens = [row.dialect.json_opens(row[name], row.column(name)) for name in inside]
-        return and_(*opens) if opens else always(any(row.column(name).nullable for name in self.columns))
+        return and_(*opens) if opens else sql_bool(any(row.column(name).nullable for name in self.columns))
 
     def _nulled(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """One NULL is enough; the columns that must not be NULL (a tenant, say) keep their value."""

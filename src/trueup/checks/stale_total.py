@@ -39,7 +39,7 @@ from trueup.checks._sources import (
     told,
 )
 from trueup.errors import Refused, UsageError
-from trueup.repairs import always
+from trueup.repairs import sql_true
 from trueup.sql.tables import TEXT, Column
 
 _NUMBER = Column("total", "numeric", True, numeric=True)
@@ -294,7 +294,7 @@ class StaleTotal(SetCheck):
         away = self._slack(row, stored)
         differs = derived != stored if away is None else not_(derived.between(stored - away, stored + away))
         # arithmetic with infinity can be NULL
-        wrong = or_(and_(not_(nothing), func.coalesce(strange, false())), func.coalesce(differs, always()))
+        wrong = or_(and_(not_(nothing), func.coalesce(strange, false())), func.coalesce(differs, sql_true()))
         return and_(condition(row, self.when), wrong)
 
     def _slack(self, row: Row, stored: ColumnElement[Any]) -> ColumnElement[Any] | None:
@@ -340,7 +340,7 @@ class StaleTotal(SetCheck):
     # -- mending ----------------------------------------------------------------------------------
     def _recomputable(self, row: Row) -> ColumnElement[bool]:
         name, path = row.place(self.column)
-        there = not_(absent(row, self.equals)) if self.equals else always()
+        there = not_(absent(row, self.equals)) if self.equals else sql_true()
         number = not_(row.dialect.not_a_number(self._derived(row), _NUMBER))
         if path:
             return and_(there, number, row.dialect.json_takes(row[name], row.column(name), path[:-1]))

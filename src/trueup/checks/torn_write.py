@@ -37,7 +37,7 @@ from trueup.checks._sources import (
     told,
 )
 from trueup.errors import Refused, UsageError
-from trueup.repairs import always
+from trueup.repairs import sql_true
 from trueup.sql.tables import TEXT, Column
 
 _CONSTANTS = ("true", "false")
@@ -305,7 +305,7 @@ class TornWrite(SetCheck):
         if column and column.integer:
             # what is no number is not equal either
             number = json_number(row, place) if path else row[name]
-            return func.coalesce(number != value, always())
+            return func.coalesce(number != value, sql_true())
         text = json_text(row, place) if path else cast(row[name], Text)
         return not_(row.dialect.same_bytes(text, cast(value, Text)))
 

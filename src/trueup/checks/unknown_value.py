@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, no
 
 from trueup.check import Facts, Repair, Row, RowCheck
 from trueup.errors import UsageError
-from trueup.repairs import always, nullify
+from trueup.repairs import nullify, sql_false
 from trueup.sql.tables import TEXT
 
 #: What a value may differ in and still be told: how it is spelled, not what it says.
@@ -152,7 +152,7 @@ class UnknownValue(RowCheck):
 
     def _respellable(self, row: Row) -> ColumnElement[bool]:
         if not self._plain_text(row):
-            return always(False)
+            return sql_false()
         alike = [case((same, 1), else_=0) for same, _ in self._spelt(row)]
         return and_(self.holds(row), sum(alike[1:], alike[0]) == 1)
 
@@ -165,7 +165,7 @@ class UnknownValue(RowCheck):
 
     def _replaceable(self, row: Row) -> ColumnElement[bool]:
         if row.place(self.column)[1]:
-            return always(False)
+            return sql_false()
         return and_(self.holds(row), func.coalesce(self._is(row, list(self.replace)), false()))
 
     def _replaced(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
@@ -176,7 +176,7 @@ class UnknownValue(RowCheck):
         return {name: row.dialect.cast(case(*ways), row.column(name))}
 
     def _nullable(self, row: Row) -> ColumnElement[bool]:
-        return always(False) if row.place(self.column)[1] else nullify(self.column).fits(row)
+        return sql_false() if row.place(self.column)[1] else nullify(self.column).fits(row)
 
     def _nulled(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         name, path = row.place(self.column)

@@ -9,8 +9,7 @@ from operator import add
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, not_, or_, type_coerce
-from sqlalchemy import true as always
+from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, not_, or_, true, type_coerce
 
 from trueup.check import Check, Database, Facts, Part, Repair, Row, RowCheck
 from trueup.checks import _json_shape as shape
@@ -161,7 +160,7 @@ class WrongJsonShape(RowCheck):
 
     def judged(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
         """Documents by the schema that is meant; what need not be an object is judged where it is one."""
-        there = row[self.column].is_not(None) if self.null else always()
+        there = row[self.column].is_not(None) if self.null else true()
         is_object = not_(self._at(row).lacks(("object",)))
         judged = {name: there if root.types == ("object",) else is_object for name, root in self.roots.items()}
         if not self.by:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, null, or_, select
 
 from trueup.check import Check, Database, Facts, Repair, Row, RowCheck
-from trueup.repairs import always, nullify
+from trueup.repairs import nullify, sql_bool, sql_false
 from trueup.sql.tables import JSON_TYPES, TEXT, Column, Table
 
 #: The word of the profile for SQL NULL, and for a path that is not there.
@@ -187,11 +187,11 @@ class WrongJsonType(RowCheck):
 
     def _decodes(self, row: Row) -> ColumnElement[bool]:
         if self._path(row):
-            return always(False)
+            return sql_false()
         held = row.json(self.column)
         keeps = row.dialect.json_keeps(held.text(), row.column(self.column))
         # looked at only where there is JSON within
-        return case((held.holds_json(self.types), keeps), else_=always(False))
+        return case((held.holds_json(self.types), keeps), else_=sql_false())
 
     def _decoded(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         name, path = row.place(self.column)
@@ -199,7 +199,7 @@ class WrongJsonType(RowCheck):
 
     def _wraps(self, row: Row) -> ColumnElement[bool]:
         if self._path(row):
-            return always(False)
+            return sql_false()
         # JSON null in an object says no more than NULL does, and what is not JSON cannot stand inside JSON
         return and_(self.holds(row), func.coalesce(row.json(self.column).type().not_in(["null", "invalid"]), False))
 
@@ -211,8 +211,8 @@ class WrongJsonType(RowCheck):
         name, path = row.place(self.column)
         if path:
             opens = row.dialect.json_opens(row[name], row.column(name))
-            return and_(always("null" in self.types), row.json(self.column).value.is_not(None), opens)
-        return and_(always(self.null), nullify(self.column).fits(row))
+            return and_(sql_bool("null" in self.types), row.json(self.column).value.is_not(None), opens)
+        return and_(sql_bool(self.null), nullify(self.column).fits(row))
 
     def _nulled(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         name, path = row.place(self.column)

@@ -28,7 +28,7 @@ from trueup.plan.changed_rows import Claims, same_place
 from trueup.plan.drift import forbids, identity_digest, schema_digest
 from trueup.plan.file import Writer
 from trueup.plan.signing import key_to_sign, signature
-from trueup.repairs import always, unheld
+from trueup.repairs import sql_false, unheld
 from trueup.results import Progress
 from trueup.scan.scanner import keys_of
 from trueup.scan.second_look import Look, Seen
@@ -81,7 +81,7 @@ class Draft:
         rest = [
             f"{one.name} ({one.effect})"
             for one in check.repairs()
-            if one.name not in tried and not one.fits(row).compare(always(False))
+            if one.name not in tried and not one.fits(row).compare(sql_false())
         ]
         return f"; there is also --repair {shlex.quote(check.title)}={' or '.join(rest)}" if rest else ""
 

@@ -10,7 +10,7 @@ from tests.chaos.bugs.planting import Bug, replace_in, swap, uncounted
 from trueup import repairs
 from trueup.engines.postgresql import session
 from trueup.plan import planner
-from trueup.repairs import always
+from trueup.repairs import sql_false
 from trueup.verbs import guard as _guard
 from trueup.write import execution, verdict
 from trueup.write.apply_chunk import Chunk
@@ -43,7 +43,7 @@ def cascades_unseen() -> None:
     """Rows are moved out whatever refers to them."""
     uncounted()
     for module in (repairs, verdict):
-        replace_in(module, "referred_to", lambda _: always(False))
+        replace_in(module, "referred_to", lambda _: sql_false())
 
 
 def no_identity() -> None:
