@@ -221,11 +221,38 @@ class Refers:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A place inside a value (`settings.theme`) and what it must hold, told of the values that `judged` names."""
+    """A key inside a value (`settings.theme`), and what it must hold. `within` names the schema that says so."""
 
     place: str
     expected: str
     within: str = ""
+
+
+def _no_parts(_: Mapping[str, Any]) -> Collection[int]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What a check counts in the pass that finds broken rows. Conditions are cheap and never NULL.
+
+    **The distribution.** `word` is a word of few values for any row, such as its JSON type; never a value of the data.
+    Broken rows are counted by it. Healthy rows are counted by the conditions `healthy_words`, and the rest of them as
+    `ordinary_word`.
+
+    **Compliance by key.** `parts` are the keys whose compliance is reported: for each, the share of rows in which it is
+    right. `measured_rows` are the denominators: for each schema name (`Part.within`), the condition that a row is
+    validated against it. `failed_parts` says, from the evidence of a broken row, which parts (by number) are wrong in
+    it. `unmeasured` are the rows of which the check can say nothing, and why: `their kind has no schema`.
+    """
+
+    word: ColumnElement[str] | None = None
+    healthy_words: Mapping[str, ColumnElement[bool]] = field(default_factory=dict)
+    ordinary_word: str = "good"
+    parts: Sequence[Part] = ()
+    failed_parts: Callable[[Mapping[str, Any]], Collection[int]] = _no_parts
+    measured_rows: Mapping[str, ColumnElement[bool]] = field(default_factory=dict)
+    unmeasured: tuple[ColumnElement[bool], str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,34 +375,9 @@ class Check(ABC):
 class RowCheck(Check):
     """A check that the row alone decides. All of a table's run in one pass."""
 
-    def profile(self, row: Row) -> ColumnElement[str] | None:
-        """A word of few values for a broken row, such as its JSON type; the distribution counts it."""
-        return None
-
-    def tally(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
-        """Healthy rows by word, counted in the same pass; each condition cheap and never NULL."""
-        return {}
-
-    def parts(self) -> Sequence[Part]:
-        """The places inside a value of which the report tells in how many rows they are as they must be."""
-        return ()
-
-    def wrong_parts(self, evidence: Mapping[str, Any]) -> Collection[int]:
-        """Which of `parts` are wrong in a broken row."""
-        return ()
-
-    def judged(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
-        """The rows whose `parts` count, by `Part.within`, counted in the same pass; cheap and never NULL."""
-        return {}
-
-    def unjudged(self, row: Row) -> tuple[ColumnElement[bool], str] | None:
-        """The rows of which the check can say nothing, and why: `their kind has no schema`. Never NULL."""
-        return None
-
-    @property
-    def ordinary_word(self) -> str:
-        """The word for healthy rows that `tally` does not count."""
-        return "good"
+    def measures(self, row: Row) -> Measures:
+        """What the same pass counts beside the broken rows; by default nothing."""
+        return Measures()
 
 
 class SetCheck(Check):

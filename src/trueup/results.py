@@ -42,7 +42,7 @@ class Silent:
 
 @dataclass(frozen=True, slots=True)
 class GroupCount:
-    """Broken rows of one group (`group_by`) and one word of the profile."""
+    """Broken rows of one group (`group_by`) and one word of `Measures.word`."""
 
     group: str
     word: str

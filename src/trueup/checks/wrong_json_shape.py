@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, not_, or_, true, type_coerce
 
-from trueup.check import Check, Database, Facts, Part, Repair, Row, RowCheck
+from trueup.check import Check, Database, Facts, Measures, Part, Repair, Row, RowCheck
 from trueup.checks import _json_shape as shape
 from trueup.checks._json_inferred import inferred
 from trueup.checks._json_schema import Node, accepts, expected, read, told
@@ -149,8 +149,18 @@ class WrongJsonShape(RowCheck):
         more = f"; and {len(said) - _SHOWN} more" if len(said) > _SHOWN else ""
         return "; ".join(said[:_SHOWN]) + more if said else f"{self.table}.{self.column} does not meet its schema"
 
-    def parts(self) -> Sequence[Part]:
-        """The keys of the schemas."""
+    def measures(self, row: Row) -> Measures:
+        """The keys of the schemas, and in how many documents each is right."""
+        meant = {} if not self.by else self._meant(row)
+        unmeasured = None if not self.by or DEFAULT in self.schemas else f"their {self.by} has no schema"
+        return Measures(
+            parts=self._keys(),
+            failed_parts=self._failed_keys,
+            measured_rows=self._validated(row, meant),
+            unmeasured=(_none_of(meant.values()), unmeasured) if unmeasured else None,
+        )
+
+    def _keys(self) -> Sequence[Part]:
         return [
             Part(".".join((self.column, *node.path)), expected(node), name)
             for name, root in self.roots.items()
@@ -158,27 +168,19 @@ class WrongJsonShape(RowCheck):
             if node.path
         ]
 
-    def judged(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
-        """Documents by the schema that is meant; what need not be an object is judged where it is one."""
+    def _validated(self, row: Row, meant: Mapping[str, ColumnElement[bool]]) -> Mapping[str, ColumnElement[bool]]:
+        """Documents by the schema that is meant; what need not be an object is validated where it is one."""
         there = row[self.column].is_not(None) if self.null else true()
         is_object = not_(self._at(row).lacks(("object",)))
-        judged = {name: there if root.types == ("object",) else is_object for name, root in self.roots.items()}
-        if not self.by:
-            return judged
-        return {name: and_(condition, judged[name]) for name, condition in self._meant(row).items()}
+        found = {name: there if root.types == ("object",) else is_object for name, root in self.roots.items()}
+        return {name: and_(condition, found[name]) for name, condition in meant.items()} if self.by else found
 
-    def unjudged(self, row: Row) -> tuple[ColumnElement[bool], str] | None:
-        """Rows whose value of `by` has no schema."""
-        if not self.by or DEFAULT in self.schemas:
-            return None
-        return _none_of(self._meant(row).values()), f"their {self.by} has no schema"
-
-    def wrong_parts(self, evidence: Mapping[str, Any]) -> frozenset[int]:
+    def _failed_keys(self, evidence: Mapping[str, Any]) -> frozenset[int]:
         """A key that is wrong, and all below it, for nothing there is as it must be."""
         found = [
             (name, node, aspect)
             for name, node, aspect, _ in self._read(evidence)
-            # what need not be an object is judged only where it is one
+            # what need not be an object is validated only where it is one
             if node.path or self.roots[name].types == ("object",)
         ]
         places = [(name, node) for name, root in self.roots.items() for node in root.walk() if node.path]

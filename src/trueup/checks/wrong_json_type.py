@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, null, or_, select
 
-from trueup.check import Check, Database, Facts, Repair, Row, RowCheck
+from trueup.check import Check, Database, Facts, Measures, Repair, Row, RowCheck
 from trueup.repairs import nullify, sql_bool, sql_false
 from trueup.sql.tables import JSON_TYPES, TEXT, Column, Table
 
-#: The word of the profile for SQL NULL, and for a path that is not there.
+#: The word for SQL NULL, and for a path that is not there.
 SQL_NULL = "SQL NULL"
 ABSENT = "absent"
 WRAP_KEY = "raw_value"
@@ -109,27 +109,18 @@ class WrongJsonType(RowCheck):
             return value.is_not(self.types)
         return or_(value.is_not(self.types), value.value.is_(None))
 
-    def profile(self, row: Row) -> ColumnElement[str]:
-        """The JSON type, with words of their own for SQL NULL and for a path that is not there."""
-        return func.coalesce(row.json(self.column).type(), literal(ABSENT if self._path(row) else SQL_NULL))
+    def measures(self, row: Row) -> Measures:
+        """Rows by JSON type: SQL NULL and each expected type but the first, which the rest of the healthy rows have.
 
-    def tally(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
-        """SQL NULL, and each expected type but the first, which the rest of the healthy rows have.
-
-        Inside a document nothing is tallied: it would take out the value once more for each word.
+        Inside a document no healthy row is counted by type: it would take out the value once more for each.
         """
         if self._path(row):
-            return {}
+            return Measures(word=self._word(row))
         value = row.json(self.column)
         counted: dict[str, ColumnElement[bool]] = {SQL_NULL: value.value.is_(None)} if self.null else {}
         for word in self.types[1:]:
             counted[word] = func.coalesce(value.type() == word, false())
-        return counted
-
-    @property
-    def ordinary_word(self) -> str:
-        """The first expected type; of a path also where it is not there."""
-        return self.types[0] if "." not in self.column else "good"
+        return Measures(word=self._word(row), healthy_words=counted, ordinary_word=self.types[0])
 
     def evidence(self, row: Row) -> Facts:
         """The JSON type, whether JSON of an expected type hides in a string, and the value."""
@@ -139,7 +130,7 @@ class WrongJsonType(RowCheck):
         if self._path(row):
             shown = row.dialect.preview(TEXT, value.text())
         return Facts(
-            plain={"type": self.profile(row), "encoded_twice": value.holds_json(self.types)}, values={"value": shown}
+            plain={"type": self._word(row), "encoded_twice": value.holds_json(self.types)}, values={"value": shown}
         )
 
     def message(self, evidence: Mapping[str, Any]) -> str:
@@ -181,6 +172,10 @@ class WrongJsonType(RowCheck):
                     expected = _usual(database, table, column)
                     if expected:
                         yield cls(table=table.name, column=column.name, expected=expected)
+
+    def _word(self, row: Row) -> ColumnElement[str]:
+        """The JSON type, with words of their own for SQL NULL and for a path that is not there."""
+        return func.coalesce(row.json(self.column).type(), literal(ABSENT if self._path(row) else SQL_NULL))
 
     def _path(self, row: Row) -> tuple[str, ...]:
         return row.place(self.column)[1]

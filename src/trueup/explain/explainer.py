@@ -325,8 +325,8 @@ class Explainer:
         return str(plain(low) or ""), str(plain(high) or "")
 
     def types(self) -> tuple[tuple[str, int], ...]:
-        """Broken rows by the word of the check's profile, such as their JSON type."""
-        if not isinstance(self.check, RowCheck) or (word := self.check.profile(self.row)) is None:
+        """Broken rows by the word of the check's measures, such as their JSON type."""
+        if not isinstance(self.check, RowCheck) or (word := self.check.measures(self.row).word) is None:
             return ()
         word = word.label("word")
         count = func.count().label("broken")

@@ -52,7 +52,7 @@ def queries(database: SqlDatabase, check: Check) -> Iterator[tuple[str, Select[*
                 (100.0 * total(broken.where) / func.nullif(func.count(), 0)).label("percent"),
             ).select_from(broken.source),
         )
-        if (word := check.profile(row)) is not None:
+        if (word := check.measures(row).word) is not None:
             yield (
                 "all rows by type",
                 select(word.label("type"), func.count().label("rows"))

@@ -16,26 +16,26 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, case, cast, func, literal, select
 from sqlalchemy.exc import DBAPIError
 
-from trueup.check import Row, RowCheck
+from trueup.check import Measures, Row, RowCheck
 from trueup.scan.keys import Marked, Within, inside, payload, ranged, ranges, unpack
 from trueup.sql.short_circuit import any_of
 from trueup.stores.sql import SqlDatabase
 
 CUT = "cut"
-UNJUDGED = "\0"
+UNMEASURED = "\0"
 
 
 @dataclass(slots=True)
 class Totals:
-    """What the pass counted so far: rows, broken rows a check, healthy rows a check and word, and what is judged.
+    """What the pass counted so far: rows, and for each check its broken rows, and its measures by name.
 
-    The rows that a check cannot judge are counted under `UNJUDGED`.
+    `measured` has the rows by schema name; those of which a check can say nothing are counted under `UNMEASURED`.
     """
 
     rows: int = 0
     broken: list[int] = field(default_factory=list)
-    tallies: list[dict[str, int]] = field(default_factory=list)
-    judged: list[dict[str, int]] = field(default_factory=list)
+    healthy_words: list[dict[str, int]] = field(default_factory=list)
+    measured: list[dict[str, int]] = field(default_factory=list)
 
 
 class Fusion:
@@ -46,13 +46,14 @@ class Fusion:
         self.checks = checks
         self.row: Row = database.row(checks[0].table)
         self.conditions = [check.holds(self.row) for check in checks]
-        self.words = [dict(check.tally(self.row)) for check in checks]
-        self.judged = [_judged(check, self.row) for check in checks]
+        measures = [check.measures(self.row) for check in checks]
+        self.words = [dict(one.healthy_words) for one in measures]
+        self.measured = [_measured(one) for one in measures]
         self.totals = Totals(
             0,
             [0] * len(checks),
             [dict.fromkeys(words, 0) for words in self.words],
-            [dict.fromkeys(names, 0) for names in self.judged],
+            [dict.fromkeys(names, 0) for names in self.measured],
         )
 
     @property
@@ -118,7 +119,7 @@ class Fusion:
         """Rows, and `more`; healthy rows by word are added to the totals."""
         words = [
             (counts[i], word, condition)
-            for counts, conditions in ((self.totals.tallies, self.words), (self.totals.judged, self.judged))
+            for counts, conditions in ((self.totals.healthy_words, self.words), (self.totals.measured, self.measured))
             for i, named in enumerate(conditions)
             for word, condition in named.items()
         ]
@@ -148,9 +149,8 @@ class Fusion:
         return batch
 
 
-def _judged(check: RowCheck, row: Row) -> dict[str, ColumnElement[bool]]:
-    unjudged = check.unjudged(row)
-    return {**check.judged(row), **({UNJUDGED: unjudged[0]} if unjudged else {})}
+def _measured(measures: Measures) -> dict[str, ColumnElement[bool]]:
+    return {**measures.measured_rows, **({UNMEASURED: measures.unmeasured[0]} if measures.unmeasured else {})}
 
 
 def total(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -18,7 +18,7 @@ from trueup.errors import TrueupError
 from trueup.findings import Finding, Key, Severity
 from trueup.results import CheckResult, GroupCount, PartCount, Progress, RepairCount
 from trueup.scan import keys as collecting
-from trueup.scan.one_pass import UNJUDGED, Fusion
+from trueup.scan.one_pass import UNMEASURED, Fusion
 from trueup.scan.second_look import Look, Seen
 from trueup.stores.sql import SqlDatabase, SqlStore
 
@@ -38,7 +38,7 @@ class Tally:
     words: Counter[str] = field(default_factory=Counter)
     groups: Counter[tuple[str, str, Severity]] = field(default_factory=Counter)
     repairs: Counter[int] = field(default_factory=Counter)
-    wrong: Counter[int] = field(default_factory=Counter)
+    failed: Counter[int] = field(default_factory=Counter)
     first: dict[Severity, list[Finding]] = field(default_factory=lambda: {name: [] for name in SEVERITIES})
 
     def __post_init__(self) -> None:
@@ -50,8 +50,7 @@ class Tally:
         for seen in rows:
             self.words[seen.word] += 1
             self.repairs[seen.choice] += 1
-            if isinstance(self.check, RowCheck):
-                self.wrong.update(self.check.wrong_parts(seen.evidence))
+            self.failed.update(self.look.measures.failed_parts(seen.evidence))
             if self.check.group_by:
                 self.groups[(seen.group, seen.word, seen.severity)] += 1
             room = self.first[seen.severity]
@@ -68,22 +67,22 @@ class Tally:
             self.found += count
             self.repairs[-1] += count
 
-    def parts(self, judged: Mapping[str, int]) -> tuple[PartCount, ...]:
-        """In how many of the rows that were judged each part is right; nothing where broken rows were not looked at."""
-        if not isinstance(self.check, RowCheck) or not self.look.row.table.key or self.look.unaddressed:
+    def parts(self, measured: Mapping[str, int]) -> tuple[PartCount, ...]:
+        """Rows in which each key is right, of those validated; empty when broken rows could not be read by key."""
+        if not self.look.row.table.key or self.look.unaddressed:
             return ()
         return tuple(
-            PartCount(part.place, part.expected, part.within, max(0, rows - self.wrong[i]), rows)
-            for i, part in enumerate(self.check.parts())
-            if (rows := judged.get(part.within, 0))
+            PartCount(part.place, part.expected, part.within, max(0, rows - self.failed[i]), rows)
+            for i, part in enumerate(self.look.measures.parts)
+            if (rows := measured.get(part.within, 0))
         )
 
     def result(
-        self, rows: int, healthy: dict[str, int], thresholds: Any, began: float, judged: Mapping[str, int] | None = None
+        self, rows: int, healthy: Mapping[str, int], measured: Mapping[str, int], thresholds: Any, began: float
     ) -> CheckResult:
         """The check's result."""
-        check, judged = self.check, judged or {}
-        unjudged = check.unjudged(self.look.row) if isinstance(check, RowCheck) else None
+        check = self.check
+        unmeasured = self.look.measures.unmeasured
         groups = tuple(
             GroupCount(group, word, count, severity)
             for (group, word, severity), count in sorted(
@@ -104,11 +103,11 @@ class Tally:
             check.columns,
             "findings" if self.found else "clean",
             rows=rows,
-            skipped=judged.get(UNJUDGED, 0),
-            skipped_because=unjudged[1] if unjudged and judged.get(UNJUDGED) else "",
+            skipped=measured.get(UNMEASURED, 0),
+            skipped_because=unmeasured[1] if unmeasured and measured.get(UNMEASURED) else "",
             findings=self.found,
             distribution=self.distribution(rows, healthy),
-            parts=self.parts(judged),
+            parts=self.parts(measured),
             groups=groups,
             group_by=check.group_by,
             samples=tuple(samples),
@@ -118,13 +117,12 @@ class Tally:
             seconds=time.perf_counter() - began,
         )
 
-    def distribution(self, rows: int, healthy: dict[str, int]) -> tuple[tuple[str, bool, int], ...]:
+    def distribution(self, rows: int, healthy: Mapping[str, int]) -> tuple[tuple[str, bool, int], ...]:
         """(word, healthy, count): the healthy words first, then the broken ones, the most frequent first."""
-        check = self.check
-        if not isinstance(check, RowCheck) or not (healthy or any(self.words)):
+        if not (healthy or any(self.words)):
             return ()
         rest = rows - self.found - sum(healthy.values())
-        good = {check.ordinary_word: rest, **healthy}
+        good = {self.look.measures.ordinary_word: rest, **healthy}
         lines = [(word, True, count) for word, count in good.items() if count > 0]
         broken = [(word, False, count) for word, count in self.words.items()]
         return tuple(sorted(lines, key=lambda line: -line[2]) + sorted(broken, key=lambda line: -line[2]))
@@ -200,9 +198,8 @@ class Scanner:
             for seen, _ in tally.look.pages(iter(keys)):
                 tally.take(seen)
             tally.keyless(tally.look.unaddressed if fusion.row.table.key else fusion.totals.broken[i])
-            healthy = dict(fusion.totals.tallies[i])
-            judged = fusion.totals.judged[i]
-            results.append(tally.result(fusion.totals.rows, healthy, self.thresholds, began, judged))
+            healthy, measured = fusion.totals.healthy_words[i], fusion.totals.measured[i]
+            results.append(tally.result(fusion.totals.rows, healthy, measured, self.thresholds, began))
         return results
 
     def alone(self, database: SqlDatabase, tally: Tally, began: float) -> CheckResult:
@@ -219,7 +216,7 @@ class Scanner:
             tally.keyless(tally.look.unaddressed)
         self.progress.advance(rows)
         database.connection.rollback()
-        return tally.result(rows, {}, self.thresholds, began)
+        return tally.result(rows, {}, {}, self.thresholds, began)
 
     def not_checked(self, check: Check, error: Exception) -> CheckResult:
         """The result of a check that could not run."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, literal, select
 
-from trueup.check import Check, Repair, Row, RowCheck
+from trueup.check import Check, Measures, Repair, Row, RowCheck
 from trueup.findings import Finding, Key, Record, Severity
 from trueup.stores.sql import SqlDatabase
 
@@ -53,6 +53,7 @@ class Look:
         self.database, self.check, self.values = database, check, values
         self.broken = check.broken(database)
         self.row: Row = self.broken.row
+        self.measures = check.measures(self.row) if isinstance(check, RowCheck) else Measures()
         self.repairs = check.chosen()
         self.size = PAGE
         #: Broken rows seen so far that no key addresses: they can be counted, and neither read again nor repaired.
@@ -63,8 +64,8 @@ class Look:
     def _named(self) -> dict[str, ColumnElement[Any]]:
         row, check = self.row, self.check
         parts: dict[str, ColumnElement[Any]] = {"choice": self._choice()}
-        if isinstance(check, RowCheck) and (word := check.profile(row)) is not None:
-            parts["word"] = word
+        if self.measures.word is not None:
+            parts["word"] = self.measures.word
         if check.group_by:
             parts["group"] = row.dialect.preview(row.column(check.group_by), row[check.group_by])
         facts = check.evidence(row) | self.broken.facts
