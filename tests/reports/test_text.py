@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from tests.reports.examples import HOSTILE, THRESHOLDS, broken, clean, failed, finding, preview, run, scan, verification
 from trueup.journal.journal import OP_STATES
 from trueup.journal.journal import STATES as RUN_STATES
-from trueup.reports._words import duration, many, masked, percent, safe
+from trueup.reports._words import counted, duration, masked, percent, safe
 from trueup.reports.text.plan import plan_report
 from trueup.reports.text.runs import OPERATIONS, STATES, run_report, runs_report, verification_report
 from trueup.reports.text.scan import scan_report
@@ -282,7 +282,7 @@ def test_shares_never_round_something_to_nothing_or_nearly_all_to_all() -> None:
 
 
 def test_words_for_counts_durations_and_moments() -> None:
-    assert [many(count, "row") for count in (0, 1, 2_000)] == ["0 rows", "1 row", "2,000 rows"]
+    assert [counted(count, "row") for count in (0, 1, 2_000)] == ["0 rows", "1 row", "2,000 rows"]
     assert [duration(seconds) for seconds in (0.004, 3.21, 61, 3_700)] == [
         "0.00 s",
         "3.2 s",

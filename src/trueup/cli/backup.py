@@ -80,14 +80,13 @@ def document(record: Record) -> dict[str, object]:
 
 
 def _say(record: Record, *, tried: bool) -> None:
-    from trueup.reports._words import many
+    from trueup.reports._words import counted
     from trueup.reports.text.layout import BAD, DIM, GOOD, STRONG, WARN, indented, line
     from trueup.results import moment
 
-    what = (
-        f"{many(len(record.sums), 'table')}, {many(record.rows, 'row')}, {many(record.size, 'byte')}, by {record.tool}"
-    )
-    show(line((record.file, STRONG), f"  {what}"))
+    counts = ((len(record.sums), "table"), (record.rows, "row"), (record.size, "byte"))
+    what = ", ".join(counted(count, noun) for count, noun in counts)
+    show(line((record.file, STRONG), f"  {what}, by {record.tool}"))
     if record.verified:
         text = (
             "  restored into a scratch database: every table has its shape, its rows and the sums of every column "

@@ -40,14 +40,14 @@ def init(url: str, output: str, force: bool) -> int:
         raise UsageError(f"{output!r} is there already; choose another name with -o, or replace it with --force")
     from trueup.config.config import Config
     from trueup.output import writable, write
-    from trueup.reports._words import many
+    from trueup.reports._words import counted
     from trueup.verbs.propose import propose
 
     writable(output)
     checks = propose(Config.from_url(url))
     write(output, written(url, checks))
     where = "" if output == DEFAULT else f" -c {shlex.quote(output)}"
-    say(f"{output}: {many(len(checks), 'check')} proposed; read it, change it, then: trueup scan{where}")
+    say(f"{output}: {counted(len(checks), 'check')} proposed; read it, change it, then: trueup scan{where}")
     return 0
 
 

@@ -28,7 +28,7 @@ def rehearse(plan: str, path: str | None, backup: str, scratch: str, as_json: bo
     The application's own database is only read.
     """
     from trueup.cli.progress import Shown
-    from trueup.reports._words import many
+    from trueup.reports._words import counted
     from trueup.reports.plain import plain
     from trueup.reports.text.layout import BAD, GOOD, STRONG, indented, line
     from trueup.verbs.rehearse import rehearse as rehearsed
@@ -40,11 +40,15 @@ def rehearse(plan: str, path: str | None, backup: str, scratch: str, as_json: bo
         say(json.dumps({"format": 1, **plain(asdict(found))}, indent=2))
         return 3 if found.problems else 0
     states = ", ".join(f"{count:,} {name}" for name, count in found.applied.states.items()) or "nothing to do"
-    show(line((plan, STRONG), f"  on {found.backup}: {states}; {many(found.intact, 'row')} verified"))
+    show(line((plan, STRONG), f"  on {found.backup}: {states}; {counted(found.intact, 'row')} verified"))
     if found.problems:
         show(line(("NOT AS IT SHOULD BE", BAD)))
         show(indented(*(line(problem) for problem in found.problems)))
         return 3
-    undone = many(found.undone.states.get("undone", 0), "row")
-    show(line(("rehearsed", GOOD), f"  {undone} taken back, and all {many(found.tables, 'table')} equal to the backup"))
+    undone = counted(found.undone.states.get("undone", 0), "row")
+    show(
+        line(
+            ("rehearsed", GOOD), f"  {undone} taken back, and all {counted(found.tables, 'table')} equal to the backup"
+        )
+    )
     return 0

@@ -102,21 +102,23 @@ def document(found: Restoration, output: str, changes: int) -> dict[str, object]
 
 
 def _show(found: Restoration, changes: int) -> None:
-    from trueup.reports._words import many
+    from trueup.reports._words import counted
     from trueup.reports.text.layout import BAD, GOOD, STRONG, indented, line
     from trueup.results import moment
 
     if changes:
-        show(line((found.table, STRONG), "  ", (many(changes, "row"), BAD), f" would be set back to {found.backup}"))
-        show(indented(*(line(f"{name}: {many(n, 'row')}") for name, n in found.differing.items() if n)))
+        show(line((found.table, STRONG), "  ", (counted(changes, "row"), BAD), f" would be set back to {found.backup}"))
+        show(indented(*(line(f"{name}: {counted(n, 'row')}") for name, n in found.differing.items() if n)))
         show(line(("lost", BAD), f": what was written to them since {moment(found.taken)}"))
     elif found.unfit:
         show(line(("nothing to set back", BAD), f"  {found.table}: no row that is in both and fits differs"))
     else:
         show(line(("as in the backup", GOOD), f"  {found.table}: no row that is in both differs"))
     for name, n in found.unfit.items():
-        show(line(("left", BAD), f": {many(n, 'row')} whose {name} of then the column of now cannot hold as it was"))
+        show(line(("left", BAD), f": {counted(n, 'row')} whose {name} of then the column of now cannot hold as it was"))
     if found.gone:
-        show(line(f"{many(found.gone, 'row')} of the backup are gone from the table; a plan does not bring them back"))
+        show(
+            line(f"{counted(found.gone, 'row')} of the backup are gone from the table; a plan does not bring them back")
+        )
     if found.new:
-        show(line(f"{many(found.new, 'row')} came since, and stay as they are"))
+        show(line(f"{counted(found.new, 'row')} came since, and stay as they are"))

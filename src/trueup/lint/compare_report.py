@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from trueup.lint.compare import Comparison
-from trueup.reports._words import many, safe
+from trueup.reports._words import counted, safe
 
 
 def text(found: Comparison) -> str:
@@ -30,10 +30,10 @@ def _lines(found: Comparison) -> Iterator[str]:
         yield "lost in:"
     for loss in found.losses:
         kind = " (a merge)" if loss.merge else ""
-        yield f"  {safe(loss.commit)}{kind}: {loss.field}, {many(loss.count, 'protection')}"
+        yield f"  {safe(loss.commit)}{kind}: {loss.field}, {counted(loss.count, 'protection')}"
     for title, findings in (("new", found.appeared), ("gone", found.gone)):
         yield ""
-        yield f"{many(len(findings), 'finding')} {title}" + (":" if findings else "")
+        yield f"{counted(len(findings), 'finding')} {title}" + (":" if findings else "")
         for finding in findings:
             yield f"  {safe(finding.where)}: {finding.check}: {safe(finding.message)}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from trueup.findings import Source
 from trueup.lint.results import Report
-from trueup.reports._words import many, safe
+from trueup.reports._words import counted, safe
 
 #: Columns of a line of source that are shown.
 _WIDTH = 120
@@ -37,11 +37,11 @@ def as_text(report: Report) -> str:
 
 
 def _summary(report: Report) -> str:
-    found = many(len(report.findings), "finding") if report.findings else "no findings"
+    found = counted(len(report.findings), "finding") if report.findings else "no findings"
     more = [
-        f"{many(report.known, 'finding')} of the baseline" if report.known else "",
+        f"{counted(report.known, 'finding')} of the baseline" if report.known else "",
         f"{report.ignored} ignored by comments" if report.ignored else "",
-        f"{many(len(report.unreadable), 'file')} not checked" if report.unreadable else "",
+        f"{counted(len(report.unreadable), 'file')} not checked" if report.unreadable else "",
     ]
     tail = "".join(f", {part}" for part in more if part)
-    return f"{found} in {many(report.files, 'file')} by {many(len(report.rules), 'rule')}{tail}"
+    return f"{found} in {counted(report.files, 'file')} by {counted(len(report.rules), 'rule')}{tail}"

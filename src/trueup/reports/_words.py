@@ -45,7 +45,7 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
-def many(count: int, noun: str, plural: str = "") -> str:
+def counted(count: int, noun: str, plural: str = "") -> str:
     """`1 row`, `2 rows`, `1,204 entries`."""
     return f"{number(count)} {noun if count == 1 else plural or noun + 's'}"
 

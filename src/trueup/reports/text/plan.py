@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 
 from trueup import changes
 from trueup.config.strategy import MEANING
-from trueup.reports._words import many, number, safe
+from trueup.reports._words import counted, number, safe
 from trueup.reports.text.layout import BAD, DIM, GOOD, STRONG, WARN, blank, indented, line, steps, table
 from trueup.results import Preview, moment
 
@@ -25,7 +25,9 @@ def plan_report(preview: Preview, *, source: str = "", samples: int = 3) -> Rend
     """The plan in `preview`: groups by effect, the first `samples` changes of each, and the next command."""
     plan, summary = preview.plan, preview.summary
     parts: list[RenderableType] = [
-        line((preview.path, STRONG), f": {many(summary.count, 'change')} for {many(summary.findings, 'finding')}"),
+        line(
+            (preview.path, STRONG), f": {counted(summary.count, 'change')} for {counted(summary.findings, 'finding')}"
+        ),
         indented(
             line(
                 f"environment {plan.environment}, store {plan.store}, digest {summary.digest[:8]}, ",
@@ -73,7 +75,7 @@ def _group(preview: Preview, index: int, samples: int) -> Iterator[RenderableTyp
     group = preview.plan.groups[index]
     count = preview.summary.by_group[index]
     moves = group.action == "delete"
-    act = f"moves {many(count, 'row')} out of" if moves else f"changes {many(count, 'row')} of"
+    act = f"moves {counted(count, 'row')} out of" if moves else f"changes {counted(count, 'row')} of"
     columns = f" ({', '.join(group.columns)})" if group.columns and not moves else ""
     yield line((group.effect, _STYLE[group.effect]), "  ", (group.check, STRONG))
     yield indented(line(f"{group.repair} {act} {group.table}{columns}; ", (_WORDS[group.effect], DIM)))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 
 from trueup import changes
-from trueup.reports._words import duration, many, masked, number, safe
+from trueup.reports._words import counted, duration, masked, number, safe
 from trueup.reports.text.layout import BAD, DIM, GOOD, STRONG, WARN, blank, indented, line, steps, table
 from trueup.results import RunReport, Verification, moment
 
@@ -70,7 +70,7 @@ def _run(run: RunReport) -> Iterator[RenderableType]:
 def _facts(run: RunReport) -> RenderableType:
     rows = [
         ("where", f"{run.environment}, store {run.store}"),
-        ("plan", f"{many(run.planned, 'operation')}, digest {run.plan_digest[:8]}"),
+        ("plan", f"{counted(run.planned, 'operation')}, digest {run.plan_digest[:8]}"),
         ("because", run.because),
         ("reason", masked(run.reason)),
         ("started", moment(run.started) if run.started else ""),
@@ -79,7 +79,7 @@ def _facts(run: RunReport) -> RenderableType:
         ("took", duration(run.seconds) if run.seconds else ""),
         ("verified", run.verified),
         ("since", "; ".join(run.since)),
-        ("undo", "" if run.dry_run else f"{many(run.undoable, 'operation')} can be taken back"),
+        ("undo", "" if run.dry_run else f"{counted(run.undoable, 'operation')} can be taken back"),
     ]
     return table([((name, DIM), value) for name, value in rows if value])
 
@@ -159,7 +159,7 @@ def verification_report(found: Verification, *, next_steps: Sequence[tuple[str, 
     parts.append(indented(table(rows, right=(0,))))
     if remaining:
         verb = "remains" if remaining == 1 else "remain"
-        parts.append(line((f"{many(remaining, 'finding')} {verb}", WARN), " of the checks that this run repaired:"))
+        parts.append(line((f"{counted(remaining, 'finding')} {verb}", WARN), " of the checks that this run repaired:"))
         left = [(number(count), check, "") for check, count in found.remaining.items() if count]
         parts.append(indented(table(left, right=(0,))))
     elif found.remaining:

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 
 from trueup.config.strategy import MEANING
 from trueup.findings import Finding, Record
-from trueup.reports._words import duration, many, masked, number, percent, safe
+from trueup.reports._words import counted, duration, masked, number, percent, safe
 from trueup.reports.text.layout import BAD, DIM, GOOD, SEVERITY, STRONG, WARN, blank, indented, line, steps, table
 from trueup.results import CheckResult, Scan
 
@@ -53,7 +53,7 @@ def _healthy(scan: Scan) -> RenderableType:
     if not scan.results:
         return line(("nothing was checked", WARN), f": no checks for {', '.join(scan.stores) or 'any store'}")
     rows, tables = _rows(scan)
-    text = f": {many(len(scan.results), 'check')} over {many(rows, 'row')} in {many(tables, 'table')}"
+    text = f": {counted(len(scan.results), 'check')} over {counted(rows, 'row')} in {counted(tables, 'table')}"
     skipped = "".join(
         f"; {result.title} skipped {number(result.skipped)} ({result.skipped_because})"
         for result in scan.results
@@ -88,14 +88,14 @@ def _place(result: CheckResult) -> str:
 
 def _clean(result: CheckResult) -> list[str | tuple[str, str]]:
     skipped = f"; skipped {number(result.skipped)} because {result.skipped_because}" if result.skipped else ""
-    return [("clean", GOOD), result.title, (f"{many(result.rows, 'row')}{skipped}", DIM)]
+    return [("clean", GOOD), result.title, (f"{counted(result.rows, 'row')}{skipped}", DIM)]
 
 
 def _broken(result: CheckResult, thresholds: Mapping[str, int], limit: int) -> Iterator[RenderableType]:
     yield line((result.title, STRONG), "  ", (_place(result), DIM))
     share = f" of {number(result.rows)} ({percent(result.findings, result.rows)})" if result.rows else ""
     verb = "is" if result.findings == 1 else "are"
-    yield indented(line((f"{many(result.findings, 'row')}{share} {verb} broken", BAD)))
+    yield indented(line((f"{counted(result.findings, 'row')}{share} {verb} broken", BAD)))
     if result.distribution:
         yield indented(blank(), _distribution(result))
     if result.parts:
@@ -140,7 +140,7 @@ def _code(result: CheckResult) -> RenderableType:
         fate = (one.fate, GOOD if one.fate == "persists" else BAD)
         shown.append([fate, f"{safe(one.where.path)}:{one.where.line}", (safe(one.text, 80), DIM)])
     if len(writers) > WRITERS:
-        shown.append(["", f"and {many(len(writers) - WRITERS, 'more line', 'more lines')}", ""])
+        shown.append(["", f"and {counted(len(writers) - WRITERS, 'more line', 'more lines')}", ""])
     return indented(*parts, table(shown))
 
 
@@ -176,7 +176,7 @@ def _parts(result: CheckResult) -> RenderableType:
     ]
     if ordered[PARTS:]:
         least = percent(ordered[PARTS].right, ordered[PARTS].rows)
-        more = f"and {many(len(ordered) - PARTS, 'more key', 'more keys')}, each at least {least}"
+        more = f"and {counted(len(ordered) - PARTS, 'more key', 'more keys')}, each at least {least}"
         rows.append([*([""] if named else []), (more, DIM), "", ""])
     head = (*(["of"] if named else []), "key", "must be", "right")
     return table(rows, head=head, right=(3 if named else 2,))
@@ -190,7 +190,7 @@ def _groups(result: CheckResult) -> RenderableType:
     ]
     if ordered[GROUPS:]:
         left = sum(one.count for one in ordered[GROUPS:])
-        rows.append(["", (f"and {many(len(ordered) - GROUPS, 'more group', 'more groups')}", DIM), "", number(left)])
+        rows.append(["", (f"and {counted(len(ordered) - GROUPS, 'more group', 'more groups')}", DIM), "", number(left)])
     return table(rows, head=("severity", result.group_by or "group", "holds", "rows"), right=(3,))
 
 
@@ -241,7 +241,7 @@ def _judgement(result: CheckResult, thresholds: Mapping[str, int]) -> Iterator[R
         ]
         yield line(("repair", STRONG), f": {', '.join(mends)}")
     if result.skipped:
-        checked = f"checked {many(result.rows, 'row')}; skipped {number(result.skipped)}"
+        checked = f"checked {counted(result.rows, 'row')}; skipped {number(result.skipped)}"
         yield line((f"{checked} because {result.skipped_because}", DIM))
 
 
@@ -252,19 +252,19 @@ def _span(letter: str, thresholds: Mapping[str, int]) -> str:
         return "no rows"
     following = letters[letters.index(letter) + 1 :]
     if not following:
-        return f"{many(thresholds[letter], 'row')} or more"
-    return f"{number(thresholds[letter])} to {many(thresholds[following[0]] - 1, 'row')}"
+        return f"{counted(thresholds[letter], 'row')} or more"
+    return f"{number(thresholds[letter])} to {counted(thresholds[following[0]] - 1, 'row')}"
 
 
 def _total(scan: Scan, broken: list[CheckResult], failed: list[CheckResult]) -> RenderableType:
     rows, tables = _rows(scan)
-    told = [(f"{many(scan.findings, 'finding')} in {many(len(broken), 'check')}", BAD)] if broken else []
+    told = [(f"{counted(scan.findings, 'finding')} in {counted(len(broken), 'check')}", BAD)] if broken else []
     if failed:
-        told.append((f"{many(len(failed), 'check')} NOT CHECKED", BAD))
+        told.append((f"{counted(len(failed), 'check')} NOT CHECKED", BAD))
     parts: list[str | tuple[str, str]] = []
     for one in told:
         parts += [", ", one] if parts else [one]
-    parts.append(f"; {many(rows, 'row')} of {many(tables, 'table')} read in {duration(scan.seconds)}")
+    parts.append(f"; {counted(rows, 'row')} of {counted(tables, 'table')} read in {duration(scan.seconds)}")
     return line(*parts)
 
 
