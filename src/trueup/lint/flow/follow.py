@@ -38,11 +38,11 @@ class Follower:
         if isinstance(node, Function):
             self.names.parameters(file, node, owner, state)
         frame = self.context.frames[0]
-        self.block(body, state)
-        return self.ended(frame, state)
+        self._block(body, state)
+        return self._ended(frame, state)
 
     @staticmethod
-    def ended(frame: Frame, state: State) -> State:
+    def _ended(frame: Frame, state: State) -> State:
         """What is known where a function ends, however it ends; by an exception only when there is no other way."""
         if not state.dead:
             frame.exits.append(state)
@@ -60,7 +60,7 @@ class Follower:
                     final.fates[change] = either(final.fates.get(change, fate), fate)
         return final
 
-    def block(self, body: Sequence[ast.stmt], state: State) -> None:
+    def _block(self, body: Sequence[ast.stmt], state: State) -> None:
         """Follow statements until one leaves."""
         for statement in body:
             if state.dead:
@@ -68,9 +68,9 @@ class Follower:
             self.context.budget -= 1
             if self.context.budget < 0 and len(self.context.frames) > 1:
                 return  # the function itself is followed to its end, whatever became of those it calls
-            self.statement(statement, state)
+            self._statement(statement, state)
 
-    def statement(self, node: ast.stmt, state: State) -> None:
+    def _statement(self, node: ast.stmt, state: State) -> None:
         """Follow one statement."""
         match node:
             case ast.Expr(value=value) | ast.Assert(test=value):
@@ -79,29 +79,29 @@ class Follower:
                 self.evaluate(test, state)
                 other = state.copy()
                 if isinstance(test, ast.Attribute | ast.Name):
-                    self.absent(test, other)
+                    self._absent(test, other)
                 else:
-                    self.absent(_without(test), state)
-                self.block(body, state)
-                self.block(orelse, other)
+                    self._absent(_without(test), state)
+                self._block(body, state)
+                self._block(orelse, other)
                 state.meet(other)
             case ast.For() | ast.AsyncFor() | ast.While():
-                self.loop(node, state)
+                self._loop(node, state)
             case ast.With() | ast.AsyncWith():
-                self.with_(node, state)
+                self._with(node, state)
             case ast.Try() | ast.TryStar():
-                self.try_(node, state)
+                self._try(node, state)
             case ast.Match(subject=subject, cases=cases):
-                self.match(subject, cases, state)
+                self._match(subject, cases, state)
             case ast.Return() | ast.Raise() | ast.Break() | ast.Continue():
-                self.leave(node, state)
+                self._leave(node, state)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
                 self.context.within_frame[node] = self.context.frames[-1]
                 state.names[node.name] = only(Local(self.context.file, node))
             case _:
-                self.assignment(node, state)
+                self._assignment(node, state)
 
-    def assignment(self, node: ast.stmt, state: State) -> None:
+    def _assignment(self, node: ast.stmt, state: State) -> None:
         """Follow a statement that sets or deletes something."""
         match node:
             case ast.Assign(targets=targets, value=value):
@@ -117,7 +117,7 @@ class Follower:
                     given = noted
                 self.assign(target, given, state, value)
             case ast.AugAssign():
-                self.augmented(node, state)
+                self._augmented(node, state)
             case ast.Delete(targets=targets):
                 for target in targets:
                     if isinstance(target, ast.Subscript):
@@ -125,7 +125,7 @@ class Follower:
             case _:
                 pass
 
-    def leave(self, node: ast.Return | ast.Raise | ast.Break | ast.Continue, state: State) -> None:
+    def _leave(self, node: ast.Return | ast.Raise | ast.Break | ast.Continue, state: State) -> None:
         """The path ends here, and goes on where the function, or the loop, is left."""
         frame = self.context.frames[-1]
         match node:
@@ -141,7 +141,7 @@ class Follower:
                     waiting[-1].append(state.copy())
         state.dead = True
 
-    def absent(self, node: ast.expr | None, state: State) -> None:
+    def _absent(self, node: ast.expr | None, state: State) -> None:
         """On this path there is no value in a column: what was changed in one before is told by the other path."""
         if node is None:
             return
@@ -152,7 +152,7 @@ class Follower:
                 change: fate for change, fate in state.fates.items() if change[1] not in slots or fate != OPEN
             }
 
-    def augmented(self, node: ast.AugAssign, state: State) -> None:
+    def _augmented(self, node: ast.AugAssign, state: State) -> None:
         """`x += y`: in place for lists, dicts and sets, and then an assignment of the same object."""
         right = self.evaluate(node.value, state)
         target = node.target
@@ -171,7 +171,7 @@ class Follower:
         elif isinstance(node.value, ast.Constant):
             self.assign(target, NOTHING, state, node.value)
 
-    def loop(self, node: ast.For | ast.AsyncFor | ast.While, state: State) -> None:
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.While, state: State) -> None:
         """Twice through the body: what the first time leaves behind meets the second."""
         frame = self.context.frames[-1]
         source = self.evaluate(node.iter, state) if not isinstance(node, ast.While) else NOTHING
@@ -183,9 +183,9 @@ class Follower:
                 self.evaluate(node.test, state)
             else:
                 element = self.objects.elements(source, node.iter, state)
-                self.fresh(element, state)
+                self._fresh(element, state)
                 self.assign(node.target, element, state, node.iter)
-            self.block(node.body, state)
+            self._block(node.body, state)
             for other in frame.nexts.pop():
                 state.meet(other)
             # a loop is taken to run: what it did to copies and new lists is done
@@ -193,11 +193,11 @@ class Follower:
             state.meet(before)
             state.diverged |= diverged
             state.rebuilt |= {token: base for token, base in rebuilt.items() if token not in before.rebuilt}
-        self.block(node.orelse, state)
+        self._block(node.orelse, state)
         for other in frame.breaks.pop():
             state.meet(other)
 
-    def fresh(self, element: Values, state: State) -> None:
+    def _fresh(self, element: Values, state: State) -> None:
         """Each turn of a loop has another object: what is known of the last one's columns does not hold."""
         for value in element:
             for inner in value.items if isinstance(value, Tup) else (only(value),):
@@ -205,7 +205,7 @@ class Follower:
                 state.slots = {slot: pairs for slot, pairs in state.slots.items() if slot[0] not in tokens}
                 state.attributes = {key: kept for key, kept in state.attributes.items() if key[0] not in tokens}
 
-    def with_(self, node: ast.With | ast.AsyncWith, state: State) -> None:
+    def _with(self, node: ast.With | ast.AsyncWith, state: State) -> None:
         """A block with a context: a transaction commits at its end, the objects of a session are detached."""
         commits, sessions = False, []
         for item in node.items:
@@ -216,40 +216,40 @@ class Follower:
                 self.assign(item.optional_vars, entered(value), state, item.context_expr)
                 if isinstance(item.optional_vars, ast.Name) and "ession" in text:
                     sessions.append(item.optional_vars.id)
-        self.block(node.body, state)
+        self._block(node.body, state)
         if commits and not state.dead:
             state.flush(commit=False)
         for token, name in state.sessions.items():
             if name in sessions:
                 state.sessions[token] = "closed"
 
-    def try_(self, node: ast.Try | ast.TryStar, state: State) -> None:
+    def _try(self, node: ast.Try | ast.TryStar, state: State) -> None:
         """A handler may start after any statement of the body."""
         frame = self.context.frames[-1]
         before, left, raised = state.copy(), len(frame.exits), len(frame.raised)
         for statement in node.body:
             if state.dead:
                 break
-            self.block([statement], state)
+            self._block([statement], state)
             # after the last one nothing can fail any more, but it may have failed in the middle
             before.meet(state)
         ends = []
         for handler in node.handlers:
             start = before.copy()
-            self.block(handler.body, start)
+            self._block(handler.body, start)
             ends.append(start)
-        self.block(node.orelse, state)
+        self._block(node.orelse, state)
         for end in ends:
             state.meet(end)
         if node.finalbody:
             was_dead, state.dead = state.dead, False
-            self.block(node.finalbody, state)
+            self._block(node.finalbody, state)
             state.dead = state.dead or was_dead
             # a return, or an exception, inside the `try` runs the `finally` on its way out
             for end in (*frame.exits[left:], *frame.raised[raised:]):
-                self.block(node.finalbody, end)
+                self._block(node.finalbody, end)
 
-    def match(self, subject: ast.expr, cases: list[ast.match_case], state: State) -> None:
+    def _match(self, subject: ast.expr, cases: list[ast.match_case], state: State) -> None:
         """Each case is a path; none may fit."""
         held = self.evaluate(subject, state)
         start = state.copy()
@@ -258,7 +258,7 @@ class Follower:
             for pattern in ast.walk(case.pattern):
                 if isinstance(pattern, ast.MatchAs) and pattern.name:
                     path.names[pattern.name] = held if pattern is case.pattern else NOTHING
-            self.block(case.body, path)
+            self._block(case.body, path)
             state.meet(path)
 
     def inlined(
@@ -280,9 +280,9 @@ class Follower:
         if isinstance(node, ast.Lambda):
             frame.values = self.evaluate(node.body, state)
         else:
-            self.block(node.body, state)
+            self._block(node.body, state)
             # an exception leaves the caller too, unless it is caught there; then nothing is known of it
-            final = self.ended(frame, state)
+            final = self._ended(frame, state)
             state.take(final)
         self.context.frames.pop()
         state.names = mine
