@@ -1,10 +1,11 @@
 """Fixtures that give every test real databases of its own, and the closing lines that say which engines ran."""
 
+import gc
 import os
 import uuid
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,13 +25,14 @@ POOL = pytest.StashKey[EnginePool]()
 
 # a database is shared by all examples of a test, on purpose: making one for each would take the time of hundreds
 _FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.differing_executors]
-settings.register_profile("ci", derandomize=True, max_examples=30, deadline=None, suppress_health_check=_FIXTURES)
+settings.register_profile("ci", derandomize=True, max_examples=15, deadline=None, suppress_health_check=_FIXTURES)
 settings.register_profile("dev", max_examples=30, deadline=None, suppress_health_check=_FIXTURES)
 settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=_FIXTURES)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engines", metavar="NAMES", help=f"only these engines, by comma: {','.join(ENGINES)}")
+    parser.addoption("--every-engine", action="store_true", help="all engines also where others say the same")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -63,29 +65,44 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
-    _mark_slow(items, config.stash[POOL].chosen)  # before -m looks
+    alike: dict[str, dict[str, pytest.Item]] = defaultdict(dict)
+    for item in items:
+        if (kind := _kind(item)) in config.stash[POOL].chosen:
+            alike[item.nodeid.replace(kind, "")][kind] = item
+    if not config.getoption("--every-engine"):
+        _thin_out(config, items, alike)
+    _mark_slow(alike)  # before -m looks
     yield
     # what may take long comes first, so that no process is left alone with it at the end
     items.sort(key=lambda item: -max((mark.args[0] for mark in item.iter_markers("timeout")), default=0))
 
 
-def _mark_slow(items: list[pytest.Item], engines: Collection[str]) -> None:
-    """Mark what `make test` leaves out: of the servers that a test is asked of alike, all but one, by turns another.
+def _thin_out(config: pytest.Config, items: list[pytest.Item], alike: dict[str, dict[str, pytest.Item]]) -> None:
+    """Leave out what says the same again: see CONTRIBUTING.md."""
+    left: set[pytest.Item] = set()
+    for name, asked in alike.items():
+        one = next(iter(asked.values()))
+        if asked.keys() >= set(ENGINES) and not one.get_closest_marker("each_engine"):
+            servers = ENGINES[1:] if one.get_closest_marker("any_server") else ("mysql", "mariadb")
+            left |= {asked.pop(kind) for kind in servers if kind != servers[_turn(name, len(servers))]}
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=list(left))
 
-    What is asked of SQLite too goes without a server every other time.
-    """
-    asked: dict[str, dict[str, pytest.Item]] = defaultdict(dict)
-    for item in items:
-        kind, quick = _kind(item), item.get_closest_marker("quick_on")
-        if quick and kind not in quick.args:
-            item.add_marker(pytest.mark.slow)
-        elif not quick and kind in engines:
-            asked[item.nodeid.replace(kind, "")][kind] = item
-    for name, alike in asked.items():
-        servers = sorted(kind for kind in alike if kind != "sqlite")
-        turn = zlib.crc32(name.encode()) % (len(servers) * (1 + ("sqlite" in alike)) or 1)
-        for kind in servers[:turn] + servers[turn + 1 :]:
-            alike[kind].add_marker(pytest.mark.slow)
+
+def _mark_slow(alike: dict[str, dict[str, pytest.Item]]) -> None:
+    """Mark what `make test` leaves out: see CONTRIBUTING.md."""
+    for name, asked in alike.items():
+        servers = sorted(kind for kind in asked if kind != "sqlite")
+        turn = _turn(name, len(servers) * (1 + ("sqlite" in asked)))
+        for kind, item in asked.items():
+            quick = item.get_closest_marker("quick_on")
+            if kind not in (quick.args if quick else ("sqlite", *servers[turn : turn + 1])):
+                item.add_marker(pytest.mark.slow)
+
+
+def _turn(name: str, count: int) -> int:
+    """Whose turn it is: the same on every machine and in every run."""
+    return zlib.crc32(name.encode()) % max(count, 1)
 
 
 def _kind(item: pytest.Item) -> str:
@@ -116,6 +133,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         parameters = [item.callspec.params for item in session.items if hasattr(item, "callspec")]
         wanted = {given.get(name) for given in parameters for name in ("engine", "server")}
         session.config.stash[POOL].start(engine for engine in KINDS if engine in wanted)
+        gc.freeze()  # the tests themselves are not to be looked through again and again
 
 
 class ClosingLines:

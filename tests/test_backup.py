@@ -18,6 +18,8 @@ from trueup.config.config import Config
 from trueup.errors import StoreError, UsageError
 from trueup.verbs.backup import backup, verify_backup
 
+pytestmark = pytest.mark.each_engine
+
 SCRIPT = [
     "CREATE TABLE users (id INTEGER PRIMARY KEY, email VARCHAR(100) NOT NULL UNIQUE)",
     """CREATE TABLE events (id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users (id), happened {TIMESTAMP},

@@ -55,6 +55,7 @@ def asked(database: Database, sql: str) -> list[Any]:
         connection.close()
 
 
+@pytest.mark.each_engine
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.title)
 def test_printed_statements_run_and_agree_with_the_scan(database: Database, check: Check) -> None:
     run_script(database, SCRIPT)
@@ -77,6 +78,7 @@ def test_printed_statements_run_and_agree_with_the_scan(database: Database, chec
             assert sum(int(row[-1]) for row in rows) == result.findings
 
 
+@pytest.mark.any_server
 @pytest.mark.parametrize("wording", ENGINES)
 def test_statements_are_worded_for_any_engine(database: Database, wording: str) -> None:
     run_script(database, SCRIPT)

@@ -19,6 +19,8 @@ from trueup.guard.contract import GuardDialect, guard_dialect
 from trueup.reports.documents.migration import bound, migration
 from trueup.verbs.guard import guard
 
+pytestmark = pytest.mark.each_engine
+
 NASTY = ["'", "''", '"', "`", "\\", "\\'", "\\\\'", "$$", "$trueup$", "$1", "%", "%s", "%(a)s", ":name", "\n", "\r\n",
          "--", "/*", "*/", ";", "//", "?", "{x}", "E'", "\t", "é", "😀", "'; DROP TABLE canary; --"]  # fmt: skip
 VALUES = st.lists(

@@ -26,6 +26,8 @@ from trueup.errors import Refused, UsageError
 from trueup.run import apply, make_plan, scan, undo
 from trueup.verbs.guard import GuardReport, guard
 
+pytestmark = pytest.mark.each_engine
+
 TABLES = [
     "CREATE TABLE users (id INTEGER PRIMARY KEY)",
     "INSERT INTO users VALUES (1), (2), (3)",

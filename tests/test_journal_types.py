@@ -15,6 +15,8 @@ from trueup.check import Check
 from trueup.checks.missing import Missing
 from trueup.run import apply, make_plan, undo, verify
 
+pytestmark = pytest.mark.each_engine
+
 POSTGRESQL = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 INNODB = pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
 

@@ -17,6 +17,8 @@ from trueup.checks.stale_total import StaleTotal
 from trueup.checks.torn_write import TornWrite
 from trueup.run import apply, make_plan, undo, verify
 
+pytestmark = pytest.mark.any_server
+
 SOURCE = Path(__file__).parent.parent / "src" / "trueup"
 ALIASES = ["child0", "source", "parent", "referenced", "kept", "other"]
 NAMES = ["Child0", "SOURCE", "trueup_child0", "Trueup_Source", "trueup_referenced", "trueup_kept", "totals", "numbered"]

@@ -12,6 +12,8 @@ from trueup.checks.out_of_range import OutOfRange
 from trueup.config.config import Config
 from trueup.run import apply, make_plan, runs, undo
 
+pytestmark = pytest.mark.any_server
+
 TEN = OutOfRange(table="t", column="a", minimum="0", maximum="10", name="ten", repair=("clamp",))
 EIGHT = OutOfRange(table="t", column="a", minimum="0", maximum="8", name="eight", repair=("clamp",))
 OTHER = OutOfRange(table="t", column="b", minimum="0", maximum="10", name="other", repair=("clamp",))

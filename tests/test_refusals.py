@@ -53,6 +53,7 @@ def unchanged(database: Database, act: Callable[[], object]) -> str:
     return message
 
 
+@pytest.mark.any_server
 def test_an_edited_plan_is_refused_with_its_line(database: Database, plan: str) -> None:
     execute(database, TABLE)
     config = config_of(database, RANGE)
@@ -64,6 +65,7 @@ def test_an_edited_plan_is_refused_with_its_line(database: Database, plan: str) 
     )
 
 
+@pytest.mark.any_server
 def test_a_plan_for_another_environment_is_refused(database: Database, plan: str) -> None:
     execute(database, TABLE)
     make_plan(config_of(database, RANGE, environment="staging"), plan)
@@ -87,6 +89,7 @@ def test_a_table_that_changed_its_shape_since_the_plan_is_refused(database: Data
     assert "changed its shape since the plan was made; make the plan again" in message
 
 
+@pytest.mark.any_server
 def test_production_is_confirmed_by_typing(database: Database, plan: str) -> None:
     execute(database, TABLE)
     config = config_of(database, RANGE, environment="production")
@@ -96,6 +99,7 @@ def test_production_is_confirmed_by_typing(database: Database, plan: str) -> Non
     assert apply(config, plan, confirm=f"production:4:{digest}").states == {"applied": 4}
 
 
+@pytest.mark.any_server
 def test_a_plan_is_used_once(database: Database, plan: str) -> None:
     execute(database, TABLE)
     config = config_of(database, RANGE)
@@ -108,6 +112,7 @@ def test_a_plan_is_used_once(database: Database, plan: str) -> None:
         apply(config, plan, confirm="yes")
 
 
+@pytest.mark.any_server
 def test_a_high_strategy_wants_a_reason_and_keeps_it(database: Database, plan: str) -> None:
     execute(database, TABLE)
     config = replace(config_of(database, RANGE), strategy={"B": 1, "C": 2, "D": 501})
@@ -166,6 +171,7 @@ def test_a_trigger_made_since_the_plan_is_refused(database: Database, plan: str)
     assert "'watch'" in unchanged(database, lambda: apply(config, plan, confirm="yes"))
 
 
+@pytest.mark.any_server
 def test_a_check_that_calls_most_rows_broken_is_doubted(database: Database, plan: str) -> None:
     execute(database, TABLE)
     absurd = replace(RANGE, maximum="4")
@@ -177,6 +183,7 @@ def test_a_check_that_calls_most_rows_broken_is_doubted(database: Database, plan
     assert make_plan(config_of(database, absurd), plan, accept_rate=["a-in-range"]).summary.count == 40
 
 
+@pytest.mark.any_server
 def test_an_empty_table_makes_no_orphans(database: Database, plan: str) -> None:
     execute(database, [*TABLE, "CREATE TABLE parents (id INTEGER PRIMARY KEY)"])
     check = Orphan(table="t", column="p", references="parents.id")
@@ -231,6 +238,7 @@ def test_a_row_that_others_refer_to_since_the_plan_is_not_moved_out(database: Da
     assert row_hashes(database) == before
 
 
+@pytest.mark.any_server
 def test_a_plan_names_only_repairs_that_change_something(database: Database, plan: str) -> None:
     execute(database, TABLE)
     filled = Missing(table="t", column="p", fill="1", repair=("fill",))
@@ -239,6 +247,7 @@ def test_a_plan_names_only_repairs_that_change_something(database: Database, pla
     assert preview.summary.by_group == (4,)
 
 
+@pytest.mark.any_server
 def test_what_is_left_for_a_person_comes_with_the_repair_that_was_not_tried(database: Database, plan: str) -> None:
     execute(database, [*TABLE, "UPDATE t SET a = NULL WHERE id = 1"])
     assert left(config_of(database, Missing(table="t", column="a", name="a's")), plan) == (

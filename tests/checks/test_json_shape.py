@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import jsonschema
+import pytest
 import sqlalchemy as sa
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -18,6 +19,8 @@ from trueup.checks._json_schema import accepts, read
 from trueup.checks._json_shape import At, Mending, broken
 from trueup.sql.tables import Column
 from trueup.stores.sql import SqlDatabase, SqlStore
+
+pytestmark = pytest.mark.each_engine
 
 Form = Callable[[At, Column], list[Any]]
 KEYS = ["a", "b", "c d", "e.f", "$g", "é", "h/i"]

@@ -15,6 +15,8 @@ from trueup.config.json_text import JsonText
 from trueup.errors import ConfigError
 from trueup.run import propose, scan
 
+pytestmark = pytest.mark.each_engine
+
 HEAD = "environment: test\nstores: {app: sqlite:///none.db}\nchecks:\n  - kind: wrong-json-shape\n    table: d\n"
 
 

@@ -6,6 +6,8 @@ from trueup.check import Check
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.run import propose, scan
 
+pytestmark = pytest.mark.each_engine
+
 EVENTS = [
     "CREATE TABLE events (id INTEGER PRIMARY KEY, kind VARCHAR(40), metadata {JSON})",
     """INSERT INTO events (id, kind, metadata) VALUES

@@ -6,6 +6,8 @@ import sqlalchemy as sa
 from tests.dialects.opened import opened
 from tests.engines import Database
 
+pytestmark = pytest.mark.each_engine
+
 BLANK = ["", " ", "\t\n\r", "\u00a0", "\u3000", "\u2028 ", "\u1680\u2003", "  \u205f"]
 WORDS = [
     "a",

@@ -17,6 +17,8 @@ from tests.engines import Database
 from trueup.errors import NotChecked, UsageError
 from trueup.sql.tables import JSON_TYPES
 
+pytestmark = pytest.mark.each_engine
+
 TEXT = {"mysql": "LONGTEXT", "mariadb": "LONGTEXT"}
 # these servers may hold text in latin1 by default
 UNICODE = dict.fromkeys(["mysql", "mariadb"], " CHARACTER SET utf8mb4")

@@ -21,6 +21,8 @@ from trueup.engines.sqlite.guard import SqliteGuards
 from trueup.errors import Refused
 from trueup.verbs.guard import guard
 
+pytestmark = pytest.mark.each_engine
+
 SQLITE_GUARDS = [
     """CREATE TRIGGER "trueup_guard_x_ins" BEFORE INSERT ON "t" WHEN new."v" < 0
     BEGIN SELECT RAISE(ABORT, 'no'); END""",

@@ -12,6 +12,8 @@ from tests.dialects.opened import opened
 from tests.engines import Database
 from tests.rowhash import execute
 
+pytestmark = pytest.mark.each_engine
+
 PLACES: list[tuple[list[str], Any, Any]] = [
     (["a"], 2, {"a": 2, "b": {"c": [1, "é"]}, "d/é": None}),
     (["new"], "x", {"a": 1, "b": {"c": [1, "é"]}, "d/é": None, "new": "x"}),

@@ -19,6 +19,8 @@ from tests.rowhash import execute
 from trueup.sql.tables import JSON_TYPES
 from trueup.stores.sql import SqlDatabase, SqlStore
 
+pytestmark = pytest.mark.each_engine
+
 EXPECTED: Sequence[Sequence[str]] = [
     *([kind] for kind in JSON_TYPES),
     ["integer", "double"],

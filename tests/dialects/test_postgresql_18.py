@@ -9,4 +9,6 @@ from tests.dialects.test_json_types import *  # noqa: F403
 
 del test_what_follows_a_nul_makes_no_error_and_no_other_answer  # noqa: F821 - of SQLite alone
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("engine", ["postgresql18"], indirect=True)]
+SLOW = pytest.param("postgresql18", marks=pytest.mark.slow)
+
+pytestmark = pytest.mark.parametrize("engine", [SLOW], indirect=True)
