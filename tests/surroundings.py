@@ -1,9 +1,11 @@
 """What a test run changes around itself, so that no test waits for a disk or reads certificates."""
 
+import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 MEMORY = Path("/dev/shm")
@@ -11,6 +13,7 @@ MEMORY = Path("/dev/shm")
 ROOM = 4 * 2**30
 #: PyMySQL reads every certificate of the machine for each connection, 50 ms of work; the test servers need none.
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+_PREFIX = f"trueup-tests-{os.getuid()}-"
 
 
 def quicken() -> Callable[[], None]:
@@ -25,11 +28,9 @@ def quicken() -> Callable[[], None]:
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
     def back() -> None:
+        tempfile.tempdir = None
         os.environ.clear()
         os.environ.update(before)
-        if folder:
-            tempfile.tempdir = None
-            shutil.rmtree(folder, ignore_errors=True)
 
     return back
 
@@ -42,6 +43,21 @@ def online() -> dict[str, str]:
 def _in_memory() -> Path | None:
     if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK) or shutil.disk_usage(MEMORY).free < ROOM:
         return None
-    folder = Path(tempfile.mkdtemp(prefix="trueup-tests-", dir=MEMORY))
+    for left in MEMORY.glob(f"{_PREFIX}*"):
+        if _lock(left):  # whoever held it was killed
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=MEMORY))
+    _lock(folder)
     folder.chmod(0o755)  # the servers have accounts of their own
+    # after multiprocessing, at -100, has removed what it has there
+    Finalize(None, shutil.rmtree, args=[folder], kwargs={"ignore_errors": True}, exitpriority=-200)
     return folder
+
+
+def _lock(folder: Path) -> bool:
+    """Hold a folder until this process ends; False where another one does."""
+    try:
+        fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

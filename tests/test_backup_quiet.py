@@ -174,6 +174,7 @@ def test_nothing_acts_in_a_scratch_database(config: Config, database: Database, 
 NAMES = ["--result-file=out", "-t", "a.b", 'we"ird*', "Upper", "with blank", "per%cent", "ques?tion", "b`ck", "it's"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["postgresql", "mysql", "mariadb"], indirect=True)
 def test_a_table_of_any_name_is_backed_up_and_no_other(
     config: Config, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -96,6 +96,7 @@ def test_outside_of_production_a_reason_is_enough(database: Database, tmp_path: 
     assert apply(config, path, confirm="yes", because="a test").states == {"applied": 7}
 
 
+@pytest.mark.quick_on("sqlite")
 def test_strategy_d_opens_step_by_step_on_every_engine(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -245,7 +245,7 @@ def whole_loop(shop: Shop) -> None:
 
 
 @SERVERS
-@pytest.mark.quick_on("postgresql")
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_apply_needs_each_right_of_the_page_and_says_which_before_it_writes(shop: Shop) -> None:
     shop.run(*shop.filled(f"{shop.engine}: apply"))
@@ -257,7 +257,7 @@ def test_apply_needs_each_right_of_the_page_and_says_which_before_it_writes(shop
 
 
 @SERVERS
-@pytest.mark.quick_on("postgresql")
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_verify_and_undo_need_fewer_and_say_which_before_they_write(shop: Shop) -> None:
     shop.run(*shop.filled(f"{shop.engine}: apply"))

@@ -49,6 +49,7 @@ def ranged(table: str, bound: str, value: str) -> OutOfRange:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)  # thirty runs of a process, which share the machine with other tests
 def test_ten_runs_at_once_keep_every_value_in_its_own_type(database: Database, tmp_path: Path) -> None:
     kinds = [*NUMBERS, *MOMENTS[database.engine]]

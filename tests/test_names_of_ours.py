@@ -48,6 +48,7 @@ def loop(database: Database, check: Check, tmp_path: Path, applied: int) -> None
 
 
 @ENGINES
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*ALIASES, *NAMES])
 def test_rows_that_others_refer_to_stay(database: Database, name: str, tmp_path: Path) -> None:
     table, action = quoted(database, name), "ON DELETE CASCADE"
@@ -64,6 +65,7 @@ def test_rows_that_others_refer_to_stay(database: Database, name: str, tmp_path:
 
 
 @ENGINES
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*ALIASES, *NAMES])
 def test_what_derives_from_another_table_is_read_there(database: Database, name: str, tmp_path: Path) -> None:
     table = quoted(database, name)
@@ -92,6 +94,7 @@ def test_what_derives_from_another_table_is_read_there(database: Database, name:
 
 
 @ENGINES
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*ALIASES, *NAMES])
 def test_parents_and_twins_are_found(database: Database, name: str, tmp_path: Path) -> None:
     table = quoted(database, name)

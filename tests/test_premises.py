@@ -168,6 +168,7 @@ def test_a_parent_by_another_key_that_is_being_deleted_ends_the_undo_of_its_chil
     assert rows(database, lost) == []
 
 
+@pytest.mark.slow
 def test_an_undo_with_half_of_its_rows_locked_comes_to_an_end(database: Database, tmp_path: Path) -> None:
     values = ", ".join(f"({n}, NULL)" if n <= 200 else f"({n}, 'n')" for n in range(1, 601))
     execute(database, ["CREATE TABLE parents (id INTEGER PRIMARY KEY, name VARCHAR(20))"])

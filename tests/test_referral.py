@@ -19,6 +19,7 @@ def surroundings(**more: str) -> dict[str, str]:
     return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT / "src"), **more}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
 def test_the_story_plays_from_the_merge_to_a_mended_database_and_back(database: Database, tmp_path: Path) -> None:

@@ -105,6 +105,7 @@ def test_a_database_is_dropped_under_an_open_transaction(server: Server) -> None
         server.drop_database("left_open")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SERVERS)
 def test_an_acknowledged_commit_outlives_the_death_of_a_durable_server(
     name: str, own_server: Callable[..., Server]
@@ -122,6 +123,7 @@ def test_an_acknowledged_commit_outlives_the_death_of_a_durable_server(
         assert notes(connection) == [(1, "paid")]
 
 
+@pytest.mark.slow
 def test_no_server_and_no_folder_outlive_a_killed_test_run(server: Server) -> None:
     command = [sys.executable, "-c", START_AND_WAIT, server.engine]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:

@@ -141,16 +141,17 @@ def selftest(arenas: dict[str, Arena], names: list[str], seed: int) -> int:
     return caught
 
 
-def hunt(place: Arena, name: str, bug: Bug, seed: int) -> bool:
-    """Play the bug's scenario until it is caught, or as often as is reasonable; print how."""
+def hunt(place: Arena, name: str, bug: Bug, seed: int, world: int = 0) -> bool:
+    """Play the bug's scenario until it is caught, or as often as is reasonable; print how. `world`: the first one."""
     began, scenario = time.monotonic(), scenarios()[bug.scenario]
     place.bug, tally, number = name, Tally(place.engine), 0
+    place.passed_over = world
     try:
         while not tally.violations and number < bug.rounds:
             scenario.play(place, seed + number, tally)
             number += 1
     finally:
-        place.bug = ""
+        place.bug, place.passed_over = "", 0
         place.session.rollback()
     how = tally.violations[0][:200] if tally.violations else "NOT CAUGHT"
     spent = f"{number} plays of {bug.scenario}, {tally.seen['kills']} kills, {time.monotonic() - began:.0f} s"

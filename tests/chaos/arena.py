@@ -115,6 +115,8 @@ class Arena:
         self.engine, self.url, self.folder, self.server = engine, url, folder, server
         #: The bug that every process of the tool gets planted.
         self.bug = ""
+        #: Worlds that a hunt passes over at its start.
+        self.passed_over = 0
         #: Whether a scenario may take minutes.
         self.thorough = False
         self.checks = [OBJECTS]

@@ -207,6 +207,7 @@ OPTIONAL: dict[str, Any] = {
 NULLS = [[None], [], [None, 1], None, {}]
 
 
+@pytest.mark.quick_on("sqlite")
 @given(case=cases(), ascii_only=st.booleans())
 @example(case=(DEEP, DOCUMENTS), ascii_only=True)
 @example(case=(LISTED, [{"a": one} for one in LISTS]), ascii_only=True)
@@ -228,6 +229,7 @@ def test_a_condition_agrees_with_jsonschema(
         assert answers == [(int(one),) for one in wanted], f"{name}: {schema}: {spelled}"
 
 
+@pytest.mark.quick_on("sqlite")
 @given(case=cases(defaults=True))
 @example(
     case=({"required": ["a"], "properties": {"a": {"type": "integer", "default": 1}}}, [{}, {"a": "7"}, {"a": []}])

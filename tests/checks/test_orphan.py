@@ -127,6 +127,7 @@ LINES = [
 ]
 
 
+@pytest.mark.quick_on("sqlite")
 def test_of_several_columns_all_must_match_and_one_null_refers_to_nothing(database: Database) -> None:
     check = Orphan(
         table="orderlines", columns=("at", "number"), references="orders", referenced_columns=("tenant", "number")
@@ -144,6 +145,7 @@ def test_of_several_columns_all_must_match_and_one_null_refers_to_nothing(databa
     assert proof.masked_messages()["2/1"] == "orderlines.(at, number) refers to no orders.(tenant, number)"
 
 
+@pytest.mark.quick_on("sqlite")
 def test_a_table_may_refer_to_itself(database: Database) -> None:
     check = Orphan(table="people", column="inviter", references="people.id", relink_by={"invited_by": "name"})
     prove(

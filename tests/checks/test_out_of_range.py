@@ -64,6 +64,7 @@ def test_a_bound_that_the_column_would_round_is_not_written(database: Database) 
     prove(check, database, ITEMS, broken=[3, 4, 6], repairs={"clamp": clamped})
 
 
+@pytest.mark.quick_on("sqlite")
 @pytest.mark.parametrize("column", ["made", "day"])
 def test_dates_outside_are_found_and_clamped(database: Database, column: str) -> None:
     check = OutOfRange(table="items", column=column, minimum="2024-01-01", maximum="2024-12-31 23:59:59")

@@ -303,6 +303,7 @@ DEEP = [
 ]
 
 
+@pytest.mark.quick_on("sqlite")
 @pytest.mark.parametrize("equals", [False, True])
 def test_all_of_it_may_lie_inside_json(database: Database, equals: bool) -> None:
     places = {f"m.x.y.{key}": word for key, word in {"rank": "new_rank", "id": "id", "at": "at", "ok": "true"}.items()}

@@ -13,6 +13,7 @@ ORDERS = [
 KNOWN = ("open", "paid")
 
 
+@pytest.mark.quick_on("sqlite")
 def test_a_value_that_is_not_in_the_list_is_found_byte_for_byte(database: Database) -> None:
     check = UnknownValue(table="orders", column="status", allowed=KNOWN, replace={"payed": "paid"})
     proof = prove(

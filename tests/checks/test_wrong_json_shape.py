@@ -80,6 +80,7 @@ USERS = users(
 )
 
 
+@pytest.mark.quick_on("sqlite")
 def test_what_is_wrong_is_told_key_by_key_and_mended_in_three_ways_as_it_was_meant(database: Database) -> None:
     (column,) = quoted(database, ["{Q}mlmStatus{Q}"])
     proof = prove(
@@ -376,6 +377,7 @@ def test_a_column_of_numbers_is_refused_in_one_line(database: Database) -> None:
     assert (told.exit_code, told.results[0].reason) == (3, "d.amount is a column of numbers, which hold no JSON")
 
 
+@pytest.mark.quick_on("sqlite")
 def test_a_large_schema_fits_into_the_statements_of_every_engine(database: Database) -> None:
     keys = {f"key{n}": {"type": ["integer", "null"], "minimum": 0, "default": n} for n in range(15)}
     deep: dict[str, Any] = {"type": "object", "required": [*keys], "properties": keys}

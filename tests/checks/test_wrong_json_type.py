@@ -18,6 +18,7 @@ EVENTS = [
 METADATA = WrongJsonType(table="events", column="metadata", expected=("object",))
 
 
+@pytest.mark.quick_on("sqlite")
 def test_every_type_but_the_expected_one_is_found_and_mended_in_three_ways(database: Database) -> None:
     proof = prove(
         METADATA,

@@ -230,6 +230,7 @@ def telling(folder: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[pytest
     forget()
 
 
+@pytest.mark.slow
 @given(password=PASSWORDS, engine=ENGINES, place=PLACES, escape=ESCAPES, configured=st.booleans())
 @example("@x7Qz@K9wV", "postgresql", "{engine}://u:{0}@127.0.0.1:1/db", str, False)
 @example("x7Qz/K9wV@a", "mysql", "{engine}://u:{0}@127.0.0.1:1/db", str, True)

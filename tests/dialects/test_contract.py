@@ -216,6 +216,7 @@ def test_a_key_of_several_parts_finds_its_rows_again(database: Database) -> None
         assert sorted(session.connection.execute(joined, dict(stage.parameters)).scalars()) == [0, 1, 2]
 
 
+@pytest.mark.quick_on("sqlite")
 @given(rows=st.lists(st.tuples(st.none() | texts, st.none() | texts), max_size=12))
 def test_two_rows_of_text_have_one_digest_only_when_they_hold_the_same(
     database: Database, rows: list[tuple[str | None, str | None]]
@@ -328,6 +329,7 @@ def test_json_in_text_is_told_by_its_type_whatever_it_holds(database: Database) 
                     assert valid[n] == (kind in types), (types, n, kind)
 
 
+@pytest.mark.quick_on("sqlite")
 @given(
     some=st.lists(texts | st.recursive(st.just("1") | texts, lambda t: t.map(lambda x: f'{{"a": [{x}]}}')), max_size=8)
 )

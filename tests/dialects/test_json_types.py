@@ -132,6 +132,7 @@ def types_of(found: SqlDatabase, name: str) -> list[str | None]:
     return [one for (one,) in found.ask(sa.select(kind).select_from(row.relation).order_by(row["id"]))]
 
 
+@pytest.mark.quick_on("sqlite")
 @given(texts=st.lists(documents, min_size=1, max_size=8))
 @example(texts=[*NUMBERS, *OTHERS])
 def test_a_quick_test_of_a_type_agrees_with_the_grammar(database: Database, texts: list[str]) -> None:
@@ -157,6 +158,7 @@ def inside(texts: Sequence[str]) -> list[None]:
     return [None] * len(texts)
 
 
+@pytest.mark.quick_on("sqlite")
 @given(texts=st.lists(nearly, min_size=1, max_size=8))
 @example(texts=NEARLY)
 @example(texts=[f'{{"a": {{"b": {text}}}}}' for text in NEARLY])

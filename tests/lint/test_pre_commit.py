@@ -35,6 +35,7 @@ def choose(session, user: User, theme: str) -> None:
 GOOD = BAD.replace('user.settings["theme"] = theme', 'user.settings = {**user.settings, "theme": theme}')
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(PROGRAM is None, reason="pre-commit is not installed"),
     pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout"),
     pytest.mark.timeout(300),  # it installs trueup into an environment of its own

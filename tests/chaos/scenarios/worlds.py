@@ -27,7 +27,8 @@ def play(arena: Arena, seed: int, tally: Tally) -> None:
     count = MANY if arena.thorough else FEW
     if arena.bug:  # of which those that do not concern it are passed over
         count = 1000
-    seeds = [seed * 1000 + number for number in range(count)]
+    first = seed * 1000 + arena.passed_over
+    seeds = [first + number for number in range(count)]
     place = os.environ.get("TRUEUP_WORLDS", "")
     kept = Path(place) if place else arena.folder / "worlds"
     order = (arena.engine, arena.elsewhere(), str(arena.folder), arena.bug, seeds, SECONDS, str(kept))
