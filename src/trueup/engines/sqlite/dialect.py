@@ -76,7 +76,7 @@ class Sqlite(SqliteJson):
         about = Path(path).stat()
         application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
         return {
-            "engine": "sqlite",
+            "engine": self.name,
             "application_id": str(application),
             "path": path,
             "inode": f"{about.st_dev}:{about.st_ino}",
