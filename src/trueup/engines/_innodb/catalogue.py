@@ -124,21 +124,28 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
         bent=bent(made_of, columns),
         identity=number,
         rows=_count(connection, place, int(about[2] or 0)),
-        more={
-            "engine": str(about[0]),
-            "collation": str(about[3]),
-            "altered": str(about[4]),
-            "triggers": triggers,
-            "checks": _checks(connection, schema, bare, mariadb=mariadb),
-            "partitions": _partitions(connection, schema, bare),
-            "generated": _generated(connection, schema, bare),
-        },
+        more=_facts(connection, schema, bare, about, triggers, mariadb=mariadb),
     )
     index = keys.index_of(made.key)
     wanted = {reference.parent_columns for reference in links.inward}
     found_by = [(other, columns) for columns in sorted(wanted) for other in keys.that_begin(columns) if other != index]
     made.sql.info.update({KEY_INDEX: index, KEY: made.key, REFERENCED: found_by})
     return made
+
+
+def _facts(
+    connection: Connection, schema: str, bare: str, about: Sequence[Any], triggers: list[list[str]], *, mariadb: bool
+) -> dict[str, Any]:
+    """What else makes up the table's shape."""
+    return {
+        "engine": str(about[0]),
+        "collation": str(about[3]),
+        "altered": str(about[4]),
+        "triggers": triggers,
+        "checks": _checks(connection, schema, bare, mariadb=mariadb),
+        "partitions": _partitions(connection, schema, bare),
+        "generated": _generated(connection, schema, bare),
+    }
 
 
 def stamp(connection: Connection, tables: Sequence[Table], *, mariadb: bool) -> str:

@@ -23,15 +23,14 @@ from trueup.engines._innodb.sql import (
     cast_as,
     forced,
     hexadecimal,
-    json_table,
     kind_of,
     legible,
     number_or_time,
-    staged,
     text_of,
     using,
     utf8,
 )
+from trueup.engines._innodb.stage import stage
 from trueup.errors import NotChecked, Refused
 from trueup.sql.reading import SUMMED, Part
 from trueup.sql.regexes import portable
@@ -108,31 +107,7 @@ class InnoDB(Asking, InnodbJournal):
 
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
         """One JSON text, unpacked by JSON_TABLE into columns of the key's own types, so that its index is used."""
-        kinds = [kind_of(table.columns[name].ddl) for name in table.key]
-        columns = [
-            ("seq", "BIGINT", "$[0]"),
-            ("before", "CHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "$[1]"),
-            ("after", "CHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "$[2]"),
-            *((f"k{number}", staged(kind), f"$[{number + 3}]") for number, kind in enumerate(kinds)),
-        ]
-        document = sa.bindparam("trueup_ops", type_=sa.Text)
-        rows = [[seq, before, after, *tokens] for seq, before, after, tokens in ops]
-        relation: FromClause = json_table(document, columns, "trueup_stage")
-        if any(hexadecimal(kind) for kind in kinds):
-            inner = json_table(document, columns, "trueup_item")
-            parts: list[ColumnElement[Any]] = [inner.c[name] for name in ("seq", "before", "after")]
-            for number, kind in enumerate(kinds):
-                part: ColumnElement[Any] = inner.c[f"k{number}"]
-                if hexadecimal(kind):
-                    part = func.unhex(part)
-                    if kind.charset:
-                        part = using(part, kind.charset).collate(kind.collation)
-                parts.append(part.label(f"k{number}"))
-            relation = sa.select(*parts).subquery("trueup_stage")
-        text = json.dumps(rows)
-        if len(ops) > 1 and 2 * len(text) > session.packet(connection):
-            raise errors.refused(connection, errors.TOO_LARGE)  # of a smaller chunk it is not
-        return Stage(relation, {"trueup_ops": text})
+        return stage(connection, table, ops)
 
     # -- canonical bytes --------------------------------------------------------------------------
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:

@@ -131,19 +131,26 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
             "checks": [[row.name, row.text, row.validated] for row in constraints if row.kind in ("c", "x")],
             "keys": [[row.name, row.text] for row in constraints if row.kind in ("p", "u")],
             "unique_indexes": sorted(row.text for row in indexes if row.is_unique),
-            "enums": [[row.name, list(row.labels)] for row in types if row.kind == "e"],
-            "labels": [
-                [row.number, [list(one) for one in zip(row.label_numbers, row.labels, strict=True)]]
-                for row in types
-                if row.kind == "e"
-            ],
-            "composites": [[row.name, list(row.columns), list(row.attributes)] for row in types if row.kind == "c"],
-            "domains": [[row.name, row.required, list(row.rules)] for row in types if row.kind == "d"],
+            **_types_of(types),
             # by place, not by a name that the search_path lends
             "references": sorted(_fact(row) for row in references if row.outward),
             "referenced_by": sorted(_fact(row) for row in references if row.inward),
         },
     )
+
+
+def _types_of(types: Sequence[Any]) -> dict[str, Any]:
+    """The types of the application's that its columns have."""
+    return {
+        "enums": [[row.name, list(row.labels)] for row in types if row.kind == "e"],
+        "labels": [
+            [row.number, [list(one) for one in zip(row.label_numbers, row.labels, strict=True)]]
+            for row in types
+            if row.kind == "e"
+        ],
+        "composites": [[row.name, list(row.columns), list(row.attributes)] for row in types if row.kind == "c"],
+        "domains": [[row.name, row.required, list(row.rules)] for row in types if row.kind == "d"],
+    }
 
 
 def _displayed(places: Mapping[str, Place], place: Place) -> str:
