@@ -29,9 +29,26 @@ class Litethin(Sqlite):
 
     name = "litethin"
 ''',
+    "trueup_litereader/__init__.py": '"""An engine that does as SQLite does, and is only read."""\n',
+    "trueup_litereader/dialect.py": '''\
+"""SQLite, without a word for writing."""
+
+from sqlalchemy.dialects import registry
+
+from trueup.engines.sqlite.dialect import Sqlite
+from trueup.sql.dialect import ReadOnlyDialect
+
+registry.register("litereader", "sqlalchemy.dialects.sqlite.pysqlite", "dialect")
+
+
+class Litereader(ReadOnlyDialect, Sqlite):
+    """SQLite."""
+
+    name = "litereader"
+''',
 }
 #: Its entry points: unit by name, in the group of the room that it belongs to.
-ENTRIES = {"trueup.engines": {"litethin": "trueup_litethin"}}
+ENTRIES = {"trueup.engines": {"litethin": "trueup_litethin", "litereader": "trueup_litereader"}}
 
 CONFIG = """\
 environment: test
@@ -134,3 +151,19 @@ def test_no_index_is_advised_where_none_is_known(trueup: Trueup) -> None:
     done = trueup("advise")
     assert done.returncode == 0, done.stderr
     assert "trueup advises no indexes on litethin" in done.stdout
+
+
+def test_an_engine_that_is_only_read_is_scanned_and_refuses_the_rest_in_one_line(
+    trueup: Trueup, tmp_path: Path
+) -> None:
+    before = rows(tmp_path)
+    (tmp_path / "trueup.yaml").write_text(CONFIG.replace("litethin", "litereader"))
+    scan = trueup("scan")
+    assert "3 findings in 2 checks" in scan.stdout, scan.stderr
+    assert trueup("runs").returncode == 0
+    trueup("plan", "-o", "plan.jsonl")
+    done = trueup("apply", "plan.jsonl", "--yes")
+    assert done.returncode != 0
+    assert "cannot be written: trueup only reads litereader" in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert rows(tmp_path) == before

@@ -9,11 +9,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, Engine, FromClause, func
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, and_, func
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine import URL
 
@@ -25,6 +25,18 @@ from trueup.sql.tables import Column, LooseRule, Storage, Table
 SUMMED = 15
 #: The parts of a moment that rows are grouped by; `hour of day` is the same in every day.
 Part = Literal["day", "hour", "hour of day", "minute"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Operations, or keys, as a relation: columns `seq`, `before`, `after`, and `k0`, `k1` ... typed as the key."""
+
+    relation: FromClause
+    parameters: Mapping[str, Any]
+
+    def same_key(self, rows: FromClause, key: Sequence[str]) -> ColumnElement[bool]:
+        """The operation is of this row of `rows`, whose table has this key."""
+        return and_(*(rows.c[name] == self.relation.c[f"k{i}"] for i, name in enumerate(key)))
 
 
 class ReadingDialect(JsonDialect):
@@ -126,6 +138,14 @@ class ReadingDialect(JsonDialect):
         """Whether a foreign key takes `child` for `parent`: by the rules (collation, class) of the parent's column."""
         return parent == child
 
+    @abstractmethod
+    def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
+        """Hand `ops` (seq, before digest, after digest, key tokens) to the database as a relation.
+
+        For one table the relation is always the same expression; only the parameters differ, so that a statement
+        built on it once serves every chunk.
+        """
+
     # -- canonical bytes --------------------------------------------------------------------------
     @abstractmethod
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
@@ -210,7 +230,7 @@ class ReadingDialect(JsonDialect):
 
     @abstractmethod
     def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
-        """Whether a regular expression, one that `trueup.regexes.portable` takes, matches anywhere in `text`."""
+        """Whether a regular expression, one that `trueup.sql.regexes.portable` takes, matches anywhere in `text`."""
 
     @abstractmethod
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:

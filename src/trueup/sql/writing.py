@@ -12,24 +12,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, Connection, FromClause, Insert, Select, Update, and_
+from sqlalchemy import ColumnElement, Connection, FromClause, Insert, Select, Update
 from sqlalchemy.types import TypeEngine
 
 from trueup.sql.tables import Column, Need, Table
 
 Changing = TypeVar("Changing", Insert, Update)
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """A chunk's operations as a relation: columns `seq`, `before`, `after`, and `k0`, `k1` ... typed as the key."""
-
-    relation: FromClause
-    parameters: Mapping[str, Any]
-
-    def same_key(self, rows: FromClause, key: Sequence[str]) -> ColumnElement[bool]:
-        """The operation is of this row of `rows`, whose table has this key."""
-        return and_(*(rows.c[name] == self.relation.c[f"k{i}"] for i, name in enumerate(key)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +76,6 @@ class WritingDialect(ABC):
         return True
 
     # -- a chunk ----------------------------------------------------------------------------------
-    @abstractmethod
-    def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
-        """Hand `ops` (seq, before digest, after digest, key tokens) to the database as a relation.
-
-        For one table the relation is always the same expression; only the parameters differ, so that a statement
-        built on it once serves every chunk.
-        """
-
     @abstractmethod
     def begin(self, connection: Connection) -> None:
         """Set limits for one chunk's transaction, as its first statements."""

@@ -34,8 +34,8 @@ from trueup.check import Premise, Row
 from trueup.journal.failpoints import failpoint
 from trueup.journal.journal import Journal
 from trueup.plan.file import Op
+from trueup.sql.reading import Stage
 from trueup.sql.tables import Table
-from trueup.sql.writing import Stage
 from trueup.write.target import CHUNK, FIRST, LAST, RUN, Target, tally
 from trueup.write.undo_chunk import Mismatch, UndoChunk, no_others
 from trueup.write.verdict import judged, stage_of, to_mend

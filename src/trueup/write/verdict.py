@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, case, false, not_, select
 from trueup.check import Row
 from trueup.plan.file import Op
 from trueup.repairs import referred_to
-from trueup.sql.writing import Stage
+from trueup.sql.reading import Stage
 from trueup.write.target import Bound
 
 EDITED = "its other columns changed since the run: edited, or another row under the same key"

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Insert, String, bindparam, insert, literal, s
 
 from tests.chaos.bugs.planting import Bug, swap
 from trueup.plan.file import Op
-from trueup.sql.writing import Stage
+from trueup.sql.reading import Stage
 from trueup.stores.sql import close_quietly
 from trueup.write.apply_chunk import Chunk
 from trueup.write.runner import Runner

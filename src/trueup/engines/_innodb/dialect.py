@@ -32,10 +32,9 @@ from trueup.engines._innodb.sql import (
 )
 from trueup.engines._innodb.stage import stage
 from trueup.errors import NotChecked, Refused
-from trueup.sql.reading import SUMMED, Part
+from trueup.sql.reading import SUMMED, Part, Stage
 from trueup.sql.regexes import portable
 from trueup.sql.tables import Column, Storage, Table
-from trueup.sql.writing import Stage
 
 #: More statements than this at work at once: the server is busy. The default of Percona's tools.
 BUSY = 25

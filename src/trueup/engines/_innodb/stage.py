@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, FromClause, func
 
 from trueup.engines._innodb import errors, session
 from trueup.engines._innodb.sql import hexadecimal, json_table, kind_of, staged, using
+from trueup.sql.reading import Stage
 from trueup.sql.tables import Table
-from trueup.sql.writing import Stage
 
 
 def stage(connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:

@@ -21,11 +21,10 @@ from trueup.engines.postgresql.queries import ROWS_WRITTEN
 from trueup.engines.postgresql.sql import Only, Restoring, folded
 from trueup.engines.postgresql.types import Verbatim, beneath, numbered, read, refers, settled, spelled, taken, whole
 from trueup.errors import NotChecked
-from trueup.sql.reading import SUMMED, Part
+from trueup.sql.reading import SUMMED, Part, Stage
 from trueup.sql.refusals import why
 from trueup.sql.regexes import portable
 from trueup.sql.tables import Column, LooseRule, Need, Storage, Table
-from trueup.sql.writing import Stage
 
 _RULES = {"case", "space", "unicode"}
 # the white space of Unicode, as Python's str.split() knows it

@@ -20,10 +20,10 @@ from trueup.engines._own_triggers import says_guard
 from trueup.engines.sqlite import catalogue, functions, journal, session, standing
 from trueup.engines.sqlite.json import ARGUMENTS, SqliteJson, as_argument, as_classed, once
 from trueup.errors import NotChecked, StoreError
-from trueup.sql.reading import Part
+from trueup.sql.reading import Part, Stage
 from trueup.sql.regexes import portable
 from trueup.sql.tables import Column, Storage, Table
-from trueup.sql.writing import Changing, Kept, Stage
+from trueup.sql.writing import Changing, Kept
 
 # the white space of Unicode, as Python's str.split() knows it
 _SPACE = (
