@@ -149,7 +149,7 @@ def _loop(
         assert (plan.summary.count, left) == (len(wanted), len(broken) - len(wanted)), reasons
         assert _same(before, row_hashes(database)), "a plan wrote"
         if not wanted:
-            return RunReport("", "", "", "", "", 0, {})
+            return RunReport(run_id="", store="", state="", environment="", plan_digest="", planned=0, states={})
         run = apply(config, path, confirm="yes", because="a test")
     assert run.state == "applied", run.reason
     assert run.states == {"applied": len(wanted)}, [one.reason for one in run.listed]

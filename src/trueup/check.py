@@ -21,6 +21,9 @@ from trueup.sql.dialect import Dialect
 from trueup.sql.short_circuit import ShortCircuit
 from trueup.sql.tables import Column, Storage, Table
 
+#: For `Check.message_covers`: the message says every fact.
+ALL = ("*",)
+
 
 class Database(Protocol):
     """A database as a check sees it: rows to build expressions on, and small questions."""
@@ -260,10 +263,8 @@ class Check(ABC):
     """What every check has. Options of the kind are added as fields."""
 
     kind: ClassVar[str]
-    #: Whether `message` says all that `evidence` holds, so that a report for people does not say it twice.
-    tells_all: ClassVar[bool] = False
-    #: The evidence that it says, where it does not say all.
-    tells: ClassVar[tuple[str, ...]] = ()
+    #: The facts that `message` says already, so that a report for people does not say them twice; or `ALL` of them.
+    message_covers: ClassVar[tuple[str, ...]] = ()
 
     table: str
     name: str = ""
@@ -280,7 +281,7 @@ class Check(ABC):
         """The columns the check is about, in the order a reader expects."""
 
     @property
-    def judged_by(self) -> tuple[str, ...]:
+    def reads(self) -> tuple[str, ...]:
         """The columns of a row, or paths inside them, that `holds` reads: a guard asks again when one changes."""
         return self.columns
 
@@ -335,14 +336,14 @@ class Check(ABC):
         """
         return None
 
-    def compared(self) -> tuple[str, tuple[str, ...]]:
+    def lookup_columns(self) -> tuple[str, tuple[str, ...]]:
         """The table, and the columns of it, that rows are looked up by: an index on them makes the check cheap.
 
         No columns: each row is judged by itself.
         """
         return self.table, self.columns
 
-    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """Values that break a good row, to try a guard with in a transaction that is rolled back; none: not known."""
         return {}
 

@@ -82,14 +82,14 @@ class PartCount:
     rows: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
     """What one check saw. `status` is never `clean` for a check that did not run.
 
     `rows` were read, `skipped` of them not judged because of `skipped_because`. `distribution` is
-    (word, healthy, count) over all rows. `samples` are the first findings, critical groups first; the
-    evidence named in `told` is in their messages already. `writers` are the lines of code that write the columns, the
-    lost ones first; None when no code was looked at, or it has no model of the table.
+    (word, healthy, count) over all rows. `samples` are the first findings, critical groups first; their messages say
+    the evidence named in `in_message` already. `writers` are the lines of code that write the columns, the lost ones
+    first; None when no code was looked at, or it has no model of the table.
     """
 
     title: str
@@ -108,7 +108,7 @@ class CheckResult:
     groups: tuple[GroupCount, ...] = ()
     group_by: str = ""
     samples: tuple[Finding, ...] = ()
-    told: frozenset[str] = frozenset()
+    in_message: frozenset[str] = frozenset()
     repairs: tuple[RepairCount, ...] = ()
     letter: str = "A"
     seconds: float = 0.0
@@ -123,7 +123,7 @@ class CheckResult:
         return 1_000_000 * (self.rows - self.findings) * kept // (self.rows * len(self.writers))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scan:
     """A scan of one configuration. `exit_code`: 0 clean, 1 findings, 3 some check did not run.
 
@@ -180,7 +180,7 @@ class OpRecord:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """One run as its journal shows it. `states` counts operations by state; `listed` names those left alone.
 
@@ -213,7 +213,7 @@ class RunReport:
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """What a second look at a run proved: `problems` is empty when it is sound.
 

@@ -259,4 +259,4 @@ def test_a_column_of_context_with_the_name_of_a_fact_leaves_the_message_alone(da
     (finding,) = result.samples
     assert finding.message == "e.body holds an array, not an object"
     assert finding.evidence["type"] == "4 characters"
-    assert result.told == {"encoded_twice"}
+    assert result.in_message == {"encoded_twice"}

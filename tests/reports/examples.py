@@ -86,7 +86,9 @@ def failed() -> CheckResult:
 
 
 def scan(*results: CheckResult, derived: bool = False) -> Scan:
-    return Scan("production", {"app": "PostgreSQL 15.18"}, results, 2.5, derived)
+    return Scan(
+        environment="production", stores={"app": "PostgreSQL 15.18"}, results=results, seconds=2.5, derived=derived
+    )
 
 
 GROUPS = (

@@ -71,7 +71,7 @@ trueup plan -c shop.yaml -o plan.jsonl --because 'what caused this'  # writes do
 
 
 def test_evidence_that_the_message_tells_is_not_told_again() -> None:
-    told = scanned(broken(told=frozenset({"type"})))
+    told = scanned(broken(in_message=frozenset({"type"})))
     assert "(encoded twice), not an object  user_id: 4 characters" in told
     assert "type:" not in told
 

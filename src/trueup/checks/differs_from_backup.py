@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, TableClause, and_, column, exists, select, table
 
-from trueup.check import Broken, Database, Repair, Row, SetCheck
+from trueup.check import ALL, Broken, Database, Repair, Row, SetCheck
 from trueup.errors import NotChecked
 from trueup.repairs import sql_true
 
@@ -50,7 +50,7 @@ class DiffersFromBackup(SetCheck):
     """
 
     kind: ClassVar[str] = "differs-from-backup"
-    tells_all: ClassVar[bool] = True
+    message_covers: ClassVar[tuple[str, ...]] = ALL
 
     columns: tuple[str, ...] = ()
     copy: str

@@ -29,7 +29,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from trueup.check import Broken, Database, Facts, Premise, Repair, Row, SetCheck, Unique
+from trueup.check import ALL, Broken, Database, Facts, Premise, Repair, Row, SetCheck, Unique
 from trueup.errors import NotChecked, Refused
 from trueup.repairs import quarantine
 
@@ -82,7 +82,7 @@ class Duplicate(SetCheck):
     """
 
     kind: ClassVar[str] = "duplicate"
-    tells_all: ClassVar[bool] = True
+    message_covers: ClassVar[tuple[str, ...]] = ALL
 
     column: str = ""
     columns: tuple[str, ...] = ()
@@ -127,7 +127,7 @@ class Duplicate(SetCheck):
             )
         return Unique(self.columns)
 
-    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """The values of another row; which one does not matter."""
         other = self._other(row)
         last = [part.desc() for part in (other[name] for name in row.table.key)]

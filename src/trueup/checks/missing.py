@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, case, literal, null, or_
 
-from trueup.check import Facts, Repair, Row, RowCheck
+from trueup.check import ALL, Facts, Repair, Row, RowCheck
 from trueup.repairs import quarantine, sql_bool
 
 
@@ -49,7 +49,7 @@ class Missing(RowCheck):
     """
 
     kind: ClassVar[str] = "missing"
-    tells_all: ClassVar[bool] = True
+    message_covers: ClassVar[tuple[str, ...]] = ALL
 
     column: str = ""
     columns: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ class Missing(RowCheck):
         fill = Repair("fill", "lossy", fits=plain, sets=self._filled, made_up=True)
         return [*([] if self.fill is None else [fill]), quarantine()]
 
-    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """NULL; nothing but a blank where the column takes no NULL."""
         name, path = row.place(self.columns[0])
         column = row.column(name)

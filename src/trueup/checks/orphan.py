@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-from trueup.check import Broken, Check, Database, Facts, Premise, Refers, Repair, Row, SetCheck
+from trueup.check import ALL, Broken, Check, Database, Facts, Premise, Refers, Repair, Row, SetCheck
 from trueup.checks._references import agree, equal, namesakes, sort
 from trueup.checks._sources import condition, refuse_empty
 from trueup.errors import NotChecked, UsageError
@@ -77,7 +77,7 @@ class Orphan(SetCheck):
     """
 
     kind: ClassVar[str] = "orphan"
-    tells_all: ClassVar[bool] = True
+    message_covers: ClassVar[tuple[str, ...]] = ALL
 
     column: str = ""
     columns: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ class Orphan(SetCheck):
             raise ValueError(f"{self.kind} can relink one column, not {len(self.columns)}")
 
     @property
-    def judged_by(self) -> tuple[str, ...]:
+    def reads(self) -> tuple[str, ...]:
         """Also what decides which rows refer."""
         return (*self.columns, *self.where)
 
@@ -138,7 +138,7 @@ class Orphan(SetCheck):
             return None
         return Refers(tuple(name for name, _ in places), parent.table, wanted)
 
-    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """A value that no parent has: past the largest number, or text that nobody would choose."""
         parent = self._parent(row)
         above = self._parent_columns(parent)[0]

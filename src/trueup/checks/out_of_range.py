@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.engine.interfaces import Dialect as SqlDialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from trueup.check import Facts, Repair, Row, RowCheck
+from trueup.check import ALL, Facts, Repair, Row, RowCheck
 from trueup.errors import UsageError
 from trueup.repairs import nullify
 
@@ -74,7 +74,7 @@ class OutOfRange(RowCheck):
     """
 
     kind: ClassVar[str] = "out-of-range"
-    tells_all: ClassVar[bool] = True
+    message_covers: ClassVar[tuple[str, ...]] = ALL
 
     column: str
     minimum: str = ""
@@ -120,7 +120,7 @@ class OutOfRange(RowCheck):
         """`clamp`, `nullify`."""
         return [Repair("clamp", "lossy", fits=self._clampable, sets=self._clamped, made_up=True), nullify(self.column)]
 
-    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """A value just outside of a bound."""
         text, step = (self.minimum, -1) if self.minimum else (self.maximum, 1)
         if _is_number(row, self.column):

@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from trueup.check import Broken, Database, Facts, Refers, Repair, Row, SetCheck, Unique
+from trueup.check import ALL, Broken, Database, Facts, Refers, Repair, Row, SetCheck, Unique
 from trueup.checks._sources import (
     absent,
     bare,
@@ -108,7 +108,7 @@ class StaleTotal(SetCheck):
     """
 
     kind: ClassVar[str] = "stale-total"
-    tells_all: ClassVar[bool] = True
+    message_covers: ClassVar[tuple[str, ...]] = ALL
 
     column: str
     count_of: str = ""
@@ -143,7 +143,7 @@ class StaleTotal(SetCheck):
         return (self.column,)
 
     @property
-    def judged_by(self) -> tuple[str, ...]:
+    def reads(self) -> tuple[str, ...]:
         """Also the number it must equal, and what decides which rows are judged."""
         return (self.column, *([self.equals] if self.equals else []), *self.when)
 
@@ -183,7 +183,7 @@ class StaleTotal(SetCheck):
             return None
         raise Refused(f"{self.title} has no guard: rows are written before or after the total that counts them")
 
-    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """With `equals`: text inside JSON, which is no number, or a number that is too large by one."""
         if not self.equals or self.when:
             return {}
@@ -194,7 +194,7 @@ class StaleTotal(SetCheck):
         more = spelled(1 + 2 * (exact(self.tolerance) or Decimal(0)))
         return {name: row.dialect.cast(self._derived(row) + more, row.column(name))}
 
-    def compared(self) -> tuple[str, tuple[str, ...]]:
+    def lookup_columns(self) -> tuple[str, tuple[str, ...]]:
         """The columns of the other table that refer to this one."""
         return self.derives_from(), self._by()
 

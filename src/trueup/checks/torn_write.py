@@ -23,7 +23,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from trueup.check import Broken, Database, Facts, Refers, Repair, Row, SetCheck, Unique
+from trueup.check import ALL, Broken, Database, Facts, Refers, Repair, Row, SetCheck, Unique
 from trueup.checks._sources import (
     absent,
     bare,
@@ -99,7 +99,7 @@ class TornWrite(SetCheck):
     """
 
     kind: ClassVar[str] = "torn-write"
-    tells_all: ClassVar[bool] = True
+    message_covers: ClassVar[tuple[str, ...]] = ALL
 
     expects: tuple[str, ...]
     when: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -134,7 +134,7 @@ class TornWrite(SetCheck):
         return self.expects
 
     @property
-    def judged_by(self) -> tuple[str, ...]:
+    def reads(self) -> tuple[str, ...]:
         """Also what decides which rows are judged, and what a place must equal."""
         twins = (
             [word for word in self.from_.values() if word not in _CONSTANTS] if self.equals and not self.exists else []
@@ -180,7 +180,7 @@ class TornWrite(SetCheck):
             return None
         raise Refused(f"{self.title} has no guard: the two tables are not written by one statement")
 
-    def compared(self) -> tuple[str, tuple[str, ...]]:
+    def lookup_columns(self) -> tuple[str, tuple[str, ...]]:
         """The columns of the other table that refer to this one."""
         return self.exists, self._by()
 

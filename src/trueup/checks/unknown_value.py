@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, not_, null, or_
 
-from trueup.check import Facts, Repair, Row, RowCheck
+from trueup.check import ALL, Facts, Repair, Row, RowCheck
 from trueup.errors import UsageError
 from trueup.repairs import nullify, sql_false
 from trueup.sql.tables import TEXT
@@ -55,7 +55,7 @@ class UnknownValue(RowCheck):
     """
 
     kind: ClassVar[str] = "unknown-value"
-    tells_all: ClassVar[bool] = True
+    message_covers: ClassVar[tuple[str, ...]] = ALL
 
     column: str
     allowed: tuple[str, ...]
@@ -104,7 +104,7 @@ class UnknownValue(RowCheck):
         forget = Repair("nullify", "lossy", fits=self._nullable, sets=self._nulled)
         return [respell, *([replace] if self.replace else []), *([forget] if self.null else [])]
 
-    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """A value that is not allowed: a number above them all, a text that is none of them."""
         name, path = row.place(self.column)
         if path:

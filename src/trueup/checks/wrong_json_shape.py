@@ -74,7 +74,7 @@ class WrongJsonShape(RowCheck):
     """
 
     kind: ClassVar[str] = "wrong-json-shape"
-    tells: ClassVar[tuple[str, ...]] = ("wrong",)
+    message_covers: ClassVar[tuple[str, ...]] = ("wrong",)
 
     column: str
     schema: JsonText = NOTHING
@@ -206,7 +206,7 @@ class WrongJsonShape(RowCheck):
         if any("items" in node.rules for _, node, _ in self.aspects):
             raise Refused(f"{self.title} has no guard: no constraint can look at each of the 'items' of an array")
 
-    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """The first of a few simple documents that does not meet the first schema."""
         name, root = next(iter(self.roots.items()))
         others: list[Any] = [7, "text", []]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal, null, or_, select
 
-from trueup.check import Check, Database, Facts, Measures, Repair, Row, RowCheck
+from trueup.check import ALL, Check, Database, Facts, Measures, Repair, Row, RowCheck
 from trueup.repairs import nullify, sql_bool, sql_false
 from trueup.sql.tables import JSON_TYPES, TEXT, Column, Table
 
@@ -76,7 +76,7 @@ class WrongJsonType(RowCheck):
     """
 
     kind: ClassVar[str] = "wrong-json-type"
-    tells_all: ClassVar[bool] = True
+    message_covers: ClassVar[tuple[str, ...]] = ALL
 
     column: str
     expected: tuple[str, ...]
@@ -155,7 +155,7 @@ class WrongJsonType(RowCheck):
         forget = Repair("nullify", "lossy", fits=self._nullable, sets=self._nulled)
         return [decode, *([wrap] if "object" in self.types else []), forget]
 
-    def spoil(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
+    def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """A value of another type: a number, a text or a list."""
         name, path = row.place(self.column)
         wrong = next(text for word, text in _SPOILED.items() if word not in self.types)

@@ -56,7 +56,7 @@ class Breakdown:
     hidden: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """What is known about the broken rows of one check. `first` and `last` are (key, moment) of a broken row."""
 
@@ -212,13 +212,13 @@ class Explainer:
         self.progress.task(f"{self.check.table}: counting", len(dimensions))
         rows, broken = self.totals()
         about = Explanation(
-            self.check.title,
-            self.check.kind,
-            self.database.store.name,
-            self.check.table,
-            self.check.columns,
-            rows,
-            broken,
+            check=self.check.title,
+            kind=self.check.kind,
+            store=self.database.store.name,
+            table=self.check.table,
+            columns=self.check.columns,
+            rows=rows,
+            broken=broken,
         )
         if not broken:
             return about

@@ -156,7 +156,7 @@ class GuardDialect(ABC):
 
     def watched(self, check: Check, row: Row) -> list[str]:
         """The columns whose change can break a row."""
-        return list(dict.fromkeys(row.place(name)[0] for name in check.judged_by))
+        return list(dict.fromkeys(row.place(name)[0] for name in check.reads))
 
     #: Whether the engine's own client takes a semicolon within a trigger for its end.
     cuts_at_semicolons: bool = False

@@ -38,7 +38,7 @@ def tried(database: SqlDatabase, check: Check, guard: Guard) -> Trial:
     row = database.row(check.table)
     try:
         key = _good_key(database, check, row)
-        spoiled = dict(check.spoil(row)) if key is not None else {}
+        spoiled = dict(check.breaking_values(row)) if key is not None else {}
     finally:
         database.connection.rollback()
     if key is None:
@@ -136,7 +136,7 @@ class AsRoles:
         database.connection.rollback()
 
     def _read(self, check: Check, key: Sequence[Any]) -> None:
-        row, spoiled = self.row, dict(check.spoil(self.row))
+        row, spoiled = self.row, dict(check.breaking_values(self.row))
         here = [row[name] == value for name, value in zip(row.table.key, key, strict=True)]
         names = [column.name for column in row.table.stored()]
         texts = select(*(cast(row[name], Text) for name in names)).select_from(row.relation)

@@ -31,7 +31,7 @@ from trueup.plan.signing import key_to_sign, signature
 from trueup.repairs import sql_false, unheld
 from trueup.results import Progress
 from trueup.scan.scanner import keys_of
-from trueup.scan.second_look import Look, Seen
+from trueup.scan.second_look import BrokenRow, SecondLook
 from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.version import VERSION
@@ -48,7 +48,7 @@ class Draft:
     """One check's part of a plan: its groups, and its operations waiting in a file each."""
 
     check: Check
-    look: Look
+    look: SecondLook
     rows: int = 0
     found: int = 0
     groups: list[Group] = field(default_factory=list)
@@ -108,7 +108,7 @@ class Planner:
             database, looking = SqlDatabase(self.store, connection), SqlDatabase(self.store, second)
             drafts = []
             for check in checks:
-                draft = Draft(check, Look(looking, check, values=self.values))
+                draft = Draft(check, SecondLook(looking, check, values=self.values))
                 drafts.append(draft)
                 try:
                     self.draft(database, draft, files)
@@ -152,7 +152,7 @@ class Planner:
         broken = check.broken(database)
         return int(database.ask(select(func.count()).select_from(broken.source).where(broken.where))[0][0])
 
-    def spool(self, draft: Draft, rows: Sequence[Seen]) -> None:
+    def spool(self, draft: Draft, rows: Sequence[BrokenRow]) -> None:
         """Put rows aside by the repair that fits them."""
         draft.found += len(rows)
         for choice, spool in enumerate(draft.spools):

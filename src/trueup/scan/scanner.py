@@ -19,19 +19,19 @@ from trueup.findings import Finding, Key, Severity
 from trueup.results import CheckResult, GroupCount, PartCount, Progress, RepairCount
 from trueup.scan import keys as collecting
 from trueup.scan.one_pass import UNMEASURED, Fusion
-from trueup.scan.second_look import Look, Seen
+from trueup.scan.second_look import BrokenRow, SecondLook
 from trueup.stores.sql import SqlDatabase, SqlStore
 
 Sink = Callable[[Finding], None]
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Tally:
     """What one check has seen so far."""
 
     check: Check
-    look: Look
+    look: SecondLook
     samples: int
     sink: Sink | None
     found: int = 0
@@ -44,7 +44,7 @@ class Tally:
     def __post_init__(self) -> None:
         self.look.unaddressed = 0
 
-    def take(self, rows: Sequence[Seen]) -> None:
+    def take(self, rows: Sequence[BrokenRow]) -> None:
         """Count rows that were seen twice."""
         self.found += len(rows)
         for seen in rows:
@@ -96,12 +96,12 @@ class Tally:
         )
         samples = [finding for name in SEVERITIES for finding in self.first[name]][: self.samples]
         return CheckResult(
-            check.title,
-            check.kind,
-            self.look.database.store.name,
-            check.table,
-            check.columns,
-            "findings" if self.found else "clean",
+            title=check.title,
+            kind=check.kind,
+            store=self.look.database.store.name,
+            table=check.table,
+            columns=check.columns,
+            status="findings" if self.found else "clean",
             rows=rows,
             skipped=measured.get(UNMEASURED, 0),
             skipped_because=unmeasured[1] if unmeasured and measured.get(UNMEASURED) else "",
@@ -111,7 +111,7 @@ class Tally:
             groups=groups,
             group_by=check.group_by,
             samples=tuple(samples),
-            told=self.look.told(),
+            in_message=self.look.evidence_in_message(),
             repairs=repairs,
             letter=letter(self.found, thresholds),
             seconds=time.perf_counter() - began,
@@ -147,7 +147,12 @@ class Scanner:
             ready: dict[str, list[Tally]] = {}
             for check in checks:
                 try:
-                    tally = Tally(check, Look(looking, check, values=self.values), self.samples, self.sink)
+                    tally = Tally(
+                        check=check,
+                        look=SecondLook(looking, check, values=self.values),
+                        samples=self.samples,
+                        sink=self.sink,
+                    )
                 except (TrueupError, DBAPIError) as error:
                     connection.rollback()
                     second.rollback()
@@ -174,7 +179,9 @@ class Scanner:
             tallies[0].look.database.connection.rollback()
             if len(tallies) == 1:
                 return [self.not_checked(tallies[0].check, error)]
-        fresh = [Tally(t.check, t.look, t.samples, t.sink if not t.found else None) for t in tallies]
+        fresh = [
+            Tally(check=t.check, look=t.look, samples=t.samples, sink=t.sink if not t.found else None) for t in tallies
+        ]
         return [result for tally in fresh for result in self.together(database, [tally])]
 
     def fused(self, database: SqlDatabase, tallies: list[Tally], began: float) -> list[CheckResult]:
@@ -222,7 +229,13 @@ class Scanner:
         """The result of a check that could not run."""
         reason = self.store.dialect.describe(error) if isinstance(error, DBAPIError) else str(error)
         return CheckResult(
-            check.title, check.kind, self.store.name, check.table, check.columns, "not checked", reason=reason
+            title=check.title,
+            kind=check.kind,
+            store=self.store.name,
+            table=check.table,
+            columns=check.columns,
+            status="not checked",
+            reason=reason,
         )
 
 

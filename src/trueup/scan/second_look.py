@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, literal, select
 
-from trueup.check import Check, Measures, Repair, Row, RowCheck
+from trueup.check import ALL, Check, Measures, Repair, Row, RowCheck
 from trueup.findings import Finding, Key, Record, Severity
 from trueup.stores.sql import SqlDatabase
 
@@ -23,8 +23,8 @@ LARGEST_PAGE = 16_000
 SLOW = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenRow:
     """A broken row, seen twice: `choice` is the first repair that fits, -1 for none."""
 
     key: Key
@@ -37,7 +37,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Imaged:
+class PlannedRow:
     """A row as a plan writes it down: the digests before and after, and both for a reader."""
 
     key: Key
@@ -46,7 +46,7 @@ class Imaged:
     previews: tuple[str, str]
 
 
-class Look:
+class SecondLook:
     """Reads the broken rows of one check by key; each statement is built once."""
 
     def __init__(self, database: SqlDatabase, check: Check, *, values: bool = False) -> None:
@@ -75,10 +75,10 @@ class Look:
             parts[f"c.{name}"] = row.dialect.preview(row.column(name), row[name])
         return parts
 
-    def told(self) -> frozenset[str]:
+    def evidence_in_message(self) -> frozenset[str]:
         """The names of the evidence that the message of a finding says already."""
         named = {name[2:] for name in self._parts if name.startswith("e.")}
-        named = named if self.check.tells_all else named & set(self.check.tells)
+        named = named if self.check.message_covers == ALL else named & set(self.check.message_covers)
         return frozenset(named - set(self.check.context))
 
     def _choice(self) -> ColumnElement[int]:
@@ -92,7 +92,7 @@ class Look:
             return [column.name for column in self.row.table.stored()]
         return list(repair.sets(self.row))
 
-    def pages(self, keys: Iterator[Key]) -> Iterator[tuple[list[Seen], int]]:
+    def pages(self, keys: Iterator[Key]) -> Iterator[tuple[list[BrokenRow], int]]:
         """For batches of keys: the rows that are still broken, and how many keys were looked at."""
         batch: list[Key] = []
         for key in keys:
@@ -103,7 +103,7 @@ class Look:
         if batch:
             yield self.at(batch), len(batch)
 
-    def at(self, keys: Sequence[Key]) -> list[Seen]:
+    def at(self, keys: Sequence[Key]) -> list[BrokenRow]:
         """The rows at `keys` that are broken now, in the order of `keys`."""
         given, keys = keys, [key for key in keys if self.row.dialect.addresses(key)]
         self.unaddressed += len(given) - len(keys)
@@ -114,7 +114,7 @@ class Look:
             self.size = min(LARGEST_PAGE, self.size * 2)
         return [self._seen(keys[seq], facts) for seq, facts in rows]
 
-    def images(self, keys: Sequence[Key], choice: int) -> list[Imaged]:
+    def images(self, keys: Sequence[Key], choice: int) -> list[PlannedRow]:
         """What repair number `choice` would do to the rows at `keys`; only rows that it fits may be asked for."""
         repair, row, dialect = self.repairs[choice], self.row, self.row.dialect
         names = self.touched(repair)
@@ -126,7 +126,7 @@ class Look:
             parts["then"] = dialect.preview(row.column(names[0]), new[names[0]])
         hide = plain if self.values else masked
         return [
-            Imaged(
+            PlannedRow(
                 keys[seq],
                 facts["before"],
                 facts["after"],
@@ -154,22 +154,22 @@ class Look:
         connection.rollback()
         return sorted(((int(row[0]), dict(zip(parts, row[1:], strict=True))) for row in rows), key=itemgetter(0))
 
-    def _seen(self, key: Key, facts: Mapping[str, Any]) -> Seen:
+    def _seen(self, key: Key, facts: Mapping[str, Any]) -> BrokenRow:
         evidence = {name[2:]: plain(value) for name, value in facts.items() if name.startswith("e.")}
         shown = plain if self.values else masked
         context = {name[2:]: shown(value) for name, value in facts.items() if name.startswith("c.")}
         group = plain(facts.get("group"))
-        return Seen(
-            key,
-            evidence,
-            context,
-            str(plain(facts.get("word")) or ""),
-            "" if group is None else str(group),
-            self.check.group_of(group),
-            int(facts["choice"]),
+        return BrokenRow(
+            key=key,
+            evidence=evidence,
+            context=context,
+            word=str(plain(facts.get("word")) or ""),
+            group="" if group is None else str(group),
+            severity=self.check.group_of(group),
+            choice=int(facts["choice"]),
         )
 
-    def finding(self, seen: Seen) -> Finding:
+    def finding(self, seen: BrokenRow) -> Finding:
         """The row as a finding."""
         where = Record(self.database.store.name, self.row.table.name, seen.key)
         # a column shown as context may have the name of a fact that the message is made of

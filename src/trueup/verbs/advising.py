@@ -70,7 +70,7 @@ def _columns(indexes: IndexDialect, database: SqlDatabase, check: Check) -> Advi
     query = select(*key).select_from(broken.source).where(broken.where)
     words = spelling(engine)
     text = str(query.compile(dialect=words, compile_kwargs={"literal_binds": True})).replace("\n", " ")
-    looked_in, names = check.compared()
+    looked_in, names = check.lookup_columns()
     if not names:
         return Advice(check.title, engine, "each row is judged by itself, so all of them are read", text)
     row = database.row(looked_in)

@@ -37,4 +37,11 @@ def scan(
             scanner = Scanner(store, config.strategy, samples=samples, values=values, sink=sink, progress=progress)
             results |= {result.title: result for result in scanner.run(mine, connection)}
     ordered = tuple(results[check.title] for check in checks)
-    return Scan(config.environment, versions, ordered, time.perf_counter() - began, config.derived, tuple(notices))
+    return Scan(
+        environment=config.environment,
+        stores=versions,
+        results=ordered,
+        seconds=time.perf_counter() - began,
+        derived=config.derived,
+        notices=tuple(notices),
+    )

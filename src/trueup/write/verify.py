@@ -46,7 +46,16 @@ def compare(
     connection.rollback()
     rows, intact, restored = found["applied"] + found["undone"], found["intact"], found["restored"]
     since = rows - intact - restored
-    return Verification(run_id, row["state"], rows, intact, since, {}, tuple(problems), restored=restored)
+    return Verification(
+        run_id=run_id,
+        state=row["state"],
+        rows=rows,
+        intact=intact,
+        changed_since=since,
+        remaining={},
+        problems=tuple(problems),
+        restored=restored,
+    )
 
 
 def images_of(

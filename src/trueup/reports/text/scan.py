@@ -198,7 +198,7 @@ def _samples(result: CheckResult, limit: int) -> Iterator[RenderableType]:
     shown = result.samples[:limit]
     if len(shown) < result.findings:
         yield line((f"the first {number(len(shown))} of {number(result.findings)}:", DIM))
-    yield table([_sample(finding, result.told) for finding in sorted(shown, key=_order)])
+    yield table([_sample(finding, result.in_message) for finding in sorted(shown, key=_order)])
 
 
 def _order(finding: Finding) -> tuple[int, list[tuple[int, int, str]]]:
@@ -209,10 +209,10 @@ def _order(finding: Finding) -> tuple[int, list[tuple[int, int, str]]]:
     return _RANK[finding.severity], parts
 
 
-def _sample(finding: Finding, told: Collection[str]) -> list[str | tuple[str, str]]:
+def _sample(finding: Finding, in_message: Collection[str]) -> list[str | tuple[str, str]]:
     where = finding.where
     key = ", ".join(where.key) if isinstance(where, Record) else str(where)
-    shown = {name: value for name, value in finding.evidence.items() if name not in told}
+    shown = {name: value for name, value in finding.evidence.items() if name not in in_message}
     facts = ", ".join(f"{name}: {safe(_fact(value), 80)}" for name, value in shown.items())
     return [
         (finding.severity, SEVERITY[finding.severity]),
