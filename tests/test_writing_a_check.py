@@ -1,0 +1,95 @@
+"""The check of docs/writing-a-check.md runs as the page says: as a distribution of its own, through the whole loop."""
+
+import json
+import os
+import re
+import shlex
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from trueup.check import Check, RowCheck
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "writing-a-check.md").read_text()
+
+#: Runs each command of the page, then the test of the page on an empty database.
+DRIVER = """
+import importlib.util, json, sys
+from trueup.cli import run
+codes = [run(words) for words in json.loads(sys.argv[1])]
+from tests.engines import Database
+spec = importlib.util.spec_from_file_location("of_the_page", "test_reversed_period.py")
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+module.test_a_period_that_ends_before_it_begins(Database("sqlite", "sqlite:///proof.db"))
+print("CODES", codes)
+"""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+
+
+@pytest.fixture
+def distribution(tmp_path: Path) -> Path:
+    """The package of the page and its entry points, as an installer would lay them down."""
+    check, test = blocks("python")
+    package, about = tmp_path / "acme_checks", tmp_path / "acme_checks-1.0.dist-info"
+    package.mkdir()
+    about.mkdir()
+    (package / "__init__.py").touch()
+    (package / "reversed_period.py").write_text(check)
+    (tmp_path / "test_reversed_period.py").write_text(test)
+    groups = tomllib.loads(blocks("toml")[0])["project"]["entry-points"]
+    points = "\n".join(
+        f"[{group}]\n" + "\n".join(f"{a} = {b}" for a, b in one.items()) for group, one in groups.items()
+    )
+    (about / "entry_points.txt").write_text(points)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-checks\nVersion: 1.0\n")
+    (tmp_path / "trueup.yaml").write_text(blocks("yaml")[0])
+    with closing(sqlite3.connect(tmp_path / "app.db")) as database:
+        database.executescript(blocks("sql")[0])
+    return tmp_path
+
+
+def rows(folder: Path) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(folder / "app.db")) as database:
+        return database.execute("SELECT * FROM bookings ORDER BY id").fetchall()
+
+
+def test_the_check_of_the_page_goes_through_the_loop(distribution: Path) -> None:
+    before = rows(distribution)
+    commands = [shlex.split(line)[1:] for line in blocks("sh")[0].splitlines()]
+    assert [words[0] for words in commands] == ["scan", "plan", "apply", "verify", "undo"]
+    commands.insert(1, ["scan", "--show-values"])
+    path = os.pathsep.join([str(distribution), str(ROOT / "src"), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, json.dumps(commands)],
+        cwd=distribution,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "CODES [1, 1, 0, 0, 0, 0]" in done.stdout
+    assert "bookings.departure is before arrival\n" in re.sub(" +\n", "\n", done.stdout)
+    assert "bookings.departure is 2026-05-02, before arrival 2026-05-09" in done.stdout
+    assert "swap" in done.stdout
+    assert rows(distribution) == before
+
+
+def test_the_page_names_every_method_of_the_contract() -> None:
+    ours = {name for kind in (Check, RowCheck) for name, part in vars(kind).items() if not name.startswith("_")}
+    for_authors = ours - {"kind", "title", "group_of", "chosen", "message_covers"} - set(Check.__dataclass_fields__)
+    named = set(re.findall(r"`(\w+)`", PAGE))
+    assert for_authors <= named
+    table = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
+    assert table <= for_authors
