@@ -1,4 +1,4 @@
-"""The contract of a check: what it says is broken, what it shows for it, and how it can be mended.
+"""The contract of a check: which rows are broken, which facts a report shows of them, and how they can be repaired.
 
 A check is a frozen dataclass in a file of its own under `checks/`; its fields are its options in
 `trueup.yaml`, its file name is its kind, its docstring is its page.
@@ -35,11 +35,11 @@ class Database(Protocol):
         ...
 
     def row(self, table: str, alias: str = "", *, own: bool = False) -> Row:
-        """A row of `table`, under another name when it stands beside itself; see `Dialect.own_rows` for `own`."""
+        """A row of `table`. A query that names a table twice needs an `alias`; for `own` see `Dialect.own_rows`."""
         ...
 
     def ask(self, statement: Executable) -> Sequence[Sequence[Any]]:
-        """All rows of a small result."""
+        """Run `statement` and return all rows of its small result."""
         ...
 
 
@@ -57,7 +57,7 @@ class Row:
         return self.relation.c[name]
 
     def column(self, name: str) -> Column:
-        """The catalogue's word on a column. Raises `UsageError` that names the nearest."""
+        """The column as the catalogue describes it. Raises `UsageError` that suggests a similar name."""
         if name not in self.table.columns:
             near = get_close_matches(name, self.table.columns, 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(self.table.columns)}"
@@ -82,24 +82,24 @@ class Row:
         return Json(self.dialect.json_get(value, storage, path), storage, self.dialect, value, path)
 
     def storage(self, name: str) -> Storage:
-        """How a column keeps JSON. Raises `UsageError` for one that keeps numbers."""
+        """How the column stores JSON. Raises `UsageError` for a column of numbers."""
         column = self.column(name)
         if column.storage is None and (column.numeric or column.integer or column.family in ("bit", "float")):
             raise UsageError(f"{self.table.name}.{name} is a column of numbers, which hold no JSON")
         return column.storage or "text"
 
     def key(self) -> list[ColumnElement[Any]]:
-        """The expressions that address this row."""
+        """The columns that address the row, as expressions."""
         return self.dialect.key(self.table, self.relation)
 
     def digest(self, columns: Sequence[str]) -> ColumnElement[str]:
-        """SHA-256 of the canonical bytes of `columns`."""
+        """SHA-256 over the canonical bytes of `columns`."""
         return self.dialect.digest([(self.column(name), self[name]) for name in columns])
 
 
 @dataclass(frozen=True, slots=True)
 class Json:
-    """A JSON value in a row; its questions are answered by the engine."""
+    """A JSON value in a row. Each method returns an expression that the engine evaluates."""
 
     value: ColumnElement[Any]
     storage: Storage
@@ -109,13 +109,13 @@ class Json:
     path: tuple[str, ...] = ()
 
     def type(self) -> ColumnElement[str]:
-        """`object`, `array`, `string`, `integer`, `double`, `boolean`, `null`, `invalid`; SQL NULL for SQL NULL."""
+        """`object`, `array`, `string`, `integer`, `double`, `boolean`, `null` or `invalid`; SQL NULL for SQL NULL."""
         if self.whole is not None:
             return self.dialect.json_path_type(self.whole, self.storage, self.path)
         return self.dialect.json_type(self.value, self.storage)
 
     def is_not(self, types: Sequence[str]) -> ColumnElement[bool]:
-        """Not SQL NULL and of none of `types`; never NULL."""
+        """Whether the value exists and has none of `types`; never NULL."""
         if self.whole is None:
             return self.dialect.json_is_not(self.value, self.storage, types)
         inside = self.dialect.json_path_is_not(self.whole, self.storage, self.path, types)
@@ -123,7 +123,7 @@ class Json:
         return inside if guard is None else ShortCircuit(self.whole, guard, inside, false())
 
     def text(self) -> ColumnElement[str]:
-        """A scalar without quotes."""
+        """The value as text; a string without its quotes."""
         return self.dialect.json_text(self.value, self.storage)
 
     def holds_json(self, types: Sequence[str]) -> ColumnElement[bool]:
@@ -139,11 +139,12 @@ class Json:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One way to mend the rows of a check.
+    """One way to repair the broken rows of a check.
 
-    `fits` says for which broken rows it can be used (never NULL); `sets` gives the new value of each
-    column it touches (empty for a delete, which moves the row to quarantine first). `made_up`: the new value does not
-    come from the data but from whoever wrote the check, so it is written only where the repair is asked for by name.
+    `fits` is the condition that it can repair a broken row (never NULL). `sets` returns the new value of each column
+    that it writes, always in the same order; it is empty for a delete, which moves the row into the journal. `made_up`
+    says that the new value comes from the configuration and not from the data, so that the repair has to be asked for
+    by name.
     """
 
     name: str
@@ -196,9 +197,9 @@ class Broken:
 
 @dataclass(frozen=True, slots=True)
 class Premise:
-    """Rows that a finding rests on: those of `row` where `on` holds, which names the broken row too.
+    """Other rows that a finding depends on: those of `row` that match `on`, which joins them to the broken row.
 
-    They are held in the transaction that mends the broken row. With `absent` the finding rests on there being none.
+    The transaction that repairs the broken row locks them. With `absent` the finding depends on there being none.
     """
 
     row: Row
@@ -208,14 +209,14 @@ class Premise:
 
 @dataclass(frozen=True, slots=True)
 class Unique:
-    """The rule that no two rows are equal in `columns`; NULL equals nothing."""
+    """A unique constraint: no two rows are equal in `columns`. NULL equals nothing."""
 
     columns: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Refers:
-    """The rule that `columns` are NULL or those of a row of `parent`."""
+    """A foreign key: `columns` are NULL, or equal `parent_columns` of a row of `parent`."""
 
     columns: tuple[str, ...]
     parent: Table
@@ -278,16 +279,16 @@ class Check(ABC):
     @property
     @abstractmethod
     def columns(self) -> tuple[str, ...]:
-        """The columns the check is about, in the order a reader expects."""
+        """The columns that the check tests, in the order of the report."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The columns of a row, or paths inside them, that `holds` reads: a guard asks again when one changes."""
+        """The columns, or paths inside JSON, that `holds` reads. A guard evaluates it when one of them changes."""
         return self.columns
 
     @property
     def title(self) -> str:
-        """The name given, or one derived from kind, table and columns."""
+        """The option `name`, or kind, table and columns joined by hyphens."""
         return self.name or "-".join([self.kind, self.table, *self.columns])
 
     @abstractmethod
@@ -311,11 +312,11 @@ class Check(ABC):
         """
 
     def repairs(self) -> Sequence[Repair]:
-        """The ways to mend, the gentlest first."""
+        """The repairs that the check offers, the least destructive first."""
         return ()
 
     def rests_on(self, row: Row, repair: str) -> Sequence[Premise]:
-        """The other rows on which `holds`, or what a repair sets, rests; none where the row alone decides."""
+        """The other rows that `holds` or the repair reads, which are locked meanwhile; empty if there are none."""
         return ()
 
     def parent(self) -> str:
@@ -330,26 +331,26 @@ class Check(ABC):
         return ""
 
     def constraint(self, row: Row) -> Unique | Refers | None:
-        """The rule between rows that this check is; None when `holds` is a condition that a guard can ask of a row.
+        """The constraint that is equivalent to this check; None when a guard can evaluate `holds` on one row.
 
         Raises `Refused` when no engine can be told to keep it.
         """
         return None
 
     def lookup_columns(self) -> tuple[str, tuple[str, ...]]:
-        """The table, and the columns of it, that rows are looked up by: an index on them makes the check cheap.
+        """The table and the columns that the check searches by: an index on them makes it cheap.
 
-        No columns: each row is judged by itself.
+        No columns: it reads each row by itself.
         """
         return self.table, self.columns
 
     def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
-        """Values that break a good row, to try a guard with in a transaction that is rolled back; none: not known."""
+        """Column values that break a healthy row, to test a guard in a rolled-back transaction. Empty: unknown."""
         return {}
 
     @classmethod
     def propose(cls, database: Database) -> Iterator[Check]:
-        """Checks of this kind that the catalogue and the data suggest."""
+        """Checks of this kind that `trueup init` proposes from the catalogue and a sample of the data."""
         return iter(())
 
     def group_of(self, value: Any) -> Severity:
@@ -374,12 +375,12 @@ class Check(ABC):
 
 
 class RowCheck(Check):
-    """A check that the row alone decides. All of a table's run in one pass."""
+    """A check that reads only the row itself. All row checks of a table share one pass."""
 
     def measures(self, row: Row) -> Measures:
-        """What the same pass counts beside the broken rows; by default nothing."""
+        """What else to count in the pass that finds the broken rows; by default nothing."""
         return Measures()
 
 
 class SetCheck(Check):
-    """A check of the row against other rows of the same database: a query of its own."""
+    """A check that compares a row with other rows of the database. Each runs a query of its own."""

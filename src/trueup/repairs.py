@@ -8,7 +8,7 @@ from trueup.check import Check, Repair, Row
 
 
 def sql_bool(yes: bool) -> ColumnElement[bool]:
-    """True or false, spelled so that every engine takes it, for what is known before the statement runs."""
+    """TRUE or FALSE, spelled so that every engine accepts it."""
     return literal(1) == literal(1 if yes else 0)
 
 
@@ -23,7 +23,7 @@ def sql_false() -> ColumnElement[bool]:
 
 
 def nullify(*names: str) -> Repair:
-    """Set columns to NULL; fits where the catalogue allows it."""
+    """Set `names` to NULL; fits where all of them are nullable."""
     return Repair(
         "nullify",
         "lossy",
@@ -43,7 +43,7 @@ def quarantine() -> Repair:
 
 
 def referred_to(row: Row) -> ColumnElement[bool]:
-    """Whether other rows refer to `row` by a declared key: moving it would cascade or orphan them. Never NULL."""
+    """Whether a declared foreign key refers to `row`, so that a delete would cascade or be refused. Never NULL."""
     found = [sql_false()]
     for number, reference in enumerate(row.table.referenced_by):
         child = row.database.row(reference.table, alias=f"child{number}").relation
@@ -54,7 +54,7 @@ def referred_to(row: Row) -> ColumnElement[bool]:
 
 
 def unheld(check: Check, row: Row, repair: str) -> str:
-    """Why a repair must not rest on what it rests on: rows that cannot be locked; empty where it may."""
+    """Why the rows that a repair depends on cannot be locked; empty where they can."""
     for table in (premise.row.table for premise in check.rests_on(row, repair)):
         if table.unheld:
             return f"{row.table.name} cannot be repaired by what {table.name} holds: {table.unheld}"

@@ -1,4 +1,4 @@
-"""A schema that a sample of documents suggests: what nearly all of them have, nothing about keys that come and go."""
+"""Infers a schema from a sample of documents: the keys and types that nearly all of them have."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Schema = dict[str, Any]
 
 
 def inferred(database: Database, table: Table, column: Column) -> tuple[str, Mapping[str, Schema]] | None:
-    """The column that says which schema is meant (empty: none does), and the schemas by its values."""
+    """The column that selects the schema (empty: there is one schema), and the schemas by its values."""
     names = [one.name for one in table.stored() if _tells(one, table) and one.name != column.name]
     rows = _sample(database, table, column, names)
     objects = [(document, values) for document, values in rows if isinstance(document, dict)]
@@ -76,7 +76,7 @@ def _parsed(text: Any) -> Any:
 
 
 def _groups(objects: Iterable[tuple[Any, tuple[str | None, ...]]], place: int) -> Mapping[str, list[Any]]:
-    """Documents by the values of a column, of those that are many; nothing where there are too many values."""
+    """Documents grouped by a column, without small groups; empty when the column has too many values."""
     groups: defaultdict[str, list[Any]] = defaultdict(list)
     for document, values in objects:
         value = values[place]
@@ -88,7 +88,7 @@ def _groups(objects: Iterable[tuple[Any, tuple[str | None, ...]]], place: int) -
 
 
 def _schema(objects: Sequence[Mapping[str, Any]], depth: int = 1) -> Schema:
-    """What nearly all of `objects` have; nothing where their keys are data."""
+    """The schema of nearly all of `objects`; empty when their keys are data and not names."""
     seen = Counter(key for one in objects for key in one)
     if len(seen) > _KEYS or not all(key.isprintable() for key in seen):
         return {}
@@ -103,7 +103,7 @@ def _schema(objects: Sequence[Mapping[str, Any]], depth: int = 1) -> Schema:
 
 
 def _told(values: Sequence[Any], depth: int) -> Schema:
-    """The types of what is at a key, and of what is below it."""
+    """The schema of the values at one key."""
     if len(values) < _ENOUGH:
         return {}
     seen = Counter(next(_kinds(value)) for value in values)
@@ -123,7 +123,7 @@ def _kinds(value: Any) -> Iterator[str]:
 
 
 def _types(seen: Counter[str], count: int) -> list[str]:
-    """The type that nearly all have, with null where that is common; nothing for a mixture."""
+    """The type of nearly all values, with `null` if that is common; empty for a mixture."""
     found = Counter(seen)
     if "number" in found:
         found["number"] += found.pop("integer", 0)

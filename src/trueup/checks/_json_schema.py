@@ -64,13 +64,13 @@ class Node:
 
     @property
     def engine_types(self) -> tuple[str, ...]:
-        """The types in the words of a dialect, where a number is an integer or a double."""
+        """The JSON types as a dialect names them: `number` is `integer` or `double`."""
         words = [part for word in self.types for part in (("integer", "double") if word == "number" else (word,))]
         return tuple(dict.fromkeys(words))
 
     @property
     def nullable(self) -> bool:
-        """Whether JSON null may stand in for what is here."""
+        """Whether the node allows JSON null."""
         return "null" in self.types and len(self.types) > 1 and accepts(self, None)
 
     def as_root(self) -> Node:
@@ -81,18 +81,18 @@ class Node:
         return replace(self, path=self.path[depth:], children=tuple(child._below(depth) for child in self.children))
 
     def walk(self) -> Iterator[Node]:
-        """This node and those below it, parents first."""
+        """This node and its descendants, parents first."""
         yield self
         for child in self.children:
             yield from child.walk()
 
     def aspects(self) -> list[str]:
-        """What can be wrong with it: `type`, which stands for missing too, and its keywords."""
+        """What the node can violate: `type` (a missing key too) and each of its keywords."""
         return [*(["type"] if self.types or self.required else []), *self.rules]
 
 
 def read(schema: Any) -> Node:
-    """The root node of a schema. Raises `ValueError`, in one line, for what trueup does not check."""
+    """Read a schema; returns its root. Raises `ValueError`, in one line, for a keyword that trueup does not check."""
     return _node(schema, (), True)
 
 
@@ -200,7 +200,7 @@ def _number(word: str, value: Any, place: str) -> Decimal:
 
 # -- judging a value in Python ----------------------------------------------------------------------------------------
 def accepts(node: Node, value: Any) -> bool:
-    """Whether a value meets a node: for defaults, and where a document is at hand."""
+    """Whether a Python value satisfies a node."""
     held = set(kinds(value))
     if node.types and not held & set(node.types):
         return False

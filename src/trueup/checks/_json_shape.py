@@ -36,7 +36,7 @@ _WHOLE, _EXACT = 2**53, 15
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A place in a document; but for the root the document is known to pass the dialect's `json_guard`."""
+    """A place in a document. Below the root the document has passed the dialect's `json_guard`."""
 
     dialect: Dialect
     whole: ColumnElement[Any]
@@ -44,48 +44,48 @@ class At:
     path: tuple[str, ...] = ()
 
     def inside(self, path: tuple[str, ...]) -> At:
-        """Another place of the same document."""
+        """The place at `path` in the same document."""
         return At(self.dialect, self.whole, self.storage, path)
 
     @property
     def value(self) -> ColumnElement[Any]:
-        """The JSON here; SQL NULL where nothing is."""
+        """The JSON at this place; NULL where there is none."""
         return self.dialect.json_inside(self.whole, self.storage, self.path) if self.path else self.whole
 
     def is_not(self, types: Sequence[str]) -> ColumnElement[bool]:
-        """There, and of none of `types`."""
+        """Whether a value is there and has none of `types`."""
         if self.path:
             return self.dialect.json_path_is_not(self.whole, self.storage, self.path, types)
         return self.dialect.json_is_not(self.whole, self.storage, types)
 
     def lacks(self, types: Sequence[str]) -> ColumnElement[bool]:
-        """Not there, or of none of `types`."""
+        """Whether no value is there, or it has none of `types`."""
         if self.path:
             return self.dialect.json_path_lacks(self.whole, self.storage, self.path, types)
         return or_(self.whole.is_(None), self.dialect.json_is_not(self.whole, self.storage, types))
 
     def type(self) -> ColumnElement[str]:
-        """The type of what is here; SQL NULL where nothing is."""
+        """The JSON type of the value; NULL where there is none."""
         if self.path:
             return self.dialect.json_path_type(self.whole, self.storage, self.path)
         return self.dialect.json_type(self.whole, self.storage)
 
     def when(self, types: Sequence[str], condition: ColumnElement[bool]) -> ColumnElement[bool]:
-        """`condition`, asked only of a value of `types`; false elsewhere, never NULL."""
+        """`condition`, evaluated only for a value of `types`; false for others, never NULL."""
         return case((self.lacks(types), false()), else_=func.coalesce(condition, false()))
 
     def number(self) -> ColumnElement[Any]:
-        """A number."""
+        """The value as a number."""
         return self.dialect.json_inside_number(self.whole, self.storage, self.path)
 
     def string(self) -> ColumnElement[str]:
-        """The content of a string."""
+        """The value of a string, without quotes."""
         return self.dialect.json_inside_string(self.whole, self.storage, self.path)
 
 
 # -- one place --------------------------------------------------------------------------------------------------------
 def wrong_type(node: Node, at: At, *, missing: bool) -> ColumnElement[bool]:
-    """Of another type; with `missing` also not there. As JSON Schema has it, `1.0` is an integer."""
+    """Whether the type is wrong or, with `missing`, there is no value. As in JSON Schema, `1.0` is an integer."""
     if not node.types:
         return at.value.is_(None) if missing else false()
     wrong = at.lacks(node.engine_types) if missing else at.is_not(node.engine_types)
@@ -97,7 +97,7 @@ def wrong_type(node: Node, at: At, *, missing: bool) -> ColumnElement[bool]:
 
 
 def breaks(node: Node, at: At, keyword: str) -> ColumnElement[bool]:
-    """Whether what is there breaks a rule; never NULL."""
+    """Whether the value violates a keyword; never NULL."""
     wanted = node.rules[keyword]
     if keyword in ("enum", "const"):
         return case((at.value.is_(None), false()), else_=not_(or_(*_equal(at, wanted))))
@@ -133,7 +133,7 @@ def _condition(keyword: str, at: At, wanted: Any) -> ColumnElement[bool]:
 
 
 def _equal(at: At, members: Sequence[Any]) -> Iterator[ColumnElement[bool]]:
-    """Whether the value is one of `members`, type by type; each never NULL."""
+    """For each type among `members`: whether the value equals one of them. Never NULL."""
     dialect = at.dialect
     texts = [member for member in members if isinstance(member, str)]
     numbers = [Decimal(m) for m in members if isinstance(m, int | Decimal) and not isinstance(m, bool)]
@@ -156,7 +156,7 @@ def _one_of(at: At, numbers: Sequence[Decimal]) -> ColumnElement[bool]:
 
 
 def _of_number(node: Node, at: At) -> Iterator[ColumnElement[bool]]:
-    """Whether what is known to be a number meets the rules of a node; never NULL."""
+    """For each keyword of a node: whether a value that is a number satisfies it. Never NULL."""
     yield true()
     for keyword, wanted in node.rules.items():
         if keyword in ("enum", "const"):
@@ -174,7 +174,7 @@ def _number(value: Decimal) -> ColumnElement[Any]:
 
 # -- a document -------------------------------------------------------------------------------------------------------
 def broken(root: Node, at: At, *, null_allowed: bool = False) -> ColumnElement[bool]:
-    """Whether the document at `at` does not meet `root`; SQL NULL does only where `null_allowed`. Never NULL."""
+    """Whether the document violates the schema `root`. SQL NULL is valid only with `null_allowed`. Never NULL."""
     inner = [condition for node in root.children for condition in _broken(node, at, root)]
     if set(root.types) <= {"object"} and set(root.rules) <= {"additionalProperties"}:
         inside = or_(false(), *inner, *(breaks(root, at, keyword) for keyword in root.rules))
@@ -190,12 +190,12 @@ def broken(root: Node, at: At, *, null_allowed: bool = False) -> ColumnElement[b
 
 
 def _no_json(at: At) -> ColumnElement[bool]:
-    """Whether text is no JSON; never NULL."""
+    """Whether text is not valid JSON; never NULL."""
     return at.is_not(JSON_TYPES[:-1]) if at.storage == "text" else false()
 
 
 def by_value(at: At, found: Sequence[tuple[ColumnElement[bool], ColumnElement[bool]]]) -> ColumnElement[bool]:
-    """The second of the first pair of which the first holds, else false; what all ask of the document is asked once."""
+    """CASE over (condition, result): the first match wins, else false. A shared guard is evaluated once."""
     guards = [condition.guard for _, condition in found if isinstance(condition, ShortCircuit)]
     if len(guards) < len(found):
         return case(*found, else_=false())
@@ -205,7 +205,7 @@ def by_value(at: At, found: Sequence[tuple[ColumnElement[bool], ColumnElement[bo
 
 
 def _broken(node: Node, document: At, parent: Node, *, certain: bool = True) -> Iterator[ColumnElement[bool]]:
-    """The conditions of `faults`, the rules of a place asked after its type, which is then asked once."""
+    """The conditions of `faults`. Keywords of a node are evaluated after its type, which is then evaluated once."""
     at, inner = document.inside(node.path), replace(node, children=())
     if not node.types and all(isinstance(member, str) for member in node.rules.get("enum", [None])):
         # what is no string is none of them, and quicker to tell
@@ -223,7 +223,7 @@ def _broken(node: Node, document: At, parent: Node, *, certain: bool = True) -> 
 
 
 def _about(node: Node, keyword: str) -> bool:
-    """Whether a rule says something about every value of the node's types, and can be asked without a look at them."""
+    """Whether a keyword applies to every value of the node's types, so that it needs no test of the type."""
     if keyword in ("enum", "const"):
         return node.types == ("string",) and all(isinstance(member, str) for member in node.rules[keyword])
     about = {part for kind in CONDITIONS[keyword] for part in _ENGINE.get(kind, (kind,))}
@@ -231,7 +231,7 @@ def _about(node: Node, keyword: str) -> bool:
 
 
 def _direct(node: Node, at: At, keyword: str) -> ColumnElement[bool]:
-    """A rule asked of a value of the node's types; SQL NULL where nothing is."""
+    """Whether a value of the node's types violates a keyword; NULL where there is none."""
     if keyword in ("enum", "const"):
         return not_(at.dialect.json_inside_one_of(at.whole, at.storage, at.path, node.rules[keyword]))
     return _condition(keyword, at, node.rules[keyword])
@@ -243,7 +243,7 @@ def _certain(parent: Node, certain: bool) -> bool:
 
 
 def within(at: At, inside: ColumnElement[Any], outside: ColumnElement[Any]) -> ColumnElement[Any]:
-    """`inside` where the document is an object that can be looked into, else `outside`."""
+    """`inside` where the document is a valid JSON object, else `outside`."""
     guard = at.dialect.json_guard(at.whole, at.storage)
     if guard is not None:
         return case((guard, inside), else_=outside)
@@ -251,7 +251,7 @@ def within(at: At, inside: ColumnElement[Any], outside: ColumnElement[Any]) -> C
 
 
 def root_faults(root: Node, at: At, *, null_allowed: bool) -> Iterator[tuple[Node, str, ColumnElement[bool]]]:
-    """What can be wrong with the document itself; where any type will do, it must still be JSON."""
+    """The faults of the root; a root of any type must still be valid JSON."""
     wrong = wrong_type(root, at, missing=not null_allowed)
     yield root, "type", wrong if root.types else or_(wrong, _no_json(at))
     for keyword in root.rules:
@@ -280,7 +280,7 @@ def faults(
 
 
 def missing(node: Node, document: At) -> ColumnElement[bool]:
-    """Whether there is an object around `node` that does not have it; never NULL."""
+    """Whether the parent is an object without this key; never NULL."""
     nothing = document.inside(node.path).value.is_(None)
     if len(node.path) == 1:
         return nothing
@@ -300,14 +300,14 @@ class Mending:
     fill: bool = True
 
     def fits(self) -> ColumnElement[bool]:
-        """Whether the document is as it must be afterwards; never NULL."""
+        """Whether the repaired document satisfies the schema; never NULL."""
         at, dialect = self.document, self.document.dialect
         left = [self._left(node) for node in self.root.walk()]
         inside = not_(or_(*left))
         return within(at, case((dialect.json_rewritable(at.whole, self.column), inside), else_=false()), false())
 
     def made(self) -> ColumnElement[Any]:
-        """The document afterwards."""
+        """The repaired document."""
         at, dialect = self.document, self.document.dialect
         ways = [(node.path, list(self._new(node))) for node in self.root.walk() if node.path]
         changes = [(path, case(*new, else_=null())) for path, new in ways if new]
@@ -318,7 +318,7 @@ class Mending:
         return within(at, rewritten, at.whole)
 
     def decodes(self, node: Node) -> ColumnElement[bool]:
-        """Whether a string is here that spells a number or a boolean this place may hold; never NULL."""
+        """Whether the value is a string that decodes to a number or a boolean that the node allows; never NULL."""
         at = self.document.inside(node.path)
         dialect = at.dialect
         spelled: list[ColumnElement[bool]] = [false()]
@@ -342,13 +342,13 @@ class Mending:
         return at.dialect.json_parse(at.string(), self.column)
 
     def _own(self, node: Node) -> ColumnElement[bool]:
-        """Whether what is here is wrong by itself, and could be replaced."""
+        """Whether the value itself violates the node, and a repair could replace it."""
         at = self.document.inside(node.path)
         rules = [breaks(node, at, keyword) for keyword in node.rules if keyword != "additionalProperties"]
         return or_(wrong_type(node, at, missing=False), *rules)
 
     def _left(self, node: Node) -> ColumnElement[bool]:
-        """Whether something stays wrong at a node, whatever is below it."""
+        """Whether the node itself stays invalid after the repair, apart from its children."""
         at = self.document.inside(node.path)
         left: list[ColumnElement[bool]] = [false()]
         if node.path and node.required and (node.default is None or not self.fill):

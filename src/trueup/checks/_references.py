@@ -25,7 +25,7 @@ _SHARE = 0.8
 
 
 def sort(column: Column) -> str:
-    """What a column can be compared with: another one of the same sort."""
+    """The sort of a column's type; columns of one sort can be compared."""
     if column.integer:
         return "integer"
     if column.numeric or column.family == "float":
@@ -36,7 +36,7 @@ def sort(column: Column) -> str:
 
 
 def equal(parent: Row, above: str, row: Row, name: str) -> ColumnElement[bool]:
-    """Whether a parent's column equals a reference, in a form that can use the parent's index where types allow."""
+    """Whether a parent's column equals a reference; the parent's index can be used where the types allow."""
     column, path = row.place(name)
     wanted, key = parent.column(above), parent[above]
     if path:
@@ -91,7 +91,7 @@ def _charset(column: Column) -> str:
 
 
 def namesakes(table: Table, column: Column, tables: Mapping[str, Table]) -> list[Table]:
-    """The tables that a column's name points at: `user_id`, `userId` to `user`, `users`, `auth_user`."""
+    """Tables whose name fits a column: `user_id` and `userId` fit `user`, `users`, `auth_user`."""
     thing = re.fullmatch(r"(.+?)_?id", column.name, re.IGNORECASE)
     if not thing:
         return []
@@ -117,7 +117,7 @@ def _endings(table: str) -> list[str]:
 
 
 def agree(database: Database, table: Table, column: Column, parent: Table) -> bool:
-    """Whether most values of a sample are there, and enough different ones to mean something."""
+    """Whether the parent has most values of a sample, and the sample has enough different ones to be evidence."""
     row, above = database.row(table.name), database.row(parent.name, "referenced_by_name")
     value = row[column.name]
     sample = select(value.label("v")).where(value.is_not(None)).limit(_SAMPLE).subquery("trueup_sample")

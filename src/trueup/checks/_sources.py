@@ -1,4 +1,4 @@
-"""Rows of another table that data derive from, and the simple conditions that options put on rows."""
+"""Conditions of the options `where` and `when`, and joins to the table that a total derives from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def condition(row: Row, where: Where) -> ColumnElement[bool]:
 
 
 def refuse_empty(kind: str, **conditions: Where) -> None:
-    """Raise `ValueError` for a condition without a word: of no word every row would count, or none."""
+    """Raise `ValueError` for a condition without a value, which would match every row or none."""
     for option, where in conditions.items():
         for name, words in where.items():
             if not words:
@@ -37,13 +37,13 @@ def refuse_empty(kind: str, **conditions: Where) -> None:
 
 
 def told(where: Where) -> str:
-    """The condition for a sentence: ` where status is paid or sent`; nothing for none."""
+    """The condition in words: ` where status is paid or sent`; empty for none."""
     parts = [f"{name} is {' or '.join(words)}" for name, words in where.items()]
     return f" where {' and '.join(parts)}" if parts else ""
 
 
 def absent(row: Row, name: str) -> ColumnElement[bool]:
-    """SQL NULL; of a path also JSON null, and a key that is not there. Never NULL."""
+    """Whether the value is SQL NULL or, at a path, JSON null or a missing key. Never NULL."""
     if not row.place(name)[1]:
         return row[name].is_(None)
     kind = row.json(name).type()
@@ -68,7 +68,7 @@ def json_number(row: Row, name: str) -> ColumnElement[Any]:
 
 
 def exact(text: str) -> Decimal | None:
-    """Text as a number; None when it is none."""
+    """The number that text spells; None if it spells none."""
     try:
         number = Decimal(text)
     except InvalidOperation:
@@ -77,17 +77,17 @@ def exact(text: str) -> Decimal | None:
 
 
 def spelled(number: Decimal) -> ColumnElement[Any]:
-    """A number as SQL spells it, exact where the engine has decimals."""
+    """A number as an SQL literal, exact where the engine has decimals."""
     return literal_column(f"{number:f}", Numeric())
 
 
 def bare(columns: Sequence[str], table: str) -> tuple[str, ...]:
-    """Columns of `table` without its name: `purchases.userID` is `userID`."""
+    """Column names without the table's: `purchases.userID` becomes `userID`."""
     return tuple(name.removeprefix(f"{table}.") for name in columns)
 
 
 def beside(row: Row, table: str) -> Row:
-    """A row of the table that data derive from, under a name of its own."""
+    """A row of the source table, under the alias `source`."""
     return row.database.row(table, "source")
 
 

@@ -100,7 +100,7 @@ class Duplicate(SetCheck):
                 raise ValueError(f"{self.kind} cannot ignore {rule!r}; it can ignore {', '.join(_RULES)}")
 
     def holds(self, row: Row) -> ColumnElement[bool]:
-        """Another row is the same and comes before this one, so that one is left when this one goes."""
+        """An equal row comes before this one, so that one is left when this one is removed."""
         self._key(row)
         other = self._other(row)
         same = [self._group(other) == self._group(row)]
@@ -187,7 +187,7 @@ class Duplicate(SetCheck):
         return and_(*(row[name].is_not(None) for name in self.columns))
 
     def _group(self, row: Row) -> ColumnElement[str]:
-        """A digest, since engines group and compare text by collations."""
+        """A digest of the columns: engines would group text by its collation."""
         return row.dialect.digest([(row.column(name), self._folded(row, name)) for name in self.columns])
 
     def _folded(self, row: Row, name: str) -> ColumnElement[Any]:

@@ -99,7 +99,7 @@ class Orphan(SetCheck):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Also what decides which rows refer."""
+        """Also the columns of `where`."""
         return (*self.columns, *self.where)
 
     def parent(self) -> str:
@@ -107,7 +107,7 @@ class Orphan(SetCheck):
         return self.references if self.referenced_columns else self.references.rpartition(".")[0] or self.references
 
     def holds(self, row: Row) -> ColumnElement[bool]:
-        """Refers to something, and there is no such parent; or refers to nothing although it must."""
+        """The row refers to a parent that does not exist, or to nothing although `null` is false."""
         self._refuse_periods(row)
         parent = self._parent(row)
         found = select(1).select_from(parent.relation).where(self._match(parent, row)).correlate(row.relation)
@@ -115,7 +115,7 @@ class Orphan(SetCheck):
         return and_(condition(row, self.where), lost if self.null else or_(not_(self._refers(row)), lost))
 
     def rests_on(self, row: Row, repair: str) -> Sequence[Premise]:
-        """That there is no parent; and of `relink` the parent that it finds."""
+        """The absence of the parent; for `relink` also the parent that it finds."""
         parent = self._parent(row)
         found = [Premise(parent, self._match(parent, row), absent=True)]
         if repair == "relink":

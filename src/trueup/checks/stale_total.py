@@ -144,7 +144,7 @@ class StaleTotal(SetCheck):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Also the number it must equal, and what decides which rows are judged."""
+        """Also the column that it must equal, and those of `when`."""
         return (self.column, *([self.equals] if self.equals else []), *self.when)
 
     def derives_from(self) -> str:
@@ -152,11 +152,11 @@ class StaleTotal(SetCheck):
         return self.count_of or self._summed()[0]
 
     def holds(self, row: Row) -> ColumnElement[bool]:
-        """What is stored is not what is derived."""
+        """The stored number differs from the derived one."""
         return self._wrong(row, self._derived(row))
 
     def broken(self, database: Database) -> Broken:
-        """The same with one grouped query, joined once."""
+        """The same rows by one grouped query that is joined once."""
         row = database.row(self.table)
         if self.equals or not self.by:
             return Broken(row, row.relation, self.holds(row))
@@ -267,7 +267,7 @@ class StaleTotal(SetCheck):
         return any(set(one[: len(by)]) == set(by) for one in (table.key, *table.uniques, *table.indexes))
 
     def _source(self) -> str:
-        """What is derived, for a sentence."""
+        """The derived number in words."""
         if self.equals:
             return self.equals
         what = f"the count of {self.count_of}" if self.count_of else f"the sum of {self.sum_of}"
@@ -284,7 +284,7 @@ class StaleTotal(SetCheck):
         return row[name]
 
     def _wrong(self, row: Row, derived: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether `row` is judged, and what it stores is further from `derived` than it may be; never NULL."""
+        """Whether `when` matches and the stored number is too far from `derived`; never NULL."""
         name, path = row.place(self.column)
         column, number = row.column(name), self._number(row, self.column)
         strange = number.is_(None) if path else row.dialect.not_a_number(row[name], column)
@@ -298,7 +298,7 @@ class StaleTotal(SetCheck):
         return and_(condition(row, self.when), wrong)
 
     def _slack(self, row: Row, stored: ColumnElement[Any]) -> ColumnElement[Any] | None:
-        """How far the stored number may be from the derived one; None where they must be equal."""
+        """The difference that is allowed between the numbers; None where they must be equal."""
         name, path = row.place(self.column)
         column = row.column(name)
         whole = self._whole(row)
@@ -314,7 +314,7 @@ class StaleTotal(SetCheck):
         return spelled(allowed + _NOISE) + case((size < _LARGE, size * spelled(share)), else_=_NOTHING)
 
     def _parts(self, row: Row) -> list[tuple[Row, str]]:
-        """The numbers that the derived one is made of."""
+        """The columns that the derived number is computed from."""
         if self.equals:
             return [(row, self.equals)]
         source = beside(row, self.derives_from())

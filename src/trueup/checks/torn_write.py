@@ -130,19 +130,19 @@ class TornWrite(SetCheck):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """What must be there."""
+        """The places that must be filled."""
         return self.expects
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """Also what decides which rows are judged, and what a place must equal."""
+        """Also the columns of `when`, and those that a place must equal."""
         twins = (
             [word for word in self.from_.values() if word not in _CONSTANTS] if self.equals and not self.exists else []
         )
         return (*self.expects, *self.when, *twins)
 
     def holds(self, row: Row) -> ColumnElement[bool]:
-        """The sign is there, and something of what it is a sign of is not."""
+        """`when` or a row of `exists` says that the write happened, and one of `expects` is missing or different."""
         lost = or_(*(self._wrong(row, place, self._origin(row)) for place in self.expects))
         if not self.exists:
             return and_(condition(row, self.when), lost)
@@ -220,7 +220,7 @@ class TornWrite(SetCheck):
 
     # -- words ------------------------------------------------------------------------------------
     def _sign(self) -> str:
-        """What the row is judged by, for a sentence."""
+        """The condition that says the write happened, in words."""
         signs = [told(self.when).removeprefix(" where ")] if self.when else []
         return " and ".join([*signs, *([f"{self.exists} has a row for it{told(self.where)}"] if self.exists else [])])
 
@@ -249,7 +249,7 @@ class TornWrite(SetCheck):
         return [condition(source, self.where), *(part == above for part, above in pairs)]
 
     def _order(self, source: Row) -> list[ColumnElement[Any]]:
-        """What tells the newest row, and of equal ones the last by key."""
+        """The order by which the newest row is found: `newest`, then the key."""
         return [source[name] for name in dict.fromkeys([self.newest, *source.table.key])]
 
     def _numbered(self, source: Row, by: Sequence[ColumnElement[Any]], counts: ColumnElement[bool]) -> FromClause:
@@ -270,7 +270,7 @@ class TornWrite(SetCheck):
         return (literal(word, Text), None) if word in _CONSTANTS and word not in source.table.columns else None
 
     def _origin(self, row: Row) -> Callable[[str], Origin]:
-        """What a place derives from, asked of one row at a time."""
+        """For each place: the value that it derives from, as a subquery for one row."""
 
         def origin(place: str) -> Origin:
             word = self.from_[place]
@@ -287,7 +287,7 @@ class TornWrite(SetCheck):
         return origin
 
     def _wrong(self, row: Row, place: str, origin: Callable[[str], Origin]) -> ColumnElement[bool]:
-        """Whether a place does not hold what it must; never NULL."""
+        """Whether a place is empty or, with `equals`, differs from its source; never NULL."""
         nothing = absent(row, place)
         if not self.equals or place not in self.expects:
             return nothing
@@ -323,7 +323,7 @@ class TornWrite(SetCheck):
         return and_(*tests, *self._kept(row))
 
     def _kept(self, row: Row) -> list[ColumnElement[bool]]:
-        """Whether each column that is to stay comes out as it is; what takes any value does: its CASE has no type."""
+        """For each column that must keep its value, whether it does after the cast; one without a type does."""
         digest, tests = row.dialect.digest, list[ColumnElement[bool]]()
         for name, value in self._restored(row).items():
             column = row.column(name)

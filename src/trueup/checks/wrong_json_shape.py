@@ -99,7 +99,7 @@ class WrongJsonShape(RowCheck):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The documents' column, and the one that says which schema is meant."""
+        """The column of the documents, and the one that selects their schema."""
         return (self.column, self.by) if self.by else (self.column,)
 
     @cached_property
@@ -109,7 +109,7 @@ class WrongJsonShape(RowCheck):
 
     @cached_property
     def aspects(self) -> tuple[tuple[str, Node, str], ...]:
-        """(schema, node, aspect) of all that can be wrong."""
+        """(schema, node, aspect) for everything that can be wrong."""
         return tuple(
             (name, node, aspect)
             for name, root in self.roots.items()
@@ -123,7 +123,7 @@ class WrongJsonShape(RowCheck):
         return {_label(name, node, aspect): (name, node, aspect) for name, node, aspect in self.aspects}
 
     def holds(self, row: Row) -> ColumnElement[bool]:
-        """The document does not meet the schema that is meant."""
+        """The document violates its schema."""
         at = self._at(row)
         found = {name: shape.broken(root, at, null_allowed=self.null) for name, root in self.roots.items()}
         return found[""] if not self.by else shape.by_value(at, self._cases(row, found))
@@ -169,7 +169,7 @@ class WrongJsonShape(RowCheck):
         ]
 
     def _validated(self, row: Row, meant: Mapping[str, ColumnElement[bool]]) -> Mapping[str, ColumnElement[bool]]:
-        """Documents by the schema that is meant; what need not be an object is validated where it is one."""
+        """For each schema, the condition that a document counts: keys count in objects only."""
         there = row[self.column].is_not(None) if self.null else true()
         is_object = not_(self._at(row).lacks(("object",)))
         found = {name: there if root.types == ("object",) else is_object for name, root in self.roots.items()}
@@ -235,7 +235,7 @@ class WrongJsonShape(RowCheck):
         return At(row.dialect, row[self.column], row.storage(self.column))
 
     def _meant(self, row: Row) -> Mapping[str, ColumnElement[bool]]:
-        """Whether the schema of a name is the one that is meant; never NULL."""
+        """For each schema name: whether the column `by` selects it. Never NULL."""
         column = row.column(self.by)
         value = row[self.by] if column.family == "text" else row.dialect.preview(column, row[self.by])
         same = {

@@ -36,7 +36,7 @@ def console(database: SqlDatabase, check: Check) -> list[Statement]:
 
 
 def queries(database: SqlDatabase, check: Check) -> Iterator[tuple[str, Select[*tuple[Any, ...]]]]:
-    """What each statement answers, and the statement."""
+    """Pairs of a title and a statement."""
     broken = check.broken(database)
     row = broken.row
     key = [row[name] for name in row.table.key] or [row[name] for name in row.table.columns]

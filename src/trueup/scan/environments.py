@@ -1,4 +1,4 @@
-"""Two scans side by side, from their documents: never assume that production looks like local."""
+"""Compares the JSON documents of two scans, such as local and production."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One check in one environment: None where that environment does not have it."""
+    """The result of one check in one environment."""
 
     status: str
     rows: int
@@ -27,7 +27,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One check in both."""
+    """The results of one check in both environments; None where it was not run."""
 
     check: str
     table: str
@@ -36,7 +36,7 @@ class Pair:
 
     @property
     def same(self) -> bool:
-        """Whether both found the same sorts of damage, in whatever number."""
+        """Whether both found the same words and groups broken; the numbers may differ."""
         if self.left is None or self.right is None:
             return False
         return (self.left.status, set(self.left.words), set(self.left.groups)) == (
@@ -48,7 +48,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two environments, check by check."""
+    """The comparison of two environments."""
 
     left: str
     right: str
@@ -74,7 +74,7 @@ def compare(left: str, right: str) -> Comparison:
 
 
 def read(path: str) -> dict[str, Any]:
-    """A scan's document. Raises `UsageError`."""
+    """Read the document of a scan. Raises `UsageError`."""
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(document, dict) or document.get("format") != FORMAT or "checks" not in document:

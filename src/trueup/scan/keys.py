@@ -28,7 +28,7 @@ Within = Mapping[str, int]
 
 
 def ranged(table: Table) -> bool:
-    """Whether the key is one integer, whatever was written, so that ranges of it can be walked and collected."""
+    """Whether the key is one integer column, so that the table can be read in ranges of it."""
     key = [table.columns[name] for name in table.key]
     return len(key) == 1 and key[0].integer and key[0].typed
 
@@ -49,13 +49,13 @@ def ranges(database: SqlDatabase, table: Table) -> Iterator[Within]:
 
 
 def inside(table: Table, relation: FromClause, within: Within) -> ColumnElement[bool]:
-    """Whether a row's key is in a range. The bounds are parameters, so that a statement is compiled once."""
+    """The condition that a key is in a range. Its bounds are parameters, so that a statement is compiled once."""
     low, high = (bindparam(name, type_=BigInteger) for name in (LOW, HIGH))
     return relation.c[table.key[0]].between(low, high) if within else true()
 
 
 def payload(key: ColumnElement[Any], mask: ColumnElement[Any]) -> ColumnElement[str]:
-    """What `unpack` reads: `7:3.`, with an end by which a text that was cut short is told."""
+    """One key and its mask for `unpack`: `7:3.`. The dot shows that the text was not cut off."""
     return cast(key, String) + literal(":") + mask + literal(".")
 
 

@@ -70,7 +70,7 @@ class Fusion:
         return any_of(self.conditions)
 
     def run(self) -> Iterator[tuple[list[Marked], int]]:
-        """Walk the table: batches of (key tokens, mask), and the number of rows read for them."""
+        """Read the table; yields batches of (key, mask) and the number of rows read."""
         if not self.row.table.key:
             rows = self._pass({}, [total(condition) for condition in self.conditions])
             yield [], rows
@@ -84,7 +84,7 @@ class Fusion:
 
     @property
     def collects(self) -> bool:
-        """Whether an aggregate that carries keys is this engine's quickest way."""
+        """Whether this engine collects keys fastest in an aggregate."""
         return self.database.dialect.collects
 
     def _range(self, within: Within) -> Iterator[tuple[list[Marked], int]]:
@@ -116,7 +116,7 @@ class Fusion:
         return rows, collected
 
     def _ask(self, within: Within, more: Sequence[ColumnElement[Any]]) -> tuple[Any, ...]:
-        """Rows, and `more`; healthy rows by word are added to the totals."""
+        """Count rows and the measures into the totals; return the number of rows and the values of `more`."""
         words = [
             (counts[i], word, condition)
             for counts, conditions in ((self.totals.healthy_words, self.words), (self.totals.measured, self.measured))
@@ -136,7 +136,7 @@ class Fusion:
             yield self._counted([(tuple(token(part) for part in row[:-1]), int(row[-1])) for row in rows])
 
     def _of(self, statement: Select[Any], within: Within) -> Select[Any]:
-        """`statement` about the rows of a range."""
+        """`statement`, limited to a range of keys."""
         statement = statement.select_from(self.row.relation)
         return (
             statement.where(inside(self.row.table, self.row.relation, within)).params(within) if within else statement
@@ -154,5 +154,5 @@ def _measured(measures: Measures) -> dict[str, ColumnElement[bool]]:
 
 
 def total(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    """How many rows meet a condition."""
+    """The number of rows that meet a condition."""
     return func.count(case((condition, 1)))

@@ -28,7 +28,7 @@ SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 
 @dataclass(kw_only=True)
 class Tally:
-    """What one check has seen so far."""
+    """The running counts of one check."""
 
     check: Check
     look: SecondLook
@@ -45,7 +45,7 @@ class Tally:
         self.look.unaddressed = 0
 
     def take(self, rows: Sequence[BrokenRow]) -> None:
-        """Count rows that were seen twice."""
+        """Count rows that the second look found broken."""
         self.found += len(rows)
         for seen in rows:
             self.words[seen.word] += 1
@@ -62,7 +62,7 @@ class Tally:
                     self.sink(finding)
 
     def keyless(self, count: int) -> None:
-        """Broken rows that nothing addresses: counted, and for a person to look at."""
+        """Count broken rows that no key addresses; only a person can repair them."""
         if count:
             self.found += count
             self.repairs[-1] += count
@@ -138,7 +138,7 @@ class Scanner:
         self.samples, self.values, self.sink, self.progress = samples, values, sink, progress
 
     def run(self, checks: Sequence[Check], session: Connection | None = None) -> list[CheckResult]:
-        """Results in the order of `checks`; `session` is one to read with that the caller has open already."""
+        """Results in the order of `checks`. A caller with an open session passes it as `session`."""
         results: dict[str, CheckResult] = {}
         first = self.store.connect() if session is None else nullcontext(session)
         with first as connection, self.store.connect() as second:
@@ -166,7 +166,7 @@ class Scanner:
         return [results[check.title] for check in checks]
 
     def together(self, database: SqlDatabase, tallies: list[Tally]) -> list[CheckResult]:
-        """Checks that share a pass; when the pass fails each has one of its own, so that one fault stays one."""
+        """Run checks in one pass. If the pass fails, run each alone, so that only the faulty one is not checked."""
         table = tallies[0].look.row.table
         self.progress.task(f"{table.name}: {len(tallies)} check{'s' * (len(tallies) > 1)}", table.rows or None)
         began = time.perf_counter()

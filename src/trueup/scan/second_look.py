@@ -25,7 +25,7 @@ SLOW = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenRow:
-    """A broken row, seen twice: `choice` is the first repair that fits, -1 for none."""
+    """A row that is still broken when read again. `choice`: index of the first repair that fits, or -1."""
 
     key: Key
     evidence: Mapping[str, Any]
@@ -38,7 +38,7 @@ class BrokenRow:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """A row as a plan writes it down: the digests before and after, and both for a reader."""
+    """A row of a plan: digests of the touched columns before and after, and a preview of the first of them."""
 
     key: Key
     before: str
@@ -47,7 +47,7 @@ class PlannedRow:
 
 
 class SecondLook:
-    """Reads the broken rows of one check by key; each statement is built once."""
+    """Reads broken rows of one check again, by key. Each statement is built once."""
 
     def __init__(self, database: SqlDatabase, check: Check, *, values: bool = False) -> None:
         self.database, self.check, self.values = database, check, values
@@ -76,7 +76,7 @@ class SecondLook:
         return parts
 
     def evidence_in_message(self) -> frozenset[str]:
-        """The names of the evidence that the message of a finding says already."""
+        """The names of the facts that `message` already says."""
         named = {name[2:] for name in self._parts if name.startswith("e.")}
         named = named if self.check.message_covers == ALL else named & set(self.check.message_covers)
         return frozenset(named - set(self.check.context))
@@ -87,13 +87,13 @@ class SecondLook:
         return case(*((repair.fits(self.row), i) for i, repair in enumerate(self.repairs)), else_=-1)
 
     def touched(self, repair: Repair) -> list[str]:
-        """The columns whose images a repair keeps."""
+        """The columns whose old values a repair journals."""
         if repair.action == "delete":
             return [column.name for column in self.row.table.stored()]
         return list(repair.sets(self.row))
 
     def pages(self, keys: Iterator[Key]) -> Iterator[tuple[list[BrokenRow], int]]:
-        """For batches of keys: the rows that are still broken, and how many keys were looked at."""
+        """For each batch of keys: the rows that are still broken, and the number of keys in the batch."""
         batch: list[Key] = []
         for key in keys:
             batch.append(key)
@@ -104,7 +104,7 @@ class SecondLook:
             yield self.at(batch), len(batch)
 
     def at(self, keys: Sequence[Key]) -> list[BrokenRow]:
-        """The rows at `keys` that are broken now, in the order of `keys`."""
+        """The rows with these keys that are still broken, in the order of `keys`."""
         given, keys = keys, [key for key in keys if self.row.dialect.addresses(key)]
         self.unaddressed += len(given) - len(keys)
         began = time.perf_counter()
@@ -115,7 +115,7 @@ class SecondLook:
         return [self._seen(keys[seq], facts) for seq, facts in rows]
 
     def images(self, keys: Sequence[Key], choice: int) -> list[PlannedRow]:
-        """What repair number `choice` would do to the rows at `keys`; only rows that it fits may be asked for."""
+        """What repair number `choice` would write to the rows with these keys, all of which it must fit."""
         repair, row, dialect = self.repairs[choice], self.row, self.row.dialect
         names = self.touched(repair)
         parts: dict[str, ColumnElement[Any]] = {"before": row.digest(names), "after": literal("")}
@@ -187,7 +187,7 @@ def plain(value: Any) -> Any:
 
 
 def masked(value: Any) -> str:
-    """A value as its length only: what it says stays in the database."""
+    """The length of a value, in place of the value."""
     if value is None:
         return "NULL"
     length = len(str(plain(value)))
