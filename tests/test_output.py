@@ -16,7 +16,7 @@ import pytest
 from trueup import output
 from trueup.changes import Plan
 from trueup.errors import TrueupError, UsageError
-from trueup.plan.file import Writer
+from trueup.plan.file import PlanWriter
 
 SOURCE = Path(__file__).parent.parent / "src" / "trueup"
 PLAN = Plan(
@@ -219,13 +219,13 @@ def test_a_plan_is_private_and_follows_no_link(tmp_path: Path, ending: str) -> N
     path = tmp_path / "plan.jsonl"
     (tmp_path / f"plan.jsonl{ending}").write_text("made before")
     (tmp_path / f"plan.jsonl{ending}").chmod(0o666)
-    Writer(str(path), PLAN).close((), 0, "A")
+    PlanWriter(str(path), PLAN).close((), 0, "A")
     assert mode(path) == 0o600
     (tmp_path / "victim").write_text("precious")
     path.unlink()
     path.symlink_to(tmp_path / "victim")
     with pytest.raises(UsageError, match="it is a symbolic link"):
-        Writer(str(path), PLAN)
+        PlanWriter(str(path), PLAN)
     assert (tmp_path / "victim").read_text() == "precious"
 
 

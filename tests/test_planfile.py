@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from trueup.changes import Group, Left, Plan
 from trueup.errors import PlanError
-from trueup.plan.file import Op, PlanFile, Writer
+from trueup.plan.file import Op, PlanFile, PlanWriter
 
 GROUPS = (
     Group("metadata-holds-an-object", "decode", "app", "events", "update", ("metadata",), "lossless"),
@@ -37,7 +37,7 @@ LEFT = (Left("metadata-holds-an-object", 2, "no repair fits (tried: decode, null
 
 def write(path: Path, ops: list[Op], plan: Plan = PLAN) -> str:
     """Write a plan and return its digest."""
-    writer = Writer(str(path), plan)
+    writer = PlanWriter(str(path), plan)
     for op in ops:
         writer.add(op.group, op.key, op.before, op.after, op.previews)
     return writer.close(LEFT, len(ops) + 2, "B").digest
@@ -113,7 +113,7 @@ def test_a_line_that_changes_after_the_plan_was_checked_is_seen(tmp_path: Path) 
 
 def test_a_signature_stands_beside_the_seal_and_changes_nothing_of_it(tmp_path: Path) -> None:
     digest = write(tmp_path / "a", OPS)
-    writer = Writer(str(tmp_path / "b"), PLAN)
+    writer = PlanWriter(str(tmp_path / "b"), PLAN)
     for op in OPS:
         writer.add(op.group, op.key, op.before, op.after, op.previews)
     summary = writer.close(LEFT, len(OPS) + 2, "B", lambda seal: seal[::-1])
@@ -131,7 +131,7 @@ def test_a_file_that_is_no_plan_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_plan_leaves_nothing_behind(tmp_path: Path) -> None:
-    writer = Writer(str(tmp_path / "plan.jsonl"), PLAN)
+    writer = PlanWriter(str(tmp_path / "plan.jsonl"), PLAN)
     writer.add(0, ("1",), "b", "a", ("", ""))
     writer.discard()
     assert list(tmp_path.iterdir()) == []

@@ -63,7 +63,7 @@ Fate = Literal["persists", "lost", "may be lost"]
 
 
 @dataclass(frozen=True, slots=True)
-class Writer:
+class CodeWriter:
     """A line of code that writes a column, its text, and what becomes of what it writes."""
 
     where: Source
@@ -112,7 +112,7 @@ class CheckResult:
     repairs: tuple[RepairCount, ...] = ()
     letter: str = "A"
     seconds: float = 0.0
-    writers: tuple[Writer, ...] | None = None
+    writers: tuple[CodeWriter, ...] | None = None
 
     @property
     def effective(self) -> int | None:

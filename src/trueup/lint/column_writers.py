@@ -25,7 +25,7 @@ from trueup.lint.project import Class, File, Given, Project
 from trueup.lint.runner import job, read_modules
 from trueup.lint.source import Unreadable, keyword, last
 from trueup.lint.suppress import sift
-from trueup.results import Fate, Scan, Writer
+from trueup.results import CodeWriter, Fate, Scan
 
 _RULE = "lost-json-change"
 _WORST: Mapping[Fate, int] = {"lost": 0, "may be lost": 1, "persists": 2}
@@ -38,11 +38,11 @@ Place = tuple[str, str]
 class Writers:
     """Who writes which column. `models` are the tables that the code has a model of; `unread` maps a file to why."""
 
-    found: Mapping[Place, tuple[Writer, ...]] = field(default_factory=dict)
+    found: Mapping[Place, tuple[CodeWriter, ...]] = field(default_factory=dict)
     models: frozenset[str] = frozenset()
     unread: Mapping[str, str] = field(default_factory=dict)
 
-    def of(self, table: str, columns: Iterable[str]) -> tuple[Writer, ...] | None:
+    def of(self, table: str, columns: Iterable[str]) -> tuple[CodeWriter, ...] | None:
         """The lines that write columns of a table (or paths inside them); None where no model of it is known."""
         name = table.rpartition(".")[2].casefold()
         if name not in self.models:
@@ -75,7 +75,7 @@ class Search:
         self.columns = index.columns
         self.files = [index.project.files[path] for path in chosen]
         self.unread: dict[str, str] = {}
-        self.found: dict[Place, dict[tuple[str, int], Writer]] = {}
+        self.found: dict[Place, dict[tuple[str, int], CodeWriter]] = {}
 
     def run(self) -> Writers:
         """Every writer of every column that a model declares."""
@@ -89,7 +89,7 @@ class Search:
 
     def _enter(self, cls: Class, attr: str, file: File, line: int, fate: Fate) -> None:
         text = file.module.line(line).strip()
-        writer = Writer(Source(file.module.path, line, 1), fate, text)
+        writer = CodeWriter(Source(file.module.path, line, 1), fate, text)
         for table in tables_of(self.columns, cls):
             by_line = self.found.setdefault((table, column_of(self.columns, cls, attr)), {})
             known = by_line.get((file.module.path, line))
@@ -233,6 +233,6 @@ def _text(source: str) -> str:
     return _constant(node) if node is not None else ""
 
 
-def _sorted(found: Iterable[Writer]) -> list[Writer]:
+def _sorted(found: Iterable[CodeWriter]) -> list[CodeWriter]:
     """The lost ones first, then by place."""
     return sorted(found, key=lambda one: (_WORST[one.fate], one.where.path, one.where.line))

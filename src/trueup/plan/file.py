@@ -46,7 +46,7 @@ class Op:
         return body
 
 
-class Writer:
+class PlanWriter:
     """Writes a plan beside its final place and moves it there, whole, at the end."""
 
     def __init__(self, path: str, plan: Plan) -> None:

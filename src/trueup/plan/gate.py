@@ -1,8 +1,7 @@
-"""What was done about a database before it is written to, as records that the gate of a higher strategy reads.
+"""Records of preparation (investigation, export, backup, rehearsal), and the gate: strategies C and D require them.
 
-A record says that something happened (an investigation, an export, a backup, a rehearsal), to which database, about
-which checks, and with which file; the gate looks at the file itself, not at a flag. Records lie beside the
-configuration in `.trueup/evidence.jsonl` and hold no value of the data.
+An attestation says what was done, to which database, about which checks, and with which file; the gate looks at the
+file itself. Attestations lie beside the configuration in `.trueup/evidence.jsonl` and hold no value of the data.
 """
 
 from __future__ import annotations
@@ -17,21 +16,19 @@ from typing import Literal
 
 from trueup.backup.backup import read_record, sha256
 from trueup.changes import Plan, PlanSummary
-from trueup.codec import canonical, digest
 from trueup.config.config import Config
 from trueup.config.strategy import MEANING, PRODUCTION
 from trueup.errors import Refused, UsageError
+from trueup.journal.identity import database_digest
 from trueup.output import append
 from trueup.output import folder as output_folder
-from trueup.plan.planner import identity
-from trueup.stores.sql import SqlDatabase, SqlStore
 
 Kind = Literal["investigation", "export", "backup", "rehearsal"]
 FOLDER, FILE = ".trueup", "evidence.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Attestation:
     """One record. `database` is a digest of its identity, `at` seconds since 1970, `count` rows or operations."""
 
     kind: Kind
@@ -45,7 +42,7 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class Declared:
     """What a person states with a run: its cause, the root cause, and who approved it."""
 
     because: str = ""
@@ -58,22 +55,9 @@ def folder_of(config: Config) -> Path:
     return (Path(config.path).parent if config.path else Path.cwd()) / FOLDER
 
 
-def database_of(store: SqlStore) -> str:
-    """The digest of a database's identity, the same before and after it has a journal."""
-    with store.connect() as connection:
-        found = dict(identity(store, SqlDatabase(store, connection)))
-    found.pop("db_uuid", None)
-    return told_identity(found)
-
-
-def told_identity(found: Mapping[str, str]) -> str:
-    """The digest of an identity as a plan or a backup tells it."""
-    return digest(canonical({name: value for name, value in found.items() if name != "db_uuid"}))
-
-
-def enter(config: Config, kind: Kind, database: str, **facts: object) -> Evidence:
-    """Append a record."""
-    made = Evidence(kind, database, int(time.time()), **facts)  # type: ignore[arg-type]  # the fields of Evidence
+def attest(config: Config, kind: Kind, database: str, **facts: object) -> Attestation:
+    """Append an attestation to the file."""
+    made = Attestation(kind, database, int(time.time()), **facts)  # type: ignore[arg-type]  # the fields of Attestation
     folder = folder_of(config)
     try:
         append(output_folder(folder) / FILE, json.dumps(asdict(made)))
@@ -82,21 +66,20 @@ def enter(config: Config, kind: Kind, database: str, **facts: object) -> Evidenc
     return made
 
 
-def known(config: Config) -> list[Evidence]:
-    """Every record, the oldest first. Raises `UsageError` when the file cannot be read."""
+def attestations(config: Config) -> list[Attestation]:
+    """Every attestation, the oldest first. Raises `UsageError` when the file cannot be read."""
     path = folder_of(config) / FILE
     if not path.exists():
         return []
     try:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [Evidence(**{**line, "checks": tuple(line["checks"])}) for line in lines]
+        return [Attestation(**{**line, "checks": tuple(line["checks"])}) for line in lines]
     except (OSError, ValueError, TypeError, KeyError):
         raise UsageError(f"{str(path)!r} cannot be read as a file of records; move it away") from None
 
 
-# -- the gate -----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Demand:
+class Requirement:
     """One thing that a strategy asks for: what, whether it is there, what supplies it, and its phase of the runbook."""
 
     what: str
@@ -105,39 +88,39 @@ class Demand:
     phase: str = "prepare"
 
 
-def demands(config: Config, plan: Plan, summary: PlanSummary, given: Given) -> list[Demand]:
+def requirements(config: Config, plan: Plan, summary: PlanSummary, given: Declared) -> list[Requirement]:
     """Everything that a plan's strategy asks for, met or not.
 
     Outside of production a reason is enough: there the thresholds warn, and nothing is at stake.
     """
     if summary.letter not in ("C", "D"):
         return []
-    found = [Demand("a reason that stays with the run", bool(given.because.strip()), "--because 'TEXT'")]
+    found = [Requirement("a reason that stays with the run", bool(given.because.strip()), "--because 'TEXT'")]
     if plan.environment != PRODUCTION:
         return found
-    mine = [one for one in known(config) if one.database == told_identity(plan.identity)]
+    mine = [one for one in attestations(config) if one.database == database_digest(plan.identity)]
     checks = sorted({group.check for group in plan.groups})
     counts = dict.fromkeys(checks, 0)
     for group, count in zip(plan.groups, summary.by_group, strict=True):
         counts[group.check] += count
     tables = {group.table for group in plan.groups}
-    *looked, backed, rehearsed = demands_of(config, mine, tables, counts, summary.digest)
+    *looked, backed, rehearsed = requirements_of(config, mine, tables, counts, summary.digest)
     found += looked
     if summary.letter == "D":
-        found.append(Demand("the root cause", bool(given.root_cause.strip()), "--root-cause 'TEXT'"))
-        found.append(Demand("who approved it", bool(given.approved_by.strip()), "--approved-by NAME"))
+        found.append(Requirement("the root cause", bool(given.root_cause.strip()), "--root-cause 'TEXT'"))
+        found.append(Requirement("who approved it", bool(given.approved_by.strip()), "--approved-by NAME"))
         found += [backed, rehearsed]
     return found
 
 
-def demands_of(
+def requirements_of(
     config: Config,
-    mine: Sequence[Evidence],
+    mine: Sequence[Attestation],
     tables: AbstractSet[str],
     counts: Mapping[str, int],
     plan_digest: str,
-) -> list[Demand]:
-    """What records can prove of changes to `tables`, of so many rows by check: looked at, exported, backed, rehearsed.
+) -> list[Requirement]:
+    """What attestations prove of changes to `tables`, of so many rows by check: looked at, exported, backed, rehearsed.
 
     An investigation or an export of fewer rows than are to be changed is of another day.
     """
@@ -145,25 +128,25 @@ def demands_of(
     checks, total = set(counts), sum(counts.values())
     for check, rows in counts.items():
         seen = any(one.kind == "investigation" and check in one.checks and one.count >= rows for one in mine)
-        found.append(Demand(f"the investigation of {check}", seen, f"trueup explain {check}", "diagnose"))
+        found.append(Requirement(f"the investigation of {check}", seen, f"trueup explain {check}", "diagnose"))
     exported = any(
         one.kind == "export" and checks <= set(one.checks) and one.count >= total and unchanged(one) for one in mine
     )
-    found.append(Demand("the exported rows", exported, "trueup scan --export broken.jsonl", "diagnose"))
+    found.append(Requirement("the exported rows", exported, "trueup scan --export broken.jsonl", "diagnose"))
     hours = config.backup_hours
     backed = any(_backed(one, tables, hours) for one in mine)
-    found.append(Demand(f"a verified backup younger than {hours} hours", backed, "trueup backup"))
+    found.append(Requirement(f"a verified backup younger than {hours} hours", backed, "trueup backup"))
     rehearsed = any(one.kind == "rehearsal" and one.plan == plan_digest for one in mine)
-    found.append(Demand("a rehearsal of this plan", rehearsed, "trueup rehearse PLAN"))
+    found.append(Requirement("a rehearsal of this plan", rehearsed, "trueup rehearse PLAN"))
     return found
 
 
-def unchanged(one: Evidence) -> bool:
-    """Whether the file of a record is there, as it was written."""
-    return whole(one.file, one.sha256)
+def unchanged(one: Attestation) -> bool:
+    """Whether the file of an attestation is there, as it was written."""
+    return unchanged_file(one.file, one.sha256)
 
 
-def _backed(one: Evidence, tables: AbstractSet[str], hours: int) -> bool:
+def _backed(one: Attestation, tables: AbstractSet[str], hours: int) -> bool:
     if one.kind != "backup":
         return False
     try:
@@ -172,18 +155,18 @@ def _backed(one: Evidence, tables: AbstractSet[str], hours: int) -> bool:
         return False
     young = time.time() - record.taken < hours * 3600
     covers = not record.tables or tables <= set(record.tables)
-    return bool(record.verified) and young and covers and whole(record.file, record.sha256)
+    return bool(record.verified) and young and covers and unchanged_file(record.file, record.sha256)
 
 
-def whole(file: str, known_digest: str) -> bool:
+def unchanged_file(file: str, known_digest: str) -> bool:
     """Whether a file is there and still has its digest."""
     path = Path(file)
     return path.is_file() and sha256(path) == known_digest
 
 
-def gate(config: Config, plan: Plan, summary: PlanSummary, given: Given) -> None:
+def gate(config: Config, plan: Plan, summary: PlanSummary, given: Declared) -> None:
     """Raise `Refused` that lists what a strategy asks for and has not got, with the command that supplies each."""
-    missing = [one for one in demands(config, plan, summary, given) if not one.met]
+    missing = [one for one in requirements(config, plan, summary, given) if not one.met]
     if missing:
         told = "; ".join(f"{one.what} ({one.supply})" for one in missing)
         raise Refused(f"strategy {summary.letter} ({MEANING[summary.letter]}) needs {told}")

@@ -8,14 +8,14 @@ import secrets
 import shlex
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import IO, Any
+from typing import IO
 
 from sqlalchemy import FromClause, func, select
-from sqlalchemy.exc import DataError, DBAPIError
+from sqlalchemy.exc import DataError
 
 from trueup.changes import Group, Left, Plan, PlanSummary
 from trueup.check import Check
@@ -23,15 +23,15 @@ from trueup.config.config import Config, check_options
 from trueup.config.strategy import letter
 from trueup.errors import StoreError
 from trueup.findings import Key
-from trueup.journal.journal import Journal
-from trueup.plan.changed_rows import Claims, same_place
+from trueup.journal.identity import identity_of
+from trueup.plan.changed_rows import ChangedRows, overlap
 from trueup.plan.drift import forbids, identity_digest, schema_digest
-from trueup.plan.file import Writer
+from trueup.plan.file import PlanWriter
 from trueup.plan.signing import key_to_sign, signature
 from trueup.repairs import sql_false, unheld
 from trueup.results import Progress
 from trueup.scan.scanner import keys_of
-from trueup.scan.second_look import BrokenRow, SecondLook
+from trueup.scan.second_look import BrokenRow, PlannedRow, SecondLook
 from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.version import VERSION
@@ -44,40 +44,64 @@ FEW = 20
 
 
 @dataclass
+class Part:
+    """What one repair of a check would change: the group, and its operations, waiting in a file."""
+
+    group: Group
+    spool: IO[str]
+    count: int = 0
+    #: Why the table must not be written so; empty where it may be.
+    forbidden: str = ""
+
+    @property
+    def planned(self) -> bool:
+        """Whether something is planned in the group."""
+        return bool(self.count) and not self.forbidden
+
+    def add(self, row: PlannedRow) -> None:
+        """Put one operation aside."""
+        self.count += 1
+        previews = list(row.previews) if any(row.previews) else []
+        self.spool.write(json.dumps([row.key, row.before, row.after, previews]) + "\n")
+
+    def operations(self) -> Iterator[tuple[Key, str, str, tuple[str, str]]]:
+        """The operations put aside, in order."""
+        self.spool.seek(0)
+        for line in self.spool:
+            key, before, after, previews = json.loads(line)
+            yield tuple(key), before, after, (previews[0], previews[1]) if previews else ("", "")
+
+
+@dataclass
 class Draft:
-    """One check's part of a plan: its groups, and its operations waiting in a file each."""
+    """One check's share of a plan: a part for each of its repairs, and the rows that are left for a person."""
 
     check: Check
     look: SecondLook
     rows: int = 0
     found: int = 0
-    groups: list[Group] = field(default_factory=list)
-    spools: list[IO[str]] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
     unfit: int = 0
     #: Changes left out, by the check that changes the same place of the row first.
-    later: Counter[str] = field(default_factory=Counter)
+    deferred_to: Counter[str] = field(default_factory=Counter)
     refused: str = ""
-    #: By repair, why the table must not be written so; empty where it may be.
-    forbidden: list[str] = field(default_factory=list)
 
-    def used(self) -> list[tuple[Group, IO[str]]]:
-        """The groups that something is planned in; none when the table or the check is refused."""
-        parts = zip(self.groups, self.spools, self.counts, self.forbidden, strict=True)
-        return [] if self.refused else [(group, spool) for group, spool, count, why in parts if count and not why]
+    def planned(self) -> list[Part]:
+        """The parts that something is planned in; none when the table or the check is refused."""
+        return [] if self.refused else [part for part in self.parts if part.planned]
 
     def unfitting(self) -> str:
         """Why a row is left for a person, and what else may be chosen for it."""
-        tried = ", ".join(group.repair for group in self.groups)
+        tried = ", ".join(part.group.repair for part in self.parts)
         if not tried:
             return f"no repair is chosen{self.offer()}"
         # a row that others refer to is the only one that cannot be moved out
-        kept = "; other rows refer to them" if any(group.action == "delete" for group in self.groups) else ""
+        kept = "; other rows refer to them" if any(part.group.action == "delete" for part in self.parts) else ""
         return f"no repair fits (tried: {tried}){kept}{self.offer()}"
 
     def offer(self) -> str:
         """The repairs that this plan did not try and that can fit, as an option to add; empty when there are none."""
-        check, tried, row = self.check, {group.repair for group in self.groups}, self.look.row
+        check, tried, row = self.check, {part.group.repair for part in self.parts}, self.look.row
         rest = [
             f"{one.name} ({one.effect})"
             for one in check.repairs()
@@ -115,7 +139,7 @@ class Planner:
                 except DataError as error:  # a value that the check names, or one that it met
                     about = f"{check.title}, on {check.table}.{', '.join(check.columns)}"
                     raise StoreError(f"{self.store}: {about}: {self.store.dialect.describe(error)}") from None
-            keep_apart(drafts, files)
+            drop_overlapping(drafts, files)
             header = self.header(database, drafts)
             return header, self.write(header, drafts, path)
 
@@ -126,13 +150,16 @@ class Planner:
         self.progress.task(f"planning {draft.check.title}", None)
         for repair in draft.look.repairs:
             columns = tuple(draft.look.touched(repair))
-            draft.groups.append(
-                Group(
-                    draft.check.title, repair.name, self.store.name, table.name, repair.action, columns, repair.effect
-                )
+            group = Group(
+                check=draft.check.title,
+                repair=repair.name,
+                store=self.store.name,
+                table=table.name,
+                action=repair.action,
+                columns=columns,
+                effect=repair.effect,
             )
-            draft.spools.append(new_spool(files))
-            draft.counts.append(0)
+            draft.parts.append(Part(group, new_spool(files)))
         draft.refused = self.obstacle(table, draft)
         if not table.key:
             draft.found = self.count(database, draft.check)
@@ -155,35 +182,33 @@ class Planner:
     def spool(self, draft: Draft, rows: Sequence[BrokenRow]) -> None:
         """Put rows aside by the repair that fits them."""
         draft.found += len(rows)
-        for choice, spool in enumerate(draft.spools):
+        for choice, part in enumerate(draft.parts):
             if keys := [seen.key for seen in rows if seen.choice == choice]:
                 for row in draft.look.images(keys, choice):
-                    draft.counts[choice] += 1
-                    previews = list(row.previews) if any(row.previews) else []
-                    spool.write(json.dumps([row.key, row.before, row.after, previews]) + "\n")
+                    part.add(row)
         draft.unfit += sum(seen.choice < 0 for seen in rows)
 
     def obstacle(self, table: Table, draft: Draft) -> str:
         """Why nothing of this table can be repaired, or an empty string."""
         if not table.key:
             return f"{table.name} has no primary key and no unique key without NULL, so no row can be addressed"
-        touched = {
-            name for repair in draft.look.repairs if repair.action == "update" for name in draft.look.touched(repair)
-        }
+        updates = (part.group.columns for part in draft.parts if part.group.action == "update")
+        touched = set(chain.from_iterable(updates))
         if keys := touched & set(table.key):
             return f"{', '.join(sorted(keys))} is part of the key of {table.name}{draft.offer()}"
         generated = [name for name in touched if table.columns[name].generated]
         if generated:
             return f"{table.name}.{generated[0]} is generated by the database"
-        repairs = draft.look.repairs
-        draft.forbidden = [
-            forbids(table, repair.action, draft.look.touched(repair))
-            or unheld(draft.check, draft.look.row, repair.name)
-            for repair in repairs
-        ]
-        if table.obstacles or not repairs or not all(draft.forbidden):
-            return f"{table.name} cannot be repaired: {'; '.join(table.obstacles)}" if table.obstacles else ""
-        return draft.forbidden[0] + draft.offer()
+        for part in draft.parts:
+            group = part.group
+            part.forbidden = forbids(table, group.action, group.columns) or unheld(
+                draft.check, draft.look.row, group.repair
+            )
+        if table.obstacles:
+            return f"{table.name} cannot be repaired: {'; '.join(table.obstacles)}"
+        if draft.parts and all(part.forbidden for part in draft.parts):
+            return draft.parts[0].forbidden + draft.offer()
+        return ""
 
     def doubt(self, database: SqlDatabase, draft: Draft) -> str:
         """Why the check itself is in doubt: an absurd rate, or an empty table that it refers to."""
@@ -205,14 +230,14 @@ class Planner:
         """The header: for which database, which tables, which checks."""
         dialect = self.store.dialect
         now = int(database.ask(select(dialect.now()))[0][0])
-        used = [draft for draft in drafts if draft.used()]
+        used = [draft for draft in drafts if draft.planned()]
         tables = {draft.look.row.table.name: draft.look.row.table for draft in used}
         return Plan(
             plan_id=secrets.token_hex(6),
             tool=VERSION,
             environment=self.config.environment,
             store=self.store.name,
-            identity=identity(self.store, database),
+            identity=identity_of(self.store, database),
             created=now,
             expires=now + HOURS * 3600,
             schema={name: schema_digest(table) for name, table in tables.items()},
@@ -220,7 +245,7 @@ class Planner:
             standing={name: dialect.standing(database.connection, table) for name, table in tables.items()},
             naming=dialect.naming(database.connection),
             checks={draft.check.title: {"kind": draft.check.kind, **check_options(draft.check)} for draft in used},
-            groups=tuple(group for draft in used for group, _ in draft.used()),
+            groups=tuple(part.group for draft in used for part in draft.planned()),
             because=self.because,
             strategy=dict(self.config.strategy),
         )
@@ -228,7 +253,7 @@ class Planner:
     def write(self, header: Plan, drafts: Sequence[Draft], path: str) -> PlanSummary:
         """Join the spools into the file, group after group."""
         secret = key_to_sign(self.config)
-        writer = Writer(path, header)
+        writer = PlanWriter(path, header)
         try:
             left = []
             number = 0
@@ -236,16 +261,14 @@ class Planner:
                 if draft.refused:
                     left.append(Left(draft.check.title, draft.found, draft.refused))
                     continue
-                for _, spool in draft.used():
-                    for key, before, after, previews in spooled(spool):
+                for part in draft.planned():
+                    for key, before, after, previews in part.operations():
                         writer.add(number, key, before, after, previews)
                     number += 1
-                for first, count in draft.later.items():
+                for first, count in draft.deferred_to.items():
                     reason = f"{first} changes them first; plan again when this plan is applied"
                     left.append(Left(draft.check.title, count, reason))
-                for count, why in zip(draft.counts, draft.forbidden, strict=True):
-                    if why:
-                        left.append(Left(draft.check.title, count, why))
+                left += [Left(draft.check.title, part.count, part.forbidden) for part in draft.parts if part.forbidden]
                 if draft.look.unaddressed:
                     reason = "their key holds NULL, so no row can be addressed"
                     left.append(Left(draft.check.title, draft.look.unaddressed, reason))
@@ -260,36 +283,30 @@ class Planner:
             raise
 
 
-def keep_apart(drafts: Sequence[Draft], files: contextlib.ExitStack) -> None:
+def drop_overlapping(drafts: Sequence[Draft], files: contextlib.ExitStack) -> None:
     """Of two changes to one place of a row keep the first: the other was made for what is there now."""
-    used = [
-        (draft, choice, draft.groups[choice])
-        for draft in drafts
-        if not draft.refused
-        for choice, count in enumerate(draft.counts)
-        if count and not draft.forbidden[choice]
-    ]
+    planned = [(draft, part) for draft in drafts for part in draft.planned()]
     rivals = {
-        number: [other for other in range(number) if same_place(group, used[other][2])]
-        for number, (_, _, group) in enumerate(used)
+        number: [other for other in range(number) if overlap(part.group, planned[other][1].group)]
+        for number, (_, part) in enumerate(planned)
     }
     first = set(chain.from_iterable(rivals.values()))
-    with Claims() as claims:
-        for number, (draft, choice, _) in enumerate(used):
+    with ChangedRows() as changed:
+        for number, (draft, part) in enumerate(planned):
             if number not in first and not rivals[number]:
                 continue
             kept = new_spool(files)
-            draft.spools[choice].seek(0)
-            for line in draft.spools[choice]:
+            part.spool.seek(0)
+            for line in part.spool:
                 key = json.dumps(json.loads(line)[0])
-                if (before := claims.first(rivals[number], key)) is not None:
-                    draft.later[used[before][2].check] += 1
-                    draft.counts[choice] -= 1
+                if (before := changed.first(rivals[number], key)) is not None:
+                    draft.deferred_to[planned[before][1].group.check] += 1
+                    part.count -= 1
                     continue
                 kept.write(line)
                 if number in first:
-                    claims.add(number, key)
-            draft.spools[choice] = kept
+                    changed.add(number, key)
+            part.spool = kept
 
 
 def parents(draft: Draft, table: Table) -> FromClause:
@@ -301,25 +318,3 @@ def parents(draft: Draft, table: Table) -> FromClause:
 def new_spool(files: contextlib.ExitStack) -> IO[str]:
     """A file for operations, one a line, which `files` closes."""
     return files.enter_context(tempfile.TemporaryFile("w+", encoding="ascii"))
-
-
-def spooled(spool: IO[str]) -> Iterator[tuple[Key, str, str, tuple[str, str]]]:
-    """Operations put aside, in order."""
-    spool.seek(0)
-    for line in spool:
-        key, before, after, previews = json.loads(line)
-        yield tuple(key), before, after, (previews[0], previews[1]) if previews else ("", "")
-
-
-def identity(store: SqlStore, database: SqlDatabase) -> Mapping[str, str]:
-    """What a plan is bound to: the engine's identity, the place, and the journal's own name where there is one."""
-    connection = database.connection
-    dialect = store.dialect
-    found: dict[str, Any] = {"engine": dialect.name, "place": dialect.place(connection), **dialect.identity(connection)}
-    journal = Journal(store)
-    with contextlib.suppress(DBAPIError, StoreError):
-        # a role that may not read the journal, or does not trust it, still has the engine's identity
-        if journal.exists(connection):
-            found["db_uuid"] = journal.db_uuid(connection)
-    connection.rollback()
-    return found

@@ -10,8 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from trueup.backup.backup import read_record, restored
 from trueup.config.config import Config, chosen
 from trueup.errors import Refused, StoreError
-from trueup.plan.gate import told_identity, whole
-from trueup.plan.planner import identity
+from trueup.journal.identity import database_digest, identity_of
+from trueup.plan.gate import unchanged_file
 from trueup.results import Progress, Silent
 from trueup.stores.sql import SqlDatabase
 from trueup.verbs._opened import by_store, opened
@@ -40,12 +40,12 @@ def advise(
                         connection.rollback()
                         told = store.dialect.describe(error) if isinstance(error, DBAPIError) else str(error)
                         mine.append(Advice(check.title, store.dialect.name, told, ""))
-                here = told_identity(identity(store, database))
+                here = database_digest(identity_of(store, database))
             if backup:
                 record = read_record(backup)
-                if not record.verified or not whole(record.file, record.sha256):
+                if not record.verified or not unchanged_file(record.file, record.sha256):
                     raise Refused(f"the backup {record.file!r} is not verified")
-                if told_identity(record.identity) != here:
+                if database_digest(record.identity) != here:
                     raise Refused("the backup is of another database")
                 progress.task("restoring into a scratch database", None)
                 with (

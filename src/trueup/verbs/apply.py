@@ -11,12 +11,12 @@ from trueup.errors import UsageError
 from trueup.journal.journal import Journal
 from trueup.journal.remarks import remember
 from trueup.plan.file import PlanFile
-from trueup.plan.gate import Given, gate
+from trueup.plan.gate import Declared, gate
 from trueup.plan.signing import vouched
 from trueup.results import Progress, RunReport, Silent
 from trueup.verbs._maintenance import maintained, run_command
 from trueup.verbs._opened import opened
-from trueup.write.execution import begun, carry_out, obstacle, permitted, preflight, reading_targets
+from trueup.write.execution import apply_plan, obstacle, permitted, preflight, reading_targets, was_started
 from trueup.write.verify import dry_run
 
 
@@ -34,7 +34,7 @@ def apply(
     """Carry a plan out, or resume it. Without `confirm` nothing is written: each row is only looked at.
 
     `confirm` is `yes`, or `ENVIRONMENT:COUNT:DIGEST` (the first 8 digits), which production demands. Strategies C and
-    D ask for more (see `trueup.plan.gate`); a run that was begun has given it already.
+    D ask for more (see `trueup.plan.gate`); a run that was was_started has given it already.
 
     The `verify` commands of the configuration run before and after, and `maintenance` puts the application into
     maintenance meanwhile; the run keeps both. Maintenance is taken off again whatever happens. A command that fails
@@ -43,7 +43,7 @@ def apply(
     progress = progress or Silent()
     if maintenance and config.maintenance is None:
         raise UsageError("--maintenance needs 'maintenance: {on: CMD, off: CMD}' or 'maintenance: {flag: FILE}'")
-    given = Given(because, root_cause, approved_by)
+    given = Declared(because, root_cause, approved_by)
     if not confirm:
         return _carried_out(config, path, confirm, given, progress)
     commands = [run_command(command, "before", progress) for command in config.verify]
@@ -54,21 +54,21 @@ def apply(
     return _remembered(config, report, {"commands": commands, "maintenance": rested})
 
 
-def _carried_out(config: Config, path: str, confirm: str, given: Given, progress: Progress) -> RunReport:
+def _carried_out(config: Config, path: str, confirm: str, given: Declared, progress: Progress) -> RunReport:
     """The plan itself: let through, looked at, and with a confirmation written."""
     with PlanFile(path) as plan, opened(config, plan.plan.store) as store:
         header, summary = plan.plan, plan.summary
         write = confirmed(header.environment, confirm, summary.count, summary.digest)
         vouched(config, plan, write=write)
         given = replace(given, because=given.because or header.because)
-        if write and not begun(store, summary.digest):
+        if write and not was_started(store, summary.digest):
             gate(config, header, summary, given)
         preflight(store, config, header)
         if not write:
             seen = dry_run(store, plan, lambda database: reading_targets(database, header), progress)
             journal = Journal(store)
             return replace(seen, reason=obstacle(store, "apply", lambda here: permitted(journal, here, header)))
-        return carry_out(store, plan, path, given, progress)
+        return apply_plan(store, plan, path, given, progress)
 
 
 def _remembered(config: Config, report: RunReport, around: dict[str, Any]) -> RunReport:

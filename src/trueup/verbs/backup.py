@@ -9,8 +9,8 @@ from trueup.backup import backup as engine
 from trueup.backup.backup import Record
 from trueup.config.config import Config
 from trueup.errors import UsageError
-from trueup.plan.gate import enter, told_identity
-from trueup.plan.planner import identity
+from trueup.journal.identity import database_digest, identity_of
+from trueup.plan.gate import attest
 from trueup.results import Progress, Silent
 from trueup.stores.sql import SqlDatabase
 from trueup.verbs._opened import opened
@@ -33,7 +33,7 @@ def backup(
     progress = progress or Silent()
     with opened(config, store_name) as store:
         with store.connect() as connection:
-            here = identity(store, SqlDatabase(store, connection))
+            here = identity_of(store, SqlDatabase(store, connection))
         record = engine.take(store, Path(folder).absolute(), tables, config.environment, here, progress)
         if verified:
             record = engine.verify(store, record, scratch, progress)
@@ -43,8 +43,13 @@ def backup(
 
 def _remember(config: Config, record: Record) -> None:
     # the record itself is looked at when it is asked for; this only says where it is
-    enter(
-        config, "backup", told_identity(record.identity), file=record.file, sha256=record.sha256, count=len(record.sums)
+    attest(
+        config,
+        "backup",
+        database_digest(record.identity),
+        file=record.file,
+        sha256=record.sha256,
+        count=len(record.sums),
     )
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from trueup.config.config import Config
 from trueup.guard.register import Register, Standing
-from trueup.plan.gate import Evidence, database_of, demands_of, known
+from trueup.journal.identity import database_digest_of
+from trueup.plan.gate import Attestation, attestations, requirements_of
 from trueup.results import Progress, RunReport, Silent
 from trueup.verbs._opened import opened
 from trueup.verbs.runs import status
@@ -29,7 +30,7 @@ def checklist(config: Config, run_id: str, *, store_name: str = "", progress: Pr
     """The checklist of a run; its checks are run again, so that what it says of now is true now."""
     report = status(config, run_id, store_name=store_name)
     with opened(config, report.store) as store:
-        identity = database_of(store)
+        identity = database_digest_of(store)
         with store.connect() as connection:
             guards = Register(store).standing(connection)
     checks = {group.check for group in report.groups} & {check.title for check in config.checks}
@@ -37,14 +38,14 @@ def checklist(config: Config, run_id: str, *, store_name: str = "", progress: Pr
     if checks:
         found = scan(config, only=sorted(checks), samples=0, progress=progress or Silent())
         remaining = {one.title: one.findings if one.status != "not checked" else -1 for one in found.results}
-    mine = [one for one in known(config) if one.database == identity]
+    mine = [one for one in attestations(config) if one.database == identity]
     return list(_boxes(config, report, mine, remaining, guards))
 
 
 def _boxes(
     config: Config,
     report: RunReport,
-    mine: list[Evidence],
+    mine: list[Attestation],
     remaining: Mapping[str, int] | None,
     guards: list[Standing],
 ) -> Iterator[Box]:
@@ -54,8 +55,8 @@ def _boxes(
     tables = {group.table for group in report.groups}
     # the journal counts a run's operations together: of several checks, that they were looked at must do
     counts = {check: report.planned if len(checks) == 1 else 1 for check in checks}
-    for demand in demands_of(config, mine, tables, counts, report.plan_digest):
-        yield Box(demand.phase, demand.what, demand.met, demand.supply)
+    for one in requirements_of(config, mine, tables, counts, report.plan_digest):
+        yield Box(one.phase, one.what, one.met, one.supply)
     yield Box("prepare", "the cause is stated", bool(report.because), report.because or "--because")
     yield Box("prepare", "the root cause is stated", bool(given.get("root_cause")), given.get("root_cause", ""))
     yield Box("prepare", "it was approved", bool(given.get("approved_by")), given.get("approved_by", ""))

@@ -10,7 +10,8 @@ from sqlalchemy.exc import DBAPIError
 from trueup.config.config import Config
 from trueup.errors import StoreError
 from trueup.explain.explainer import Explainer, Explanation
-from trueup.plan.gate import database_of, enter
+from trueup.journal.identity import database_digest_of
+from trueup.plan.gate import attest
 from trueup.results import Progress, Silent
 from trueup.stores.sql import SqlDatabase
 from trueup.verbs._opened import one_check, opened
@@ -28,5 +29,5 @@ def explain(
         except DBAPIError as error:
             raise StoreError(f"{check.title} cannot be explained: {store.dialect.describe(error)}") from None
         connection.rollback()
-        enter(config, "investigation", database_of(store), checks=(check.title,), count=found.broken)
+        attest(config, "investigation", database_digest_of(store), checks=(check.title,), count=found.broken)
     return replace(found, environment=config.environment)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from trueup.backup.backup import sha256
 from trueup.config.config import Config, chosen
-from trueup.plan.gate import database_of, enter
+from trueup.journal.identity import database_digest_of
+from trueup.plan.gate import attest
 from trueup.results import Scan
 from trueup.verbs._opened import by_store, opened
 
@@ -16,10 +17,10 @@ def exported(config: Config, scan: Scan, path: str) -> None:
     found = {result.title: result.findings for result in scan.results if result.status != "not checked"}
     for name, checks in by_store(config, chosen(config, list(found))).items():
         with opened(config, name) as store:
-            enter(
+            attest(
                 config,
                 "export",
-                database_of(store),
+                database_digest_of(store),
                 checks=tuple(check.title for check in checks),
                 file=str(Path(path).absolute()),
                 sha256=sha256(Path(path)),

@@ -11,15 +11,16 @@ from trueup.backup.checksums import TableSum, differences, shape, sums
 from trueup.changes import Plan
 from trueup.config.config import Config
 from trueup.errors import PlanError, Refused
+from trueup.journal.identity import database_digest
 from trueup.journal.journal import Journal
 from trueup.plan.drift import schema_digest
 from trueup.plan.file import PlanFile
-from trueup.plan.gate import Given, enter, known, told_identity, whole
+from trueup.plan.gate import Declared, attest, attestations, unchanged_file
 from trueup.plan.signing import vouched
 from trueup.results import Progress, RunReport, Silent
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.verbs._opened import opened
-from trueup.write.execution import carry_out, take_back, undoing
+from trueup.write.execution import apply_plan, undo_run, undoing
 from trueup.write.verify import compare
 
 
@@ -47,19 +48,19 @@ def rehearse(
     with PlanFile(path) as plan, opened(config, plan.plan.store) as store:
         vouched(config, plan, write=True)
         record = read_record(backup or _newest(config, plan.plan))
-        if not record.verified or not whole(record.file, record.sha256):
+        if not record.verified or not unchanged_file(record.file, record.sha256):
             raise Refused(f"the backup {record.file!r} is not verified; 'trueup backup --verify {record.file}' does it")
-        if told_identity(record.identity) != told_identity(plan.plan.identity):
+        if database_digest(record.identity) != database_digest(plan.plan.identity):
             raise PlanError("the plan is for another database than the backup is of")
         progress.task("restoring into a scratch database", None)
         with restored(store, record, scratch) as copy:
             _same_shapes(store, copy, plan.plan)
             found = _played(copy, plan, path, record, progress)
         if not found.problems:
-            enter(
+            attest(
                 config,
                 "rehearsal",
-                told_identity(plan.plan.identity),
+                database_digest(plan.plan.identity),
                 checks=tuple(sorted({group.check for group in plan.plan.groups})),
                 file=record.file,
                 sha256=record.sha256,
@@ -81,7 +82,9 @@ def _same_shapes(store: SqlStore, copy: SqlStore, plan: Plan) -> None:
 
 
 def _newest(config: Config, plan: Plan) -> str:
-    mine = [one for one in known(config) if one.kind == "backup" and one.database == told_identity(plan.identity)]
+    mine = [
+        one for one in attestations(config) if one.kind == "backup" and one.database == database_digest(plan.identity)
+    ]
     if not mine:
         raise Refused("there is no backup of this database to rehearse on; 'trueup backup' makes one")
     return mine[-1].file
@@ -90,13 +93,13 @@ def _newest(config: Config, plan: Plan) -> str:
 def _played(copy: SqlStore, plan: PlanFile, path: str, record: Record, progress: Progress) -> Rehearsal:
     copy.name = plan.plan.store
     before = _state(copy, progress)
-    applied = carry_out(copy, plan, path, Given("rehearsal"), progress, copy=True)
+    applied = apply_plan(copy, plan, path, Declared("rehearsal"), progress, copy=True)
     journal = Journal(copy)
     with copy.connect() as connection:
         row = dict(journal.find(connection, applied.run_id))
         bound = undoing(journal, SqlDatabase(copy, connection), row)
         seen = compare(journal, connection, applied.run_id, bound, progress)
-    undone = take_back(copy, row, applied.undoable, progress)
+    undone = undo_run(copy, row, applied.undoable, progress)
     problems = list(seen.problems)
     if applied.state != "applied":
         problems.append(f"it stopped: {applied.reason}")

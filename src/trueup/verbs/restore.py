@@ -14,9 +14,9 @@ from trueup.backup.copy import LEFT, bring, compared, copy_name, drop, shared
 from trueup.checks.differs_from_backup import DiffersFromBackup
 from trueup.config.config import Config
 from trueup.errors import PlanError, Refused, StoreError, UsageError
+from trueup.journal.identity import database_digest, identity_of
 from trueup.journal.journal import Journal
-from trueup.plan.gate import enter, told_identity, whole
-from trueup.plan.planner import identity
+from trueup.plan.gate import attest, unchanged_file
 from trueup.results import Preview, Progress, Silent
 from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
@@ -64,7 +64,7 @@ def restore_plan(
     """
     progress = progress or Silent()
     record = read_record(backup)
-    if not record.verified or not whole(record.file, record.sha256):
+    if not record.verified or not unchanged_file(record.file, record.sha256):
         raise Refused(f"the backup {record.file!r} is not verified; 'trueup backup --verify {record.file}' does it")
     with opened(config, store_name) as store:
         live = _live(store, record, table)
@@ -105,7 +105,7 @@ def _live(store: SqlStore, record: Record, table: str) -> Table:
     """The application's table. Raises where the backup is of another database, or no plan could be applied to it."""
     with store.connect() as connection:
         database = SqlDatabase(store, connection)
-        if told_identity(identity(store, database)) != told_identity(record.identity):
+        if database_digest(identity_of(store, database)) != database_digest(record.identity):
             raise PlanError("the backup is of another database")
         live = database.table(table)
         if why := store.dialect.writable(connection):
@@ -151,10 +151,10 @@ def _compared(store: SqlStore, live: Table, there: Table, name: str) -> tuple[Ma
 
 def _entered(config: Config, record: Record, plan: Preview, title: str) -> None:
     """Comparing with the backup is the investigation, and the plan is the list of the rows."""
-    database, file = told_identity(record.identity), Path(plan.path)
+    database, file = database_digest(record.identity), Path(plan.path)
     count = plan.summary.count
-    enter(config, "investigation", database, checks=(title,), count=count)
-    enter(config, "export", database, checks=(title,), count=count, file=str(file.absolute()), sha256=sha256(file))
+    attest(config, "investigation", database, checks=(title,), count=count)
+    attest(config, "export", database, checks=(title,), count=count, file=str(file.absolute()), sha256=sha256(file))
 
 
 def forget(config: Config, table: str, *, store_name: str = "") -> None:

@@ -13,7 +13,7 @@ from trueup.journal.journal import Journal
 from trueup.results import Progress, RunReport, Silent
 from trueup.stores.sql import SqlDatabase
 from trueup.verbs._opened import opened
-from trueup.write.execution import header_of, may_take_back, obstacle, report, since, take_back, undoing
+from trueup.write.execution import header_of, obstacle, report, require_undo_rights, since, undo_run, undoing
 from trueup.write.undo_preview import previewed
 
 
@@ -54,11 +54,11 @@ def undo(
 
             def look(here: SqlDatabase) -> None:
                 may_write(here)
-                may_take_back(journal, here, bound.values())
+                require_undo_rights(journal, here, bound.values())
 
             if not write:
                 seen = previewed(journal, connection, row, bound, progress)
                 return replace(planned, dry_run=True, since=changes, reason=obstacle(store, "undo", look), **seen)
             may_write(SqlDatabase(store, connection))
-        undone = take_back(store, row, planned.undoable, progress, edited=edited, same=same_table)
+        undone = undo_run(store, row, planned.undoable, progress, edited=edited, same=same_table)
         return replace(undone, since=changes)

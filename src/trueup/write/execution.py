@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from trueup.changes import Group, Plan, PlanSummary
 from trueup.config.config import Config, build_check
 from trueup.errors import PlanError, Refused, Stopped, StoreError
+from trueup.journal.identity import identity_of
 from trueup.journal.journal import LEFT_ALONE, Journal
 from trueup.journal.remarks import recall, table_of
 from trueup.plan.drift import (
@@ -30,8 +31,7 @@ from trueup.plan.drift import (
     schema_digest,
 )
 from trueup.plan.file import PlanFile
-from trueup.plan.gate import Given
-from trueup.plan.planner import identity
+from trueup.plan.gate import Declared
 from trueup.repairs import unheld
 from trueup.results import OpRecord, Progress, RunReport
 from trueup.sql.tables import Table
@@ -79,11 +79,11 @@ def undoing(
         table = as_recorded(kept, one.table)
         whole = all(name in table.columns for name in recorded_names(kept))
         # what is gone of the journal is told first: a table may be known by it
-        image = journal.known_images(database.connection, table, group) if whole else None
+        imaged = all(name in table.columns for name in (*table.key, *group.columns))
+        image = journal.known_images(database.connection, table, group) if imaged else None
         live = _recognised(database, one.table, kept.get(STANDING))
         if why := refuses_undo(kept, live, group.action, group.columns, same=one.table.name in same):
             raise Refused(f"run {run['run_id']} cannot be matched with {group.table} any more: {why}")
-        image = image if whole else journal.known_images(database.connection, table, group)
         if image is None:
             raise Refused(f"the journal has no images for {group.table}")
         found = vars(one) | {"table": table}
@@ -129,7 +129,7 @@ def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
         raise PlanError(f"the plan is for environment {plan.environment!r}, this one is {config.environment!r}")
     with store.connect() as connection:
         database = SqlDatabase(store, connection)
-        here = identity(store, database)
+        here = identity_of(store, database)
         for name, value in plan.identity.items():
             if here.get(name) != value:
                 raise PlanError(f"the plan is for another database ({name} differs); make one for {store}")
@@ -158,7 +158,7 @@ def changed(table: Table, plan: Plan, *, copy: bool = False) -> str:
 
 
 # -- carrying out -------------------------------------------------------------------------------------------------
-def begun(store: SqlStore, plan_digest: str) -> bool:
+def was_started(store: SqlStore, plan_digest: str) -> bool:
     """Whether a plan has been applied here before, wholly or in part."""
     journal = Journal(store)
     with store.connect() as connection:
@@ -167,8 +167,8 @@ def begun(store: SqlStore, plan_digest: str) -> bool:
         return any(row["plan_digest"] == plan_digest for row in journal.all_runs(connection))
 
 
-def carry_out(
-    store: SqlStore, plan: PlanFile, path: str, given: Given, progress: Progress, *, copy: bool = False
+def apply_plan(
+    store: SqlStore, plan: PlanFile, path: str, given: Declared, progress: Progress, *, copy: bool = False
 ) -> RunReport:
     """Apply a plan that has passed every look, to the database that it was made on or to a `copy` of it."""
     header, summary = plan.plan, plan.summary
@@ -228,7 +228,7 @@ def permitted(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
     connection.rollback()
 
 
-def may_take_back(journal: Journal, database: SqlDatabase, bound: Collection[Target]) -> None:
+def require_undo_rights(journal: Journal, database: SqlDatabase, bound: Collection[Target]) -> None:
     """Raise `StoreError` or `Refused` where the account lacks a right that an undo takes."""
     needs = rights.of_tables(database, bound, back=True)
     needs += [*rights.of_journal(journal), *rights.of_images([one.image for one in bound], begins=False)]
@@ -246,7 +246,7 @@ def obstacle(store: SqlStore, verb: str, look: Callable[[SqlDatabase], None]) ->
     return ""
 
 
-def take_back(
+def undo_run(
     store: SqlStore,
     row: Mapping[str, Any],
     undoable: int,
@@ -265,7 +265,7 @@ def take_back(
     with store.connect(write=True) as connection:
         store.name_by(connection, header_of(row)["naming"])
         database = SqlDatabase(store, connection)
-        may_take_back(journal, database, bind(database).values())
+        require_undo_rights(journal, database, bind(database).values())
     runner = Runner(store, row["run_id"], bind, progress)
     return finish(runner, runner.undo, "undone")
 
@@ -325,7 +325,7 @@ def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
     )
 
 
-def header_text(header: Plan, given: Given, summary: PlanSummary, tables: Mapping[str, Any]) -> str:
+def header_text(header: Plan, given: Declared, summary: PlanSummary, tables: Mapping[str, Any]) -> str:
     """What undo, verify and notices need of a plan, kept in the run, with all that is known of its tables."""
     groups = [
         {

@@ -49,7 +49,7 @@ def cascades_unseen() -> None:
 def no_identity() -> None:
     """A plan that does not say for which database it is is good for any."""
     for module in (planner, execution):
-        replace_in(module, "identity", lambda *_: {})
+        replace_in(module, "identity_of", lambda *_: {})
 
 
 def silent_row_security() -> None:
