@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from tests.reports.examples import HOSTILE, THRESHOLDS, broken, clean, failed, finding, preview, run, scan, verification
-from trueup.journal.journal import OP_STATES
+from trueup.journal.chain import OP_STATES
 from trueup.journal.journal import STATES as RUN_STATES
 from trueup.reports._words import counted, duration, masked, percent, safe
 from trueup.reports.text.plan import plan_report

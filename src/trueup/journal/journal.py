@@ -11,10 +11,7 @@ import json
 import os
 import secrets
 import socket
-from array import array
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import (
@@ -29,6 +26,7 @@ from sqlalchemy import (
 
 from trueup.codec import GENESIS, canonical, link
 from trueup.errors import Fenced, Refused, StoreError, UsageError
+from trueup.journal.chain import ChainCheck, next_link, spans
 from trueup.journal.failpoints import failpoint
 from trueup.journal.tables import FORMAT, JournalTables
 from trueup.version import VERSION
@@ -55,8 +53,6 @@ TRANSITIONS: Mapping[str, frozenset[str]] = {
 }
 STATES = tuple(TRANSITIONS)
 
-#: How an operation can end. `busy` is none of them: a row that stayed locked is tried again by the next start.
-OP_STATES = ("applied", "conflict", "missing", "premise_gone", "already_good", "blocked", "undone", "undo_conflict")
 #: From which an undo starts: a conflict may have been cleared since.
 UNDOABLE = ("applied", "undo_conflict")
 #: What a person has to look at.
@@ -208,7 +204,7 @@ class Journal(JournalTables):
         """Append one link to the run's chain: which operations this transaction brought to which state."""
         states = spans(ops)
         number = run["chunks"] + 1
-        tip = link(run["tip"], canonical([number, phase, states]))
+        tip = next_link(run["tip"], number, phase, states)
         connection.execute(
             insert(self.chunk).values(
                 run_id=run["run_id"],
@@ -263,53 +259,26 @@ class Journal(JournalTables):
         """Where the chain of a run does not hold, or an empty string when it does."""
         if connection.execute(select(self.meta.c.format)).scalar() != FORMAT or run["state"] not in STATES:
             return "the journal has a format or a state that this version of trueup does not know"
-        run_id, tip, known = run["run_id"], self.genesis(connection, run), bytearray(run["planned"] + 1)
-        written = array("L", [0]) * (run["planned"] + 1)
-        bounds = list(accumulate(json.loads(run["header"])["by_group"]))
-        statement = select(self.chunk).where(self.chunk.c.run_id == run_id).order_by(self.chunk.c.no)
-        number = 0
-        for number, row in enumerate(connection.execute(statement), 1):
-            try:
-                states = json.loads(row.states)
-                tip = link(tip, canonical([number, row.phase, states]))
-                if row.no != number or row.link != tip:
-                    return f"chunk {row.no} of the journal is not as it was written"
-                for first, last, state in states:
-                    known[first : last + 1] = bytes([1 + OP_STATES.index(state)]) * (last - first + 1)
-                    if row.phase == "apply":
-                        written[first : last + 1] = array("L", [number]) * (last - first + 1)
-                if (row.first, row.last) != (states[0][0], states[-1][1]):
-                    return f"chunk {row.no} of the journal is not as it was written"
-            except (ValueError, TypeError, IndexError):
-                return f"chunk {row.no} of the journal cannot be read"
-        if tip != run["tip"] or number != run["chunks"]:
+        check = ChainCheck(self.genesis(connection, run), run["planned"], json.loads(run["header"])["by_group"])
+        chunks = select(self.chunk).where(self.chunk.c.run_id == run["run_id"]).order_by(self.chunk.c.no)
+        if why := check.follow(connection.execute(chunks)):
+            return why
+        if check.tip != run["tip"] or check.chunks != run["chunks"]:
             return "chunks at the end of the journal are missing"
+        op = self.op.c
         result = connection.execute(
-            select(self.op.c.seq, self.op.c.state, self.op.c.chunk, self.op.c.grp).where(self.op.c.run_id == run_id),
+            select(op.seq, op.state, op.chunk, op.grp).where(op.run_id == run["run_id"]),
             execution_options={"stream_results": True},
         )
         for batch in result.partitions(10_000):
             for seq, state, chunk, group in batch:
-                sound = state in OP_STATES and 0 < seq < len(known) and known[seq] == 1 + OP_STATES.index(state)
-                if not sound or chunk != written[seq] or group != bisect_left(bounds, seq):
+                if not check.agrees(seq, state, chunk, group):
                     return f"operation {seq} of the journal is not as it was written"
-                known[seq] = 0
-        return "operations of the journal are missing" if any(known) else ""
-
-
-def spans(ops: Mapping[int, str]) -> list[list[Any]]:
-    """Operations as [first, last, state], neighbours of one state together."""
-    found: list[list[Any]] = []
-    for seq in sorted(ops):
-        if found and found[-1][1] == seq - 1 and found[-1][2] == ops[seq]:
-            found[-1][1] = seq
-        else:
-            found.append([seq, seq, ops[seq]])
-    return found
+        return "operations of the journal are missing" if check.unseen else ""
 
 
 def taken_over(run: Mapping[str, Any]) -> Fenced:
-    """What a process learns whose run another one owns now."""
+    """The error for a process whose run another process has taken over."""
     return Fenced(f"run {run['run_id']}: {run['owner']} took it over; this process stops")
 
 

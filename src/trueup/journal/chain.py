@@ -1,0 +1,90 @@
+"""The chain of a run: each chunk seals which operations it brought to which state, and the states are held against it.
+
+An operation has one byte of the last state that the chain gave it, and the number of the chunk that applied it.
+"""
+
+from __future__ import annotations
+
+import json
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from trueup.codec import canonical, link
+
+#: How an operation can end. `busy` is none of them: a row that stayed locked is tried again by the next start.
+OP_STATES = ("applied", "conflict", "missing", "premise_gone", "already_good", "blocked", "undone", "undo_conflict")
+
+
+def spans(ops: Mapping[int, str]) -> list[list[Any]]:
+    """Operations as [first, last, state], neighbours of one state together."""
+    found: list[list[Any]] = []
+    for seq in sorted(ops):
+        if found and found[-1][1] == seq - 1 and found[-1][2] == ops[seq]:
+            found[-1][1] = seq
+        else:
+            found.append([seq, seq, ops[seq]])
+    return found
+
+
+def next_link(tip: str, number: int, phase: str, states: Sequence[Sequence[Any]]) -> str:
+    """The link of chunk `number`, which brought the `spans` of its operations to their states."""
+    return link(tip, canonical([number, phase, states]))
+
+
+class ChainCheck:
+    """Follows the chain of one run from its genesis, chunk by chunk, then holds each operation against it."""
+
+    def __init__(self, genesis: str, planned: int, by_group: Sequence[int]) -> None:
+        self.tip = genesis
+        self.chunks = 0
+        self._states = bytearray(planned + 1)  # by seq: 1 + the state's place in OP_STATES; 0 is none, or was seen
+        self._applied_by = array("L", [0]) * (planned + 1)
+        self._bounds = list(accumulate(by_group))  # the last seq of each group
+
+    def follow(self, chunks: Iterable[Any]) -> str:
+        """Read the rows of the chunks, in order; returns where the chain does not hold, or an empty string."""
+        for number, row in enumerate(chunks, 1):
+            self.chunks = number
+            try:
+                if not self._sealed(number, row):
+                    return f"chunk {row.no} of the journal is not as it was written"
+            except (ValueError, TypeError, IndexError):
+                return f"chunk {row.no} of the journal cannot be read"
+        return ""
+
+    def _sealed(self, number: int, row: Any) -> bool:
+        """Whether a chunk is the next link; what it says of its operations is kept."""
+        states = json.loads(row.states)
+        self.tip = next_link(self.tip, number, row.phase, states)
+        if row.no != number or row.link != self.tip:
+            return False
+        for first, last, state in states:
+            self._enter(first, last, state, number if row.phase == "apply" else None)
+        return (row.first, row.last) == (states[0][0], states[-1][1])
+
+    def _enter(self, first: int, last: int, state: str, applied_by: int | None) -> None:
+        count = last - first + 1
+        self._states[first : last + 1] = _byte(state) * count
+        if applied_by is not None:
+            self._applied_by[first : last + 1] = array("L", [applied_by]) * count
+
+    def agrees(self, seq: int, state: str, chunk: int, group: int) -> bool:
+        """Whether an operation is in the state, of the chunk and of the group that it should be; each is asked once."""
+        if state not in OP_STATES or not 0 < seq < len(self._states) or self._states[seq] != _byte(state)[0]:
+            return False
+        if chunk != self._applied_by[seq] or group != bisect_left(self._bounds, seq):
+            return False
+        self._states[seq] = 0
+        return True
+
+    @property
+    def unseen(self) -> bool:
+        """Whether the chain has operations that were not asked for."""
+        return any(self._states)
+
+
+def _byte(state: str) -> bytes:
+    return bytes([1 + OP_STATES.index(state)])
