@@ -93,7 +93,7 @@ def _mark_slow(alike: dict[str, dict[str, pytest.Item]]) -> None:
     """Mark what `make test` leaves out: see CONTRIBUTING.md."""
     for name, asked in alike.items():
         servers = sorted(kind for kind in asked if kind != "sqlite")
-        turn = _turn(name, len(servers) * (3 if "sqlite" in asked else 1))
+        turn = _turn(name, len(servers) * (4 if "sqlite" in asked else 1))
         for kind, item in asked.items():
             quick = item.get_closest_marker("quick_on")
             if kind not in (quick.args if quick else ("sqlite", *servers[turn : turn + 1])):

@@ -208,6 +208,7 @@ print(json.dumps(counts))
 """
 
 
+@pytest.mark.slow
 def test_the_clean_up_command_shows_asks_recovers_and_can_be_taken_back(academy: Academy) -> None:
     academy.manage("seed_academy", "--events", "200")
     academy.manage("damage_academy", "--rows", "14")
@@ -230,6 +231,7 @@ def test_the_clean_up_command_shows_asks_recovers_and_can_be_taken_back(academy:
     assert kept == [14, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_manage_py_knows_every_command_and_the_models(academy: Academy) -> None:
     assert "find the rows that break a check" in academy.manage("trueup", "--help")
@@ -285,6 +287,7 @@ def test_the_constraint_is_in_the_migrations_and_refuses(academy: Academy) -> No
     assert found == [True, True, False, False, False]
 
 
+@pytest.mark.slow
 def test_the_constraint_comes_and_goes_by_a_migration(academy: Academy) -> None:
     models = academy.folder / "analytics" / "models.py"
     text = models.read_text()
@@ -306,6 +309,7 @@ def test_the_constraint_comes_and_goes_by_a_migration(academy: Academy) -> None:
     assert academy.code == 0, said
 
 
+@pytest.mark.slow
 def test_a_guard_as_a_django_migration_runs_both_ways(academy: Academy) -> None:
     text = academy.manage("trueup", "guard", "metadata-holds-an-object", "--format", "django")
     assert academy.code == 0, text
