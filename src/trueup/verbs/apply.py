@@ -34,7 +34,7 @@ def apply(
     """Carry a plan out, or resume it. Without `confirm` nothing is written: each row is only looked at.
 
     `confirm` is `yes`, or `ENVIRONMENT:COUNT:DIGEST` (the first 8 digits), which production demands. Strategies C and
-    D ask for more (see `trueup.plan.gate`); a run that was was_started has given it already.
+    D ask for more (see `trueup.plan.gate`); a run that was started has given it already.
 
     The `verify` commands of the configuration run before and after, and `maintenance` puts the application into
     maintenance meanwhile; the run keeps both. Maintenance is taken off again whatever happens. A command that fails
