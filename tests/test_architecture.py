@@ -2,8 +2,8 @@
 
 import ast
 import shutil
-from collections.abc import Iterator, Mapping
 from functools import cache
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -145,8 +145,16 @@ def test_a_module_imports_only_from_its_own_line_of_the_document_or_above() -> N
     assert list(wrong_order(SOURCE)) == []
 
 
+def test_nothing_is_imported_in_a_circle() -> None:
+    assert cycles(SOURCE) == []
+
+
 def test_units_never_import_units() -> None:
     assert list(sideways(SOURCE)) == []
+
+
+def test_no_file_and_no_function_outgrows_a_reader() -> None:
+    assert list(oversized(SOURCE)) == []
 
 
 def test_the_document_lists_no_room_that_is_not_there_and_few_enough_to_hold_in_the_head() -> None:
