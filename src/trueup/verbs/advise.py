@@ -14,8 +14,8 @@ from trueup.journal.identity import database_digest, identity_of
 from trueup.plan.gate import unchanged_file
 from trueup.results import Progress, Silent
 from trueup.stores.sql import SqlDatabase
+from trueup.verbs._advice import Advice, advice, tried
 from trueup.verbs._opened import by_store, opened
-from trueup.verbs.advising import Advice, advice, tried
 
 
 def advise(
