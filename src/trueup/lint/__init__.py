@@ -13,5 +13,5 @@ A module imports only from its own line and those above it; no two import each o
     rules: one file a rule, and what several share in files that begin with an underscore
     settings: which rules to run on which files
     history, runner: what Git keeps; a run
-    formats, pages, compare, compare_report, column_writers: what is told of it
+    pages, compare, compare_report, report_text, report_json, exported, column_writers: what is reported of it
 """
