@@ -21,7 +21,7 @@ OPEN = {
     "lint.rules": "trueup.rules",
 }
 #: What a unit of a package is called in an error.
-NOUN = {"checks": "kind of check", "reports.findings": "format", "lint.rules": "rule"}
+NOUN = {"engines": "dialect", "checks": "kind of check", "reports.findings": "format", "lint.rules": "rule"}
 
 
 @cache

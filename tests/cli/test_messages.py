@@ -54,7 +54,7 @@ MESSAGES = {
         "trueup: there is no check 'metdata' to repair with 'decode'; did you mean 'metadata'?\n"
     ),
     "sql --dialect oracle": (
-        "trueup: there is no engine 'oracle'; there is mariadb, mysql, postgresql, sqlite\n"
+        "trueup: there is no dialect 'oracle'; there is mariadb, mysql, postgresql, sqlite\n"
     ),
     "apply trueup.yaml": "trueup: trueup.yaml is no plan of trueup; 'trueup plan -o FILE' writes one\n",
     "scan postgres+pg8000://me@localhost/shop": (
