@@ -2,8 +2,8 @@
 
 import ast
 import shutil
-from functools import cache
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest

@@ -150,7 +150,7 @@ def test_what_a_crash_left_of_an_image_table_is_made_whole_or_left_alone(databas
     execute(database, ["CREATE TABLE t (id INT PRIMARY KEY, v DECIMAL(12,4))"])
     store = SqlStore("app", database.url)
     journal = Journal(store)
-    group = Group("c", "nullify", "app", "t", "update", ("v",), "lossy")
+    group = Group(check="c", repair="nullify", store="app", table="t", action="update", columns=("v",), effect="lossy")
     name = ("trueup." if database.engine == "postgresql" else "_trueup_") + "img_1"
     with store.connect(write=True) as connection:
         journal.prepare(connection)

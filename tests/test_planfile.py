@@ -12,8 +12,24 @@ from trueup.errors import PlanError
 from trueup.plan.file import Op, PlanFile, PlanWriter
 
 GROUPS = (
-    Group("metadata-holds-an-object", "decode", "app", "events", "update", ("metadata",), "lossless"),
-    Group("metadata-holds-an-object", "nullify", "app", "events", "update", ("metadata",), "lossy"),
+    Group(
+        check="metadata-holds-an-object",
+        repair="decode",
+        store="app",
+        table="events",
+        action="update",
+        columns=("metadata",),
+        effect="lossless",
+    ),
+    Group(
+        check="metadata-holds-an-object",
+        repair="nullify",
+        store="app",
+        table="events",
+        action="update",
+        columns=("metadata",),
+        effect="lossy",
+    ),
 )
 PLAN = Plan(
     plan_id="abc",

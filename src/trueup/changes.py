@@ -11,7 +11,7 @@ EFFECTS: tuple[Effect, ...] = ("lossless", "lossy", "destructive")
 Action = Literal["update", "delete"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """Changes that one repair of one check makes to the same columns of one table."""
 
@@ -33,7 +33,7 @@ class Left:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The header of a plan; its changes are streamed from the file.
 
@@ -61,7 +61,7 @@ class Plan:
     naming: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSummary:
     """What closes a plan: how many changes, by group and by check, what was left, and the chain's tip."""
 

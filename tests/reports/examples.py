@@ -92,28 +92,54 @@ def scan(*results: CheckResult, derived: bool = False) -> Scan:
 
 
 GROUPS = (
-    Group("metadata-holds-an-object", "nullify", "app", "events", "update", ("metadata",), "lossy"),
-    Group("metadata-holds-an-object", "decode", "app", "events", "update", ("metadata",), "lossless"),
-    Group("orders-have-users", "quarantine", "app", "orders", "delete", (), "destructive"),
+    Group(
+        check="metadata-holds-an-object",
+        repair="nullify",
+        store="app",
+        table="events",
+        action="update",
+        columns=("metadata",),
+        effect="lossy",
+    ),
+    Group(
+        check="metadata-holds-an-object",
+        repair="decode",
+        store="app",
+        table="events",
+        action="update",
+        columns=("metadata",),
+        effect="lossless",
+    ),
+    Group(
+        check="orders-have-users",
+        repair="quarantine",
+        store="app",
+        table="orders",
+        action="delete",
+        columns=(),
+        effect="destructive",
+    ),
 )
 
 
 def preview(count: int = 1_234) -> Preview:
     plan = Plan(
-        "p1",
-        "trueup 0.1.0",
-        "production",
-        "app",
-        {"db": "x"},
-        {},
-        {},
-        GROUPS,
-        1_795_000_000,
-        1_795_086_400,
-        "the importer wrote text until 4f2a1c",
+        plan_id="p1",
+        tool="trueup 0.1.0",
+        environment="production",
+        store="app",
+        identity={"db": "x"},
+        schema={},
+        checks={},
+        groups=GROUPS,
+        created=1_795_000_000,
+        expires=1_795_086_400,
+        because="the importer wrote text until 4f2a1c",
     )
     left = (Left("metadata-holds-an-object", 3, "no repair fits"),)
-    summary = PlanSummary(count, (14, 1_218, 2), left, 1_237, "D", "ab12cd34" + "0" * 56)
+    summary = PlanSummary(
+        count=count, by_group=(14, 1_218, 2), left=left, findings=1_237, letter="D", digest="ab12cd34" + "0" * 56
+    )
     samples = {0: (("7", "4 characters", "NULL"),), 1: (("8", "23 characters", "17 characters"),)}
     return Preview("plan.jsonl", plan, summary, samples)
 

@@ -2,7 +2,7 @@
 
 Line 1 is the header, then one line an operation, then the trailer. Each line but the trailer ends in `"l"`,
 the first sixteen hexadecimal digits of a SHA-256 chain over the bytes before it; the trailer carries the whole
-tip. The plan's digest covers all three parts. A signature (see `trueup.signing`) stands beside it.
+tip. The plan's digest covers all three parts. A signature (see `trueup.plan.signing`) stands beside it.
 """
 
 from __future__ import annotations
@@ -199,4 +199,11 @@ def _plan(data: dict[str, Any]) -> Plan:
 
 def _summary(body: dict[str, Any], seal: str) -> PlanSummary:
     left = tuple(Left(**item) for item in body["left"])
-    return PlanSummary(body["count"], tuple(body["by_group"]), left, body["findings"], body["letter"], seal)
+    return PlanSummary(
+        count=body["count"],
+        by_group=tuple(body["by_group"]),
+        left=left,
+        findings=body["findings"],
+        letter=body["letter"],
+        digest=seal,
+    )

@@ -27,7 +27,7 @@ Kind = Literal["investigation", "export", "backup", "rehearsal"]
 FOLDER, FILE = ".trueup", "evidence.jsonl"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attestation:
     """One record. `database` is a digest of its identity, `at` seconds since 1970, `count` rows or operations."""
 
@@ -57,7 +57,7 @@ def folder_of(config: Config) -> Path:
 
 def attest(config: Config, kind: Kind, database: str, **facts: object) -> Attestation:
     """Append an attestation to the file."""
-    made = Attestation(kind, database, int(time.time()), **facts)  # type: ignore[arg-type]  # the fields of Attestation
+    made = Attestation(kind=kind, database=database, at=int(time.time()), **facts)  # type: ignore[arg-type]  # the fields of Attestation
     folder = folder_of(config)
     try:
         append(output_folder(folder) / FILE, json.dumps(asdict(made)))

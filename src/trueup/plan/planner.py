@@ -72,7 +72,7 @@ class Part:
             yield tuple(key), before, after, (previews[0], previews[1]) if previews else ("", "")
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Draft:
     """One check's share of a plan: a part for each of its repairs, and the rows that are left for a person."""
 
@@ -132,7 +132,7 @@ class Planner:
             database, looking = SqlDatabase(self.store, connection), SqlDatabase(self.store, second)
             drafts = []
             for check in checks:
-                draft = Draft(check, SecondLook(looking, check, values=self.values))
+                draft = Draft(check=check, look=SecondLook(looking, check, values=self.values))
                 drafts.append(draft)
                 try:
                     self.draft(database, draft, files)

@@ -1,4 +1,4 @@
-"""One transaction of a run: lock, compare, copy, hold, write, prove, record, rehearse. Nothing else changes data.
+"""One transaction of an apply: lock, compare, copy, hold, write, prove, record, rehearse.
 
 The order of the steps and the reason for each: `docs/reliability.md`. A step that finds anything unexpected raises
 `Mismatch`; the caller rolls back, halves the chunk and in the end blocks the one operation that is at fault.
@@ -121,7 +121,7 @@ class Chunk:
 
     # -- what the rows rest on --------------------------------------------------------------------------------------
     def hold(self, connection: Connection, span: Mapping[str, Any], copied: int) -> None:
-        """Keep other rows as they are that the finding rests on, and look again at all of it, in a new statement.
+        """Lock the other rows that the finding rests on, then look at all of it again, in a new statement.
 
         The statement that locked may have waited, and saw other rows as they were before that. Raises `Moved`.
         """
@@ -152,7 +152,7 @@ class Chunk:
 
     @cached_property
     def unlockable(self) -> list[Table]:
-        """The tables that may get a row which no lock can hold, as it is not there yet."""
+        """The tables into which a row may come that no lock can prevent, as it is not there yet."""
         database = self.target.row.database
         found = [premise.row.table for premise in self.target.premises if premise.absent]
         if self.target.deletes:
@@ -162,7 +162,7 @@ class Chunk:
 
     @cached_property
     def standing(self) -> Select[Any]:
-        """How many of the copied rows are broken still, and nothing refers to them that is to be moved out."""
+        """How many of the copied rows may still be written, once what they rest on is locked."""
         target = self.target
         return select(func.count()).select_from(self._live()).where(target.in_chunk(), *to_mend(target))
 
@@ -276,7 +276,7 @@ class Chunk:
 
     @cached_property
     def keeping(self) -> Select[*tuple[Any, ...]]:
-        """How many rows of a chunk the journal holds as they were, to be asked where the rows themselves are gone."""
+        """How many before-images of a chunk are the planned bytes: asked where the rows themselves were moved out."""
         return select(func.count()).select_from(self.target.image).where(self.target.in_chunk(), self.same_image())
 
     def same_image(self) -> ColumnElement[bool]:

@@ -60,12 +60,12 @@ class Target(Bound):
 
     @property
     def computed(self) -> list[str]:
-        """The stored generated columns that may come out otherwise in a session of ours."""
+        """The stored generated columns whose value may depend on the settings of a session."""
         return [name for name in self.table.computed if name in self.table.columns]
 
     @property
     def apart(self) -> list[str]:
-        """Those of `computed` that no column of `touched` has a part in."""
+        """Those of `computed` that do not depend on a touched column: a write must leave them as they are."""
         made = self.table.computed
         return [name for name in self.computed if made[name] and made[name].isdisjoint(self.touched)]
 
@@ -90,7 +90,7 @@ class Target(Bound):
         return unchecked_references(self.table, self.check, self.touched)
 
     def same_key(self) -> ColumnElement[bool]:
-        """The live row and its image."""
+        """The condition that joins a live row to its image."""
         columns = self.row.relation.c
         return and_(*(columns[name] == value for name, value in self.held("k").items()))
 
@@ -105,11 +105,11 @@ class Target(Bound):
         return {name: into(image, self.table.columns[name]) for name, image in self.images(side).items()}
 
     def in_chunk(self, *, whole: bool = True) -> ColumnElement[bool]:
-        """The images of one chunk."""
+        """The condition that an image belongs to one chunk; see the function `in_chunk`."""
         return in_chunk(self.image, whole=whole)
 
     def kept(self) -> dict[Any, Any]:
-        """Columns that the engine would renew by itself on any update, set to what they are."""
+        """Assignments that keep the columns which the engine would set anew on any update."""
         columns = self.row.relation.c
         return {columns[name]: columns[name] for name in renewed(self.row.table, self.group)}
 

@@ -1,4 +1,4 @@
-"""One transaction of an undo: lock, compare, give back, prove, record. The counterpart of `writer`."""
+"""One transaction of an undo: lock, compare, give back, prove, record. The counterpart of `apply_chunk`."""
 
 from __future__ import annotations
 
@@ -84,9 +84,9 @@ class UndoChunk:
         seqs: Sequence[int],
         given: Sequence[tuple[Target, Sequence[int]]] = (),
     ) -> dict[int, tuple[str, str]]:
-        """The same without locks and without writing, on the rows as they are once others are taken back.
+        """The verdicts of `undo` without locks and without writing, as if the operations `given` were taken back first.
 
-        `given` are the others: of each of these rows one operation of each of their targets.
+        Of each of these rows `given` holds one operation of each of its targets.
         """
         whole, span = chunk_of(run_id, seqs)
         statement = self.found_after(given).where(self.target.in_chunk(whole=whole))
@@ -99,11 +99,11 @@ class UndoChunk:
 
     @cached_property
     def found(self) -> Select[Any]:
-        """The rows of a run's images with what `Shown` tells of each."""
+        """The images of a run joined to their live rows, with the columns of `Shown`."""
         return self.found_after(())
 
     def found_after(self, given: Sequence[tuple[Target, Sequence[int]]]) -> Select[Any]:
-        """`found`, with what these operations of others would give back in the place of what the rows hold."""
+        """`found`, with the values that the operations `given` would restore in place of what the rows hold now."""
         target, row, image = self.target, self.target.row, self.target.image.c
         source = target.image.join(row.relation, target.same_key())
         back: dict[str, ColumnElement[Any]] = {}
@@ -135,7 +135,7 @@ class UndoChunk:
         )
 
     def locked_out(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> set[int]:
-        """Those whose rows another transaction has locked."""
+        """Those of `seqs` whose rows another transaction has locked."""
         whole, span = chunk_of(run_id, seqs)
         target = self.target
         rows = (
@@ -191,10 +191,10 @@ class UndoChunk:
 
     @cached_property
     def parents(self) -> list[tuple[str, tuple[tuple[Select[Any], Select[Any]], tuple[Select[Any], Select[Any]]]]]:
-        """Of each key that the engine does not check: the table referred to, the statement that holds the parents of
-        the rows given back, and that which counts those without one.
+        """For each foreign key that the engine does not check: the parent table, the statement that locks the parents
+        of the rows given back, and the statement that counts the rows without a parent.
 
-        They may refer to nothing only by the key that they broke before.
+        The key that the rows broke before the run is not among them.
         """
         return [(one.parent, self._parents(one)) for one in self.target.unchecked_references]
 
@@ -220,7 +220,7 @@ class UndoChunk:
 
     # -- before it is promised ------------------------------------------------------------------------------------
     def rehearse(self, connection: Connection, span: Mapping[str, Any], expected: int, before: Sequence[Any]) -> None:
-        """Give the copied rows of a chunk back inside a savepoint that is rolled back: what is promised was done.
+        """Give the copied rows back inside a savepoint that is rolled back: proof that they can be taken back.
 
         `before` is what `computed` told before the rows were written. Raises `Mismatch` with the engine's reason where
         a constraint lets the old values be, and refuses to write them again.
@@ -249,8 +249,8 @@ class UndoChunk:
         connection.exec_driver_sql(f"RELEASE SAVEPOINT {SAVEPOINT}")
 
     def computed(self, connection: Connection, whole: bool, span: Mapping[str, Any]) -> Sequence[Any]:
-        """Two digests of each live row of a chunk: of its stored generated columns, and of those that no column
-        written has a part in. The engine computes them anew in our session, whose settings may bend them."""
+        """Two digests of each live row of a chunk: of its stored generated columns, and of those that do not depend on
+        a touched column. The engine computes them anew in our session, whose settings may change the result."""
         if not self.target.computed:
             return []
         return connection.execute(self.computing[whole], dict(span)).all()
@@ -376,5 +376,5 @@ def chunk_of(run_id: str, seqs: Sequence[int]) -> tuple[bool, dict[str, Any]]:
 
 
 def both(make: Callable[[bool], T]) -> tuple[T, T]:
-    """A statement for operations one by one, and for a range of them: `statement[whole]` is the one that fits."""
+    """Build a statement twice: for a list of seqs and for a range without gaps. `result[whole]` selects."""
     return make(False), make(True)

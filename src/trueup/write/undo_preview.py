@@ -1,4 +1,4 @@
-"""What an undo would do, row by row, told without locks and without writing.
+"""What an undo would do, row by row, without locks and without writing.
 
 Each operation is judged as the undo will judge it: on its row as the operations that are taken back before it leave it.
 """
