@@ -8,6 +8,7 @@ from tests.rowhash import execute
 from trueup.check import RowCheck
 from trueup.checks.missing import Missing
 from trueup.checks.out_of_range import OutOfRange
+from trueup.scan import keys
 from trueup.scan.keys import unpack
 from trueup.scan.one_pass import Fusion
 from trueup.stores.sql import SqlDatabase, SqlStore
@@ -50,7 +51,7 @@ def test_every_broken_key_comes_once_with_the_checks_that_call_it_broken(databas
 
 def test_ranges_of_the_key_hand_back_the_same(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(database)
-    monkeypatch.setattr("trueup.scan.keys.RANGE", 40)
+    monkeypatch.setattr(keys, "RANGE", 40)
     store = SqlStore("app", database.url)
     with store.connect() as connection:
         fusion, marked = walk(store, connection)
