@@ -148,7 +148,7 @@ def look(trueup: Reader) -> None:
     trueup("scan", "--json", "-")
     trueup("scan", "--json", "left.json")
     trueup("compare", "left.json", "left.json")
-    for name in ("csv", "jsonl", "parquet"):
+    for name in ("csv", "jsonl", "parquet", "sarif", "xml", "github"):
         trueup("scan", "--export", f"found.{name}")
         trueup.shown[name] = exported(Path(f"found.{name}"))
     trueup("explain", "planted", "--by", "note", "--by", "phone")
