@@ -133,7 +133,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         parameters = [item.callspec.params for item in session.items if hasattr(item, "callspec")]
         wanted = {given.get(name) for given in parameters for name in ("engine", "server")}
         session.config.stash[POOL].start(engine for engine in KINDS if engine in wanted)
-        gc.freeze()  # the tests themselves are not to be looked through again and again
+        # a fifth of the time of a test went into looking for cycles, among the tests themselves too
+        gc.freeze()
+        gc.set_threshold(50_000, 50, 50)
 
 
 class ClosingLines:
