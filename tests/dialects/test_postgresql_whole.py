@@ -41,6 +41,7 @@ def rows(database: Database, table: str) -> list[str]:
         return [row[0] for row in connection.execute(f"SELECT t::text FROM {table} t ORDER BY 1".encode())]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repair", ["nullify", "quarantine"])
 @pytest.mark.parametrize("schema", ["public", 'o"dd.%s'])
 def test_names_and_labels_with_any_sign_go_through_a_whole_run(
@@ -84,6 +85,7 @@ def test_a_domain_that_refuses_blocks_the_rows_and_does_not_end_the_plan(databas
     assert rows(database, "public.t") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "one", "two", "three"),
     [
@@ -190,6 +192,7 @@ def test_a_right_that_a_function_of_the_application_lacks_stops_the_run(database
         applied(replace(database, url=url), check, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", ["json", "text", "jsonb"])
 def test_a_document_that_cannot_be_written_into_is_left_and_not_planned_to_stay_as_it_is(
     database: Database, storage: str, tmp_path: Path
