@@ -178,3 +178,69 @@ def test_a_unit_that_is_not_there_any_more_is_told_in_one_line(folder: Path) -> 
     assert found.stderr == (
         "trueup: the kind of check 'negative' cannot be loaded from more_trueup.negative: ModuleNotFoundError\n"
     )
+
+
+def rewrite(folder: Path, old: str, new: str) -> None:
+    """Change the check as its author might get it wrong."""
+    path = folder / "more_trueup" / "negative.py"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("def message", "def sentence", "the kind 'negative' lacks 'message'"),
+        ("def holds", "def breaks", "the kind 'negative' lacks 'holds'"),
+        (
+            "    column: str\n",
+            "    column: str\n    parent: str\n",
+            "the kind 'negative' has an option 'parent', which is a method of every check; name it otherwise",
+        ),
+        (
+            "    column: str\n",
+            "    column: str\n    measures: str = ''\n",
+            "the kind 'negative' has an option 'measures', which is a method of every check; name it otherwise",
+        ),
+        (
+            "    column: str\n",
+            "    column: str\n    reads: tuple[str, ...]\n",
+            "the kind 'negative' has an option 'reads' without a default; give it one",
+        ),
+        (
+            "    column: str\n",
+            "    column: str\n    limit: float = 0.0\n",
+            "the kind 'negative' has an option 'limit' of type float, which no configuration can hold",
+        ),
+    ],
+)
+def test_a_kind_that_is_not_finished_is_refused_when_it_is_loaded(folder: Path, old: str, new: str, told: str) -> None:
+    rewrite(folder, old, new)
+    found = trueup(folder, "scan")
+    assert (found.returncode, found.stdout, found.stderr) == (2, "", f"trueup: {told}\n")
+
+
+def line_of(folder: Path, text: str) -> int:
+    lines = (folder / "more_trueup" / "negative.py").read_text().splitlines()
+    return next(number for number, line in enumerate(lines, 1) if text in line)
+
+
+def test_a_mistake_in_a_check_names_the_check_and_its_line_and_shows_no_data(folder: Path) -> None:
+    rewrite(folder, "row[self.column] < 0", "row.colunm('secret') < 0")
+    found = trueup(folder, "scan")
+    assert found.returncode == 3
+    place = f"more_trueup.negative:{line_of(folder, 'colunm')}"
+    assert found.stderr == (
+        f"trueup: this is a bug: AttributeError at {place}, in the check of kind 'negative'; "
+        "TRUEUP_TRACEBACK=1 before the command shows all of it, and may show values of your data\n"
+    )
+
+
+def test_a_mistake_that_shows_inside_trueup_names_the_line_of_the_check_that_led_there(folder: Path) -> None:
+    rewrite(folder, "row[self.column] < 0", "row[['secret']] < 0")
+    told = trueup(folder, "scan").stderr
+    place = f"more_trueup.negative:{line_of(folder, 'secret')}"
+    assert told.startswith("trueup: this is a bug: TypeError at trueup.check:")
+    assert f", in the check of kind 'negative' at {place}; " in told
+    assert "secret" not in told

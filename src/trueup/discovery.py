@@ -45,6 +45,15 @@ def names(package: str) -> Mapping[str, str]:
     return dict(sorted(found.items()))
 
 
+def unit_of(module: str) -> tuple[str, str] | None:
+    """The package and the name of the registered unit that `module` is, or that it is a part of; None if it is none."""
+    for package in OPEN:
+        for name, path in names(package).items():
+            if module == path or module.startswith(f"{path}."):
+                return package, name
+    return None
+
+
 def has(package: str, name: str, part: str) -> bool:
     """Whether the unit `name`, a folder, has a module `part`."""
     return name in names(package) and find_spec(f"{names(package)[name]}.{part}") is not None

@@ -214,18 +214,31 @@ def _usage(error: click.ClickException) -> str:
 
 def _bug(error: Exception) -> int:
     """An exception nobody foresaw. Its text is not shown: a driver's may carry values or a password."""
-    place = ""
-    trace = error.__traceback__
-    while trace is not None:
-        name = trace.tb_frame.f_globals.get("__name__", "")
-        if name.startswith("trueup"):
-            place = f" at {name}:{trace.tb_lineno}"
-        trace = trace.tb_next
     return _complain(
-        f"this is a bug: {type(error).__name__}{place}; TRUEUP_TRACEBACK=1 before the command shows all of it, "
+        f"this is a bug: {type(error).__name__}{_place(error)}; TRUEUP_TRACEBACK=1 before the command shows all of it, "
         "and may show values of your data",
         3,
     )
+
+
+def _place(error: Exception) -> str:
+    """The innermost line of trueup or of a registered unit, and the innermost line of a check on the way to it."""
+    from trueup.discovery import unit_of
+
+    place = check = ""
+    trace = error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_globals.get("__name__", "")
+        here = f"{name}:{trace.tb_lineno}"
+        unit = unit_of(name)
+        if name.startswith("trueup.") or unit is not None:
+            place = here
+        if unit is not None and unit[0] == "checks":
+            check, its_place = unit[1], here
+        trace = trace.tb_next
+    if not check:
+        return f" at {place}" if place else ""
+    return f" at {place}, in the check of kind {check!r}{'' if its_place == place else f' at {its_place}'}"
 
 
 def _trace() -> None:

@@ -6,7 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from trueup import discovery
-from trueup.check import Check
-from trueup.config.options import nearest, pairs, read_options, read_value, write_options
+from trueup.check import Check, RowCheck, SetCheck
+from trueup.config.options import nearest, pairs, read_options, read_value, unreadable, write_options
 from trueup.config.strategy import DEFAULT, PRODUCTION
 from trueup.config.yaml import Item, from_json, read_yaml
 from trueup.errors import ConfigError, UsageError
@@ -32,6 +32,9 @@ _TOP = (
 #: Whether plans are signed: always; where there is a key; never.
 SIGNING = ("required", "offered", "no")
 _SEVERITIES = ("high", "medium", "low")
+#: The classes whose members every check has, and the members that a kind may have as an option of the same name.
+_CONTRACT = frozenset({Check, RowCheck, SetCheck})
+_MAY_BE_OPTIONS = ("columns", "reads")
 #: Words that people mean by it.
 _ALSO_PRODUCTION = (PRODUCTION, "prod", "prd", "live")
 
@@ -52,7 +55,7 @@ class Config:
     `path` is the file it came from, empty when it came from a URL; `derived` says that the checks are to
     be proposed from the catalogue and the data. A verified backup counts for `backup_hours`. `verify` are the
     application's own commands, run before and after an apply; `notices` is a folder of templates of a team's own.
-    `sign_plans` is one of `SIGNING`, `sign_key` the file of the key (see `trueup.signing`).
+    `sign_plans` is one of `SIGNING`, `sign_key` the file of the key (see `trueup.plan.signing`).
     """
 
     environment: str
@@ -262,6 +265,7 @@ def _check(item: Item, stores: Mapping[str, str]) -> Check:
 def _read(kind: str, item: Item) -> Check:
     """Make the check, and find out now what would otherwise fail in the middle of a scan."""
     unit = discovery.load("checks", kind, Check)
+    _demand_whole(unit, kind)
     check = read_options(unit, kind, item, ignore=("kind",))
     given = {key.text: (key, value) for key, value in item.pairs or ()}
     for key, _ in (given["critical"][1].pairs or ()) if "critical" in given else ():
@@ -275,6 +279,27 @@ def _read(kind: str, item: Item) -> Check:
     except UsageError as error:
         raise (given["repair"][1] if "repair" in given else item).error(str(error)) from None
     return check
+
+
+def _demand_whole(unit: type[Check], kind: str) -> None:
+    """Refuse a kind that its author has not finished, before it fails somewhere in trueup."""
+    known = Check.__dataclass_fields__
+    for option in fields(unit):
+        hidden = next(
+            (vars(base)[option.name] for base in _CONTRACT & set(unit.__mro__) if option.name in vars(base)), None
+        )
+        if option.name in known or hidden is None:
+            continue
+        if option.name not in _MAY_BE_OPTIONS:
+            raise UsageError(
+                f"the kind {kind!r} has an option {option.name!r}, which is a method of every check; name it otherwise"
+            )
+        if option.default is hidden:
+            raise UsageError(f"the kind {kind!r} has an option {option.name!r} without a default; give it one")
+    if missing := sorted(unit.__abstractmethods__):
+        raise UsageError(f"the kind {kind!r} lacks {' and '.join(map(repr, missing))}")
+    if problem := unreadable(unit):
+        raise UsageError(f"the kind {kind!r} has {problem}, which no configuration can hold")
 
 
 def check_options(check: Check) -> dict[str, Any]:

@@ -62,6 +62,27 @@ def read_options(unit: type[T], kind: str, item: Item, *, ignore: tuple[str, ...
         raise item.error(str(error)) from None
 
 
+def unreadable(unit: type[Any]) -> str:
+    """The first option whose type no value in a file can have, as a clause; empty where there is none."""
+    hints = get_type_hints(unit)
+    for field in fields(unit):
+        if field.init and not _readable(hints[field.name]):
+            shown = getattr(hints[field.name], "__name__", hints[field.name])
+            return f"an option {option_name(field)!r} of type {shown}"
+    return ""
+
+
+def _readable(annotation: Any) -> bool:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return all(one is type(None) or _readable(one) for one in arguments)
+    if origin is tuple:
+        return len(arguments) == 2 and arguments[1] is Ellipsis and _readable(arguments[0])
+    if origin is not None and issubclass_safe(origin, Mapping):
+        return arguments[0] is str and _readable(arguments[1])
+    return origin is Literal or annotation in (str, int, bool, JsonText)
+
+
 def pairs(item: Item, what: str) -> tuple[tuple[Item, Item], ...]:
     """The pairs of a mapping. Raises `ConfigError` when it is none."""
     if item.pairs is None:
