@@ -339,7 +339,9 @@ def sentences(found: Explanation) -> Iterator[str]:
     if found.pattern is not None:
         yield pattern_sentence(found)
     else:
-        yield f"no column or moment tells the {found.broken:,} broken rows from the others: they are spread evenly"
+        some = f"{found.broken:,} broken {'row' if found.broken == 1 else 'rows'}"
+        spread = "it is like them" if found.broken == 1 else "they are spread evenly"
+        yield f"no column or moment tells the {some} from the others: {spread}"
     if found.types:
         word, count = found.types[0]
         if len(found.types) == 1:
