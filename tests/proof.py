@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import ColumnElement, FromClause, func, select
+
 from tests.engines import Database
 from tests.rowhash import Image, changed_rows, execute, row_hashes
 from trueup.check import Check
@@ -15,6 +17,8 @@ from trueup.config.config import Config
 from trueup.findings import Finding, Record
 from trueup.results import CheckResult, RunReport, Scan
 from trueup.run import apply, make_plan, scan, undo, verify
+from trueup.stores.sql import SqlDatabase
+from trueup.verbs._opened import opened
 
 #: Words of a script that each engine spells in its own way.
 TYPES: Mapping[str, Mapping[str, str]] = {
@@ -74,7 +78,8 @@ def prove(
     `repairs`, the plan must mend exactly the rows named (the others are left to a person), apply must change those
     rows and no other, verify must find it sound, and undo must give back every byte. `mended` names, for a repair, a
     column's value after it by column and key, `{"decode": {("metadata", 3): {"a": 1}}}`: text is compared as it is,
-    None with NULL, anything else as JSON.
+    None with NULL, anything else as JSON. A lossless repair of several columns needs it: that they were swapped, say,
+    and not both set to one of them is nothing that the other comparisons see.
     """
     run_script(database, script)
     config = config_of(database, check)
@@ -85,9 +90,12 @@ def prove(
     assert shown[0].exit_code == (1 if keys else 0)
     proof = Proof(shown[0].results[0], shown[1], masked[1])
     assert proof.result.findings == len(keys)
+    _never_null(config)
+    mends = {repair: {_key(key) for key in wanted} for repair, wanted in (repairs or {}).items()}
+    _demand_mended(config, {repair for repair, wanted in mends.items() if wanted}, mended or {})
     runs = {
-        repair: _loop(config, database, repair, {_key(key) for key in wanted}, keys, (mended or {}).get(repair, {}))
-        for repair, wanted in (repairs or {}).items()
+        repair: _loop(config, database, repair, wanted, keys, (mended or {}).get(repair, {}))
+        for repair, wanted in mends.items()
     }
     return replace(proof, runs=runs)
 
@@ -132,6 +140,36 @@ def _scan(config: Config, *, values: bool) -> tuple[Scan, dict[str, Finding]]:
         by_key[_key(finding.where.key)] = finding
     assert len(by_key) == len(found), "a row was found twice"
     return told, by_key
+
+
+def _never_null(config: Config) -> None:
+    """Demand that `holds` is true or false of every row, and `fits` of every broken one: NULL is in no count."""
+    (check,) = config.checks
+    wrap = "wrap it in func.coalesce(..., false())"
+    with opened(config) as store, store.connect() as connection:
+        database = SqlDatabase(store, connection)
+        broken = check.broken(database)
+        unsure = _nulls(database, broken.row.relation, check.holds(broken.row))
+        assert not unsure, f"holds is NULL for {unsure} rows; {wrap}"
+        for repair in check.repairs():
+            unsure = _nulls(database, broken.source, repair.fits(broken.row), broken.where)
+            assert not unsure, f"fits of {repair.name} is NULL for {unsure} broken rows; {wrap}"
+
+
+def _nulls(database: SqlDatabase, source: FromClause, said: ColumnElement[bool], *where: ColumnElement[bool]) -> int:
+    rows = select(said.label("said")).select_from(source).where(*where).subquery()
+    return int(database.ask(select(func.count()).select_from(rows).where(rows.c.said.is_(None)))[0][0])
+
+
+def _demand_mended(config: Config, repairs: set[str], mended: Mapping[str, object]) -> None:
+    """Demand to be told what a lossless repair leaves, where it writes several columns."""
+    (check,) = config.checks
+    with opened(config) as store, store.connect() as connection:
+        row = SqlDatabase(store, connection).row(check.table)
+        for repair in check.repairs():
+            several = repair.effect == "lossless" and len(repair.sets(row)) > 1
+            told = repair.name not in repairs or repair.name in mended
+            assert told or not several, f"{repair.name} writes several columns; say what it leaves: mended={{...}}"
 
 
 def _loop(
