@@ -21,6 +21,8 @@ from trueup.stores.sql import SqlDatabase
 PAGE = 1000
 LARGEST_PAGE = 16_000
 SLOW = 0.5
+#: Columns of a row that a preview shows; engines limit how many one statement may return.
+PREVIEWED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,10 @@ class BrokenRow:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """A row of a plan: digests of the touched columns before and after, and a preview of the first of them."""
+    """A row of a plan: digests and previews of the touched columns, before and after.
+
+    One column is previewed by its value alone, several by their names too: `starts 2026-05-09, ends 2026-05-02`.
+    """
 
     key: Key
     before: str
@@ -122,18 +127,28 @@ class SecondLook:
         if repair.action == "update":
             new = {name: dialect.cast(value, row.column(name)) for name, value in repair.sets(row).items()}
             parts["after"] = dialect.digest([(row.column(name), value) for name, value in new.items()])
-            parts["shown"] = dialect.preview(row.column(names[0]), row[names[0]])
-            parts["then"] = dialect.preview(row.column(names[0]), new[names[0]])
-        hide = plain if self.values else masked
+            for i, name in enumerate(names[:PREVIEWED]):
+                parts[f"before {i}"] = dialect.preview(row.column(name), row[name])
+                parts[f"after {i}"] = dialect.preview(row.column(name), new[name])
+        shown = names if repair.action == "update" else []
         return [
             PlannedRow(
                 keys[seq],
                 facts["before"],
                 facts["after"],
-                (str(hide(facts["shown"])), str(hide(facts["then"]))) if "shown" in facts else ("", ""),
+                (self._preview("before", shown, facts), self._preview("after", shown, facts)),
             )
             for seq, facts in self._read(choice, keys, parts)
         ]
+
+    def _preview(self, when: str, names: Sequence[str], facts: Mapping[str, Any]) -> str:
+        """The columns `names` as text, masked unless values are shown."""
+        values = [facts[f"{when} {i}"] for i in range(min(len(names), PREVIEWED))]
+        texts = [str(plain(value)) if self.values and value is not None else masked(value) for value in values]
+        if len(names) == 1:
+            return texts[0]
+        more = [f"and {len(names) - PREVIEWED} more"] if len(names) > PREVIEWED else []
+        return ", ".join([f"{name} {shown}" for name, shown in zip(names, texts, strict=False)] + more)
 
     def _read(
         self, which: int, keys: Sequence[Key], parts: Mapping[str, ColumnElement[Any]]

@@ -80,8 +80,9 @@ def _group(preview: Preview, index: int, samples: int) -> Iterator[RenderableTyp
     yield line((group.effect, _STYLE[group.effect]), "  ", (group.check, STRONG))
     yield indented(line(f"{group.repair} {act} {group.table}{columns}; ", (_WORDS[group.effect], DIM)))
     shown = preview.samples.get(index, ())[:samples]
+    wide = 60 if len(group.columns) == 1 else 120
     rows: list[list[str | tuple[str, str]]] = [
-        [safe(key, 60)] if moves else [safe(key, 60), (safe(before, 60), DIM), "→", safe(after, 60)]
+        [safe(key, 60)] if moves else [safe(key, 60), (safe(before, wide), DIM), "→", safe(after, wide)]
         for key, before, after in shown
     ]
     if rows:
