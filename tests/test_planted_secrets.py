@@ -4,105 +4,30 @@ Shown by design are only the key that addresses a row, and the column that `grou
 and values that many rows share.
 """
 
+import importlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from tests.planted import SECRETS, Case, people
 from trueup import discovery
 from trueup.check import Facts
 from trueup.cli import run
 
-#: Words and numbers that are in the data and nowhere else.
-SECRETS = ("zorblatt", "Zorblatt", "7734077", "quxified")
+
+def planted(kind: str) -> Case | None:
+    """The case in the check's own test file, which is named as the kind is; None where there is none."""
+    module = f"tests.checks.test_{kind.replace('-', '_')}"
+    return getattr(importlib.import_module(module), "PLANTED", None) if find_spec(module) else None
 
 
-@dataclass(frozen=True)
-class Case:
-    """Tables whose broken rows hold secrets, a check that finds them, and its repairs."""
-
-    script: str
-    check: Mapping[str, object]
-    repairs: tuple[str, ...]
-
-
-def people(columns: str, *rows: str) -> str:
-    """A table with a column of text and one of numbers that no check is about; both hold secrets."""
-    made = f"CREATE TABLE t (id INTEGER PRIMARY KEY, note TEXT, phone INT, {columns})"
-    names = ", ".join(one.split()[0] for one in columns.split(", "))
-    filled = f"INSERT INTO t ({names}) VALUES {', '.join(rows)}"
-    return f"{made}; {filled}; UPDATE t SET note = 'zorblatt ' || id, phone = 77340770 + id;"
-
-
-CASES = {
-    "missing": Case(
-        people("email TEXT, name TEXT", "('zorblatt1', NULL)", "('zorblatt2', ' ')"),
-        {"column": "name", "blank": True, "fill": "nobody", "context": ["email", "phone"]},
-        ("fill", "quarantine"),
-    ),
-    "orphan": Case(
-        people("owner TEXT, mail TEXT", "('zorblatt1', 'zorblatt@x')", "('zorblatt2', 'y')")
-        + "CREATE TABLE users (id TEXT PRIMARY KEY, mail TEXT); INSERT INTO users VALUES ('quxified', 'zorblatt@x');",
-        {"column": "owner", "references": "users.id", "relink_by": {"mail": "mail"}},
-        ("relink", "nullify", "quarantine"),
-    ),
-    "unknown-value": Case(
-        people("state TEXT", "('zorblatt9')", "('OPEN')", "('open')"),
-        {"column": "state", "allowed": ["open"], "context": ["note"]},
-        ("respell", "nullify"),
-    ),
-    "out-of-range": Case(
-        people("salary INT", "(77340771)", "('zorblatt')", "(5)"),
-        {"column": "salary", "maximum": "100"},
-        ("clamp", "nullify"),
-    ),
-    "duplicate": Case(
-        people("email TEXT, name TEXT", "('zorblatt', 'a')", "(' Zorblatt', 'a')", "('quxified', 'b')"),
-        {"columns": ["email", "name"], "ignore": ["case", "space"]},
-        ("quarantine",),
-    ),
-    "stale-total": Case(
-        people("total INT", "(7734077)", "(0)")
-        + "CREATE TABLE paid (id INTEGER PRIMARY KEY, t_id INT, amount INT, payer TEXT);"
-        "INSERT INTO paid VALUES (1, 1, 77340778, 'zorblatt');",
-        {"column": "total", "sum_of": "paid.amount", "by": "t_id"},
-        ("recompute",),
-    ),
-    "torn-write": Case(
-        people("email TEXT, doc JSON", """('zorblatt1', '{"zorblatt": 1}'), ('zorblatt2', '{"email": "quxified"}')"""),
-        {"expects": "doc.email", "from": {"doc.email": "email"}, "equals": True},
-        ("restore",),
-    ),
-    "wrong-json-type": Case(
-        people("doc JSON", """('"{\\"zorblatt\\": 1}"')""", "('7734077')", """('["zorblatt"]')""", "('zorblatt{')"),
-        {"column": "doc", "expected": ["object"], "context": ["doc"]},
-        ("decode", "wrap", "nullify"),
-    ),
-    "wrong-json-shape": Case(
-        people("doc JSON", """('{"zorblatt": 1, "age": "7734077"}'), ('{"age": 1}'), ('{"age": "1"}'), ('zorblatt')"""),
-        {
-            "column": "doc",
-            "schema": {
-                "type": "object",
-                "required": ["age", "name"],
-                "additionalProperties": False,
-                "properties": {"age": {"type": ["integer", "null"], "enum": [1, 2]}, "name": {"default": "none"}},
-            },
-        },
-        ("fill", "decode"),
-    ),
-    "differs-from-backup": Case(
-        people("email TEXT", "('zorblatt1')", "('zorblatt2')")
-        + "CREATE TABLE old (id INTEGER PRIMARY KEY, email TEXT);"
-        "INSERT INTO old VALUES (1, 'quxified'), (2, 'zorblatt2');",
-        {"columns": ["email"], "copy": "old"},
-        ("restore",),
-    ),
-}  # fmt: skip
+FOUND = {kind: planted(kind) for kind, module in discovery.names("checks").items() if module.startswith("trueup.")}
+CASES = {kind: case for kind, case in FOUND.items() if case is not None}
 
 
 @pytest.fixture
@@ -210,7 +135,12 @@ def is_table(database: sqlite3.Connection, name: str) -> bool:
 
 
 def test_every_kind_has_a_planted_case() -> None:
-    assert set(CASES) == set(discovery.names("checks"))
+    for kind, case in FOUND.items():
+        file = f"tests/checks/test_{kind.replace('-', '_')}.py"
+        assert case is not None, (
+            f"{file} needs a case with secrets in its broken rows: PLANTED = Case(people(columns, rows...), options, "
+            "repairs), as docs/writing-a-check.md shows; both words are in tests/planted.py"
+        )
 
 
 @pytest.mark.parametrize("kind", CASES)
@@ -228,7 +158,7 @@ def test_no_value_of_a_row_is_shown(kind: str, folder: Path, capsys: pytest.Capt
     assert trueup.leaks() == {}
 
 
-@pytest.mark.parametrize("kind", [kind for kind in CASES if kind not in ("missing", "differs-from-backup")])
+@pytest.mark.parametrize("kind", [kind for kind, case in CASES.items() if case.shows_values])
 def test_the_planted_values_are_there_when_they_are_asked_for(
     kind: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,8 +1,19 @@
 """The kind `differs-from-backup`, there and back on every engine."""
 
 from tests.engines import Database
+from tests.planted import Case, people
 from tests.proof import prove
 from trueup.checks.differs_from_backup import DiffersFromBackup
+
+#: For tests/test_planted_secrets.py.
+PLANTED = Case(
+    people("email TEXT", "('zorblatt1')", "('zorblatt2')")
+    + "CREATE TABLE old (id INTEGER PRIMARY KEY, email TEXT);"
+    "INSERT INTO old VALUES (1, 'quxified'), (2, 'zorblatt2');",
+    {"columns": ["email"], "copy": "old"},
+    ("restore",),
+    shows_values=False,
+)  # fmt: skip
 
 TABLE = "(id INTEGER PRIMARY KEY, name VARCHAR(50), amount DECIMAL(12,2), metadata {JSON})"
 SCRIPT = [

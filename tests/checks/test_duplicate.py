@@ -4,9 +4,17 @@ import unicodedata
 import pytest
 
 from tests.engines import Database
+from tests.planted import Case, people
 from tests.proof import config_of, prove, run_script
 from trueup.checks.duplicate import Duplicate
 from trueup.run import scan
+
+#: For tests/test_planted_secrets.py.
+PLANTED = Case(
+    people("email TEXT, name TEXT", "('zorblatt', 'a')", "(' Zorblatt', 'a')", "('quxified', 'b')"),
+    {"columns": ["email", "name"], "ignore": ["case", "space"]},
+    ("quarantine",),
+)  # fmt: skip
 
 USERS = [
     "CREATE TABLE users (id INTEGER PRIMARY KEY, email {TEXT_KEY}, tenant INTEGER)",

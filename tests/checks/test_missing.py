@@ -1,8 +1,17 @@
 import pytest
 
 from tests.engines import Database
+from tests.planted import Case, people
 from tests.proof import prove
 from trueup.checks.missing import Missing
+
+#: For tests/test_planted_secrets.py.
+PLANTED = Case(
+    people("email TEXT, name TEXT", "('zorblatt1', NULL)", "('zorblatt2', ' ')"),
+    {"column": "name", "blank": True, "fill": "nobody", "context": ["email", "phone"]},
+    ("fill", "quarantine"),
+    shows_values=False,
+)  # fmt: skip
 
 USERS = [
     "CREATE TABLE users (id INTEGER PRIMARY KEY, email {TEXT_KEY}, age INTEGER, settings {JSON})",

@@ -1,11 +1,20 @@
 import pytest
 
 from tests.engines import Database
+from tests.planted import Case, people
 from tests.proof import config_of, prove, run_script
 from trueup.check import Check
 from trueup.checks.orphan import Orphan
 from trueup.findings import Record
 from trueup.run import make_plan, propose, scan
+
+#: For tests/test_planted_secrets.py.
+PLANTED = Case(
+    people("owner TEXT, mail TEXT", "('zorblatt1', 'zorblatt@x')", "('zorblatt2', 'y')")
+    + "CREATE TABLE users (id TEXT PRIMARY KEY, mail TEXT); INSERT INTO users VALUES ('quxified', 'zorblatt@x');",
+    {"column": "owner", "references": "users.id", "relink_by": {"mail": "mail"}},
+    ("relink", "nullify", "quarantine"),
+)  # fmt: skip
 
 USERS = [
     "CREATE TABLE users (id INTEGER PRIMARY KEY, email {TEXT_KEY})",

@@ -1,9 +1,17 @@
 import pytest
 
 from tests.engines import Database
+from tests.planted import Case, people
 from tests.proof import config_of, prove, run_script
 from trueup.checks.out_of_range import OutOfRange
 from trueup.run import scan
+
+#: For tests/test_planted_secrets.py.
+PLANTED = Case(
+    people("salary INT", "(77340771)", "('zorblatt')", "(5)"),
+    {"column": "salary", "maximum": "100"},
+    ("clamp", "nullify"),
+)  # fmt: skip
 
 ITEMS = [
     (

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.engines import Database
+from tests.planted import Case, people
 from tests.proof import config_of, prove, run_script
 from tests.rowhash import changed_rows, execute, row_hashes
 from trueup.checks.stale_total import StaleTotal
@@ -13,6 +14,15 @@ from trueup.errors import Refused
 from trueup.run import apply, make_plan, scan, undo
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.verbs.advise import advise
+
+#: For tests/test_planted_secrets.py.
+PLANTED = Case(
+    people("total INT", "(7734077)", "(0)")
+    + "CREATE TABLE paid (id INTEGER PRIMARY KEY, t_id INT, amount INT, payer TEXT);"
+    "INSERT INTO paid VALUES (1, 1, 77340778, 'zorblatt');",
+    {"column": "total", "sum_of": "paid.amount", "by": "t_id"},
+    ("recompute",),
+)  # fmt: skip
 
 SHOP = [
     """CREATE TABLE users (id INTEGER PRIMARY KEY, orders INTEGER, volume DECIMAL(12, 2), volumes {JSON})""",

@@ -4,11 +4,19 @@ from typing import Any
 import pytest
 
 from tests.engines import Database
+from tests.planted import Case, people
 from tests.proof import config_of, prove, run_script
 from trueup.checks.torn_write import TornWrite
 from trueup.errors import Refused
 from trueup.run import scan
 from trueup.stores.sql import SqlDatabase, SqlStore
+
+#: For tests/test_planted_secrets.py.
+PLANTED = Case(
+    people("email TEXT, doc JSON", """('zorblatt1', '{"zorblatt": 1}'), ('zorblatt2', '{"email": "quxified"}')"""),
+    {"expects": "doc.email", "from": {"doc.email": "email"}, "equals": True},
+    ("restore",),
+)  # fmt: skip
 
 RANKS = [
     "CREATE TABLE users (id INTEGER PRIMARY KEY, position VARCHAR(20), status {JSON})",

@@ -1,8 +1,16 @@
 import pytest
 
 from tests.engines import Database
+from tests.planted import Case, people
 from tests.proof import prove
 from trueup.checks.unknown_value import UnknownValue
+
+#: For tests/test_planted_secrets.py.
+PLANTED = Case(
+    people("state TEXT", "('zorblatt9')", "('OPEN')", "('open')"),
+    {"column": "state", "allowed": ["open"], "context": ["note"]},
+    ("respell", "nullify"),
+)  # fmt: skip
 
 ORDERS = [
     "CREATE TABLE orders (id INTEGER PRIMARY KEY, status {TEXT_KEY}, stage INTEGER NOT NULL, settings {JSON})",

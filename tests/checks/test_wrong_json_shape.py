@@ -7,6 +7,7 @@ import pymysql
 import pytest
 
 from tests.engines import Database
+from tests.planted import Case, people
 from tests.proof import config_of, prove, run_script
 from trueup.checks._json_schema import SUPPORTED
 from trueup.checks.wrong_json_shape import WrongJsonShape
@@ -16,6 +17,21 @@ from trueup.errors import Refused, UsageError
 from trueup.results import PartCount
 from trueup.run import scan
 from trueup.verbs.guard import guard
+
+#: For tests/test_planted_secrets.py.
+PLANTED = Case(
+    people("doc JSON", """('{"zorblatt": 1, "age": "7734077"}'), ('{"age": 1}'), ('{"age": "1"}'), ('zorblatt')"""),
+    {
+        "column": "doc",
+        "schema": {
+            "type": "object",
+            "required": ["age", "name"],
+            "additionalProperties": False,
+            "properties": {"age": {"type": ["integer", "null"], "enum": [1, 2]}, "name": {"default": "none"}},
+        },
+    },
+    ("fill", "decode"),
+)  # fmt: skip
 
 pytestmark = pytest.mark.each_engine
 

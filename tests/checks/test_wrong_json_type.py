@@ -1,10 +1,18 @@
 import pytest
 
 from tests.engines import Database
+from tests.planted import Case, people
 from tests.proof import config_of, prove, run_script
 from trueup.check import Check
 from trueup.checks.wrong_json_type import WrongJsonType
 from trueup.run import propose, scan
+
+#: For tests/test_planted_secrets.py.
+PLANTED = Case(
+    people("doc JSON", """('"{\\"zorblatt\\": 1}"')""", "('7734077')", """('["zorblatt"]')""", "('zorblatt{')"),
+    {"column": "doc", "expected": ["object"], "context": ["doc"]},
+    ("decode", "wrap", "nullify"),
+)  # fmt: skip
 
 pytestmark = pytest.mark.each_engine
 
