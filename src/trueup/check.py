@@ -119,7 +119,7 @@ class Json:
         if self.whole is None:
             return self.dialect.json_is_not(self.value, self.storage, types)
         inside = self.dialect.json_path_is_not(self.whole, self.storage, self.path, types)
-        guard = self.dialect.json_guard(self.whole, self.storage)
+        guard = self.dialect.json_readable_if(self.whole, self.storage)
         return inside if guard is None else ShortCircuit(self.whole, guard, inside, false())
 
     def text(self) -> ColumnElement[str]:

@@ -226,7 +226,6 @@ def _with_parents(database: SqlDatabase, tables: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-# -- files ---------------------------------------------------------------------------------------------------
 @contextmanager
 def _private(path: Path) -> Iterator[None]:
     """An empty file of the owner's alone; gone again when what writes it fails."""

@@ -36,7 +36,7 @@ _WHOLE, _EXACT = 2**53, 15
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A place in a document. Below the root the document has passed the dialect's `json_guard`."""
+    """A place in a document. Below the root the document has passed the dialect's `json_readable_if`."""
 
     dialect: Dialect
     whole: ColumnElement[Any]
@@ -179,7 +179,7 @@ def broken(root: Node, at: At, *, null_allowed: bool = False) -> ColumnElement[b
     if set(root.types) <= {"object"} and set(root.rules) <= {"additionalProperties"}:
         inside = or_(false(), *inner, *(breaks(root, at, keyword) for keyword in root.rules))
         others = true() if root.types else _no_json(at)
-        guard = at.dialect.json_guard(at.whole, at.storage)
+        guard = at.dialect.json_readable_if(at.whole, at.storage)
         missing = false() if null_allowed else true()
         if guard is not None:
             return ShortCircuit(at.whole, guard, inside, case((at.whole.is_(None), missing), else_=others))
@@ -244,7 +244,7 @@ def _certain(parent: Node, certain: bool) -> bool:
 
 def within(at: At, inside: ColumnElement[Any], outside: ColumnElement[Any]) -> ColumnElement[Any]:
     """`inside` where the document is a valid JSON object, else `outside`."""
-    guard = at.dialect.json_guard(at.whole, at.storage)
+    guard = at.dialect.json_readable_if(at.whole, at.storage)
     if guard is not None:
         return case((guard, inside), else_=outside)
     return case((at.inside(()).lacks(("object",)), outside), else_=inside)

@@ -124,7 +124,6 @@ class Explainer:
             self.source = self.row.relation.outerjoin(bad, same)
             self.bad = case((bad.c.k0.is_not(None), 1), else_=0)
 
-    # -- what can be grouped by -----------------------------------------------------------------------------------
     def dimensions(self) -> list[Dimension]:
         """Moments of the columns of time, then every column that could tell rows apart, those asked for first."""
         wanted = [name for name in (*self.by, self.check.group_by, *self.check.context) if name]
@@ -176,7 +175,6 @@ class Explainer:
                 open=grouped or about.boolean or about.family == "enum",
             )
 
-    # -- counting ---------------------------------------------------------------------------------------------------
     def grouped(
         self, dimension: Dimension, terms: Sequence[Term], limit: int, *, healthy: bool = False
     ) -> list[Counts]:
@@ -286,7 +284,6 @@ class Explainer:
         )
         return replace(pattern, terms=terms)
 
-    # -- times --------------------------------------------------------------------------------------------------------
     def clock(self) -> str:
         """The column that says when a row came: the check's context first, then the first column of time."""
         temporal = [name for name, column in self.row.table.columns.items() if column.temporal]

@@ -95,7 +95,6 @@ class GuardDialect(ABC):
     #: What the reader should know about every guard of this engine.
     notes: tuple[str, ...] = ()
 
-    # -- spelling ---------------------------------------------------------------------------------------------------
     def native(self, row: Row) -> Any:
         """The dialect that words a condition with nothing but the engine's own functions."""
         return row.dialect
@@ -169,7 +168,6 @@ class GuardDialect(ABC):
         """What installs a guard in a session of whatever settings, and leaves them as they were."""
         return [step.sql for step in guard.install]
 
-    # -- making -----------------------------------------------------------------------------------------------------
     def guard(self, check: Check, database: SqlDatabase, *, transition: bool, window: bool, definer: str = "") -> Guard:
         """The guard of a check. `window` allows locks that stop writers while the table is read.
 
@@ -254,7 +252,6 @@ class GuardDialect(ABC):
     def unique(self, check: Check, row: Row, wanted: Unique) -> Guard:
         """By a unique index."""
 
-    # -- looking ----------------------------------------------------------------------------------------------------
     @abstractmethod
     def present(self, connection: Connection, names: Sequence[str]) -> Mapping[str, str]:
         """Which of `names` the catalogue shows, and their definitions as it tells them; one switched off is not there.

@@ -36,7 +36,7 @@ from trueup.codec import digest
 from trueup.errors import Refused, StoreError
 from trueup.guard.contract import Guard, GuardDialect, Step, guard_dialect, has_guards
 from trueup.journal.journal import Journal
-from trueup.sql.spelling import say
+from trueup.sql.spelling import run_verbatim
 from trueup.stores.sql import SqlDatabase, SqlStore
 
 #: Times a step is tried that waits for a lock, and seconds of rest between.
@@ -44,7 +44,7 @@ TRIES, REST = 30, (0.05, 0.4)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class InstalledGuard:
     """An installed guard, as its record says, and what the catalogue says of it now; no `problem`: it stands."""
 
     name: str
@@ -91,7 +91,7 @@ class Register:
         """Whether any guard was ever installed here."""
         return has_guards(self.store.dialect.name) and Journal(self.store).has(connection, self.table)
 
-    def standing(self, connection: Connection) -> list[Standing]:
+    def standing(self, connection: Connection) -> list[InstalledGuard]:
         """Every guard that was installed and not taken off since, with what became of it."""
         if not self.exists(connection):
             return []
@@ -108,7 +108,7 @@ class Register:
         rows = connection.execute(select(self.table).order_by(self.table.c.name)).mappings().all()
         return [self.words.recorded(_recorded(row)) for row in rows if row["check_title"] == title]
 
-    def _standing(self, connection: Connection, row: RowMapping) -> Standing:
+    def _standing(self, connection: Connection, row: RowMapping) -> InstalledGuard:
         known: Mapping[str, str] = json.loads(row["objects"])
         guard = _recorded(row)
         now = self.words.standing(connection, guard.place, list(known))
@@ -120,7 +120,9 @@ class Register:
             problem = f"{', '.join(changed)} is not as it was installed"
         else:
             problem = self.words.trouble(connection, guard)
-        return Standing(guard.name, guard.check, guard.table, guard.form, int(row["installed"]), problem, bool(now))
+        return InstalledGuard(
+            guard.name, guard.check, guard.table, guard.form, int(row["installed"]), problem, bool(now)
+        )
 
     def enter(self, connection: Connection, guard: Guard, options: Mapping[str, Any]) -> None:
         """Remember a guard as the catalogue shows it now."""
@@ -184,7 +186,7 @@ def run_steps(store: SqlStore, words: GuardDialect, connection: Connection, step
                     _alone(store, words, step)
                 else:
                     words.limit(connection)
-                    say(connection, step.sql)
+                    run_verbatim(connection, step.sql)
                     connection.commit()
                 break
             except DBAPIError as error:
@@ -200,14 +202,14 @@ def _alone(store: SqlStore, words: GuardDialect, step: Step) -> None:
         connection = connection.execution_options(isolation_level="AUTOCOMMIT")
         words.prepare(connection)
         try:
-            say(connection, step.sql)
+            run_verbatim(connection, step.sql)
         finally:
             words.release(connection)
     finally:
         connection.close()
 
 
-def taken_off(store: SqlStore, words: GuardDialect, connection: Connection, guard: Guard) -> None:
+def remove_objects(store: SqlStore, words: GuardDialect, connection: Connection, guard: Guard) -> None:
     """Take off whatever of a guard is there, complete or half made: a step that fails stops no other."""
     failed: DBAPIError | None = None
     for step in guard.remove:

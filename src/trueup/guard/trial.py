@@ -33,7 +33,7 @@ class Trial:
     said: tuple[str, ...]
 
 
-def tried(database: SqlDatabase, check: Check, guard: Guard) -> Trial:
+def try_guard(database: SqlDatabase, check: Check, guard: Guard) -> Trial:
     """A good write and a bad one on a good row, each rolled back: the first must pass, the second be refused."""
     row = database.row(check.table)
     try:
@@ -104,7 +104,6 @@ def _refused(database: SqlDatabase, statement: Any, before: Callable[[], None] =
     raise AssertionError("the last attempt returns or raises")
 
 
-# -- as the application's roles -----------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one write: it passed, or what refused it; `guarded` when that was the guard."""

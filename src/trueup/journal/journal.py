@@ -62,7 +62,6 @@ LEFT_ALONE = ("conflict", "missing", "premise_gone", "blocked", "undo_conflict")
 class Journal(JournalTables):
     """Runs, their operations and their chains."""
 
-    # -- runs -----------------------------------------------------------------------------------------------------
     def db_uuid(self, connection: Connection) -> str:
         """The random name this database got with its journal."""
         return str(connection.execute(select(self.meta.c.db_uuid)).scalar_one())
@@ -199,7 +198,6 @@ class Journal(JournalTables):
 
         self.patiently(connection, work)
 
-    # -- operations -----------------------------------------------------------------------------------------------
     def seal(self, connection: Connection, run: Mapping[str, Any], phase: str, ops: Mapping[int, str]) -> None:
         """Append one link to the run's chain: which operations this transaction brought to which state."""
         states = spans(ops)

@@ -131,7 +131,6 @@ class JournalTables:
     def _table(self, name: str, *parts: Any) -> SqlTable:
         return SqlTable(self._prefix + name, self._metadata, *parts, **self.store.dialect.journal_options)
 
-    # -- making ---------------------------------------------------------------------------------------------------
     @property
     def tables(self) -> list[SqlTable]:
         """All tables but those of images."""
@@ -240,7 +239,6 @@ class JournalTables:
                 "trueup writes nothing that it cannot journal"
             ) from None
 
-    # -- looking --------------------------------------------------------------------------------------------------
     def stop_unless_whole(self, connection: Connection, image: SqlTable) -> None:
         """Look again at the journal's tables and one of images, before an operation is blamed for an error.
 
@@ -292,7 +290,6 @@ class JournalTables:
             connection.info[_WRITABLE] = self.exists(connection)
         return bool(connection.info[_WRITABLE])
 
-    # -- images ---------------------------------------------------------------------------------------------------
     def images(self, connection: Connection, table: Table, group: Group) -> SqlTable:
         """The image table for a group's changes, made when missing; outside any chunk, as DDL would commit it."""
         shape = image_shape(self.store.dialect, table, group)

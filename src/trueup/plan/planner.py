@@ -143,7 +143,6 @@ class Planner:
             header = self.header(database, drafts)
             return header, self.write(header, drafts, path)
 
-    # -- reading --------------------------------------------------------------------------------------------------
     def draft(self, database: SqlDatabase, draft: Draft, files: contextlib.ExitStack) -> None:
         """Read the broken rows of one check into its spools."""
         table = draft.look.row.table
@@ -225,7 +224,6 @@ class Planner:
             )
         return ""
 
-    # -- writing --------------------------------------------------------------------------------------------------
     def header(self, database: SqlDatabase, drafts: Sequence[Draft]) -> Plan:
         """The header: for which database, which tables, which checks."""
         dialect = self.store.dialect

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from trueup.sql.spelling import say
+from trueup.sql.spelling import run_verbatim
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class IndexDialect(ABC):
 
     def make(self, connection: Connection, index: str) -> None:
         """Make an index on a scratch copy, which nobody else uses, and have the engine's plans know of it."""
-        say(connection, index)
+        run_verbatim(connection, index)
         connection.commit()
 
     @abstractmethod

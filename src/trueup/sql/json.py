@@ -38,14 +38,16 @@ class JsonDialect(ABC):
         """Whether the value is not NULL and of none of `types`; never NULL, exact, the engine's quickest way."""
         return func.coalesce(self.json_type(value, storage).not_in(list(types)), False)
 
-    def json_guard(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool] | None:
-        """What has to hold of `value` for `json_path_is_not` to look into it; None where nothing has to."""
+    def json_readable_if(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool] | None:
+        """Return the condition under which `json_path_is_not` may look into `value`; None where there is none."""
         return None
 
     def json_path_is_not(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
     ) -> ColumnElement[bool]:
-        """`json_is_not` of what is at `path` in a document of which `json_guard` holds; false where nothing is."""
+        """Whether the value at `path` is not NULL and has none of the JSON types `types`; false where `path` is
+        missing. The document has passed `json_readable_if`.
+        """
         return self.json_is_not(self.json_get(value, storage, path), storage, types)
 
     def json_path_type(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
@@ -148,7 +150,7 @@ class JsonDialect(ABC):
         return self.json_path_type(value, storage, path) if path else self.json_type(value, storage)
 
     def json_inside(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """`json_get` in a document of which `json_guard` holds."""
+        """`json_get` in a document of which `json_readable_if` holds."""
         return self.json_get(value, storage, path)
 
     def json_path_lacks(
@@ -161,7 +163,7 @@ class JsonDialect(ABC):
     def json_inside_string(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
     ) -> ColumnElement[str]:
-        """The content of what is known to be a string at `path`, in a document of which `json_guard` holds."""
+        """The content of what is known to be a string at `path`, in a document of which `json_readable_if` holds."""
         return self.json_string(self.json_inside(value, storage, path) if path else value, storage)
 
     def json_inside_one_of(
@@ -178,7 +180,7 @@ class JsonDialect(ABC):
     def json_inside_number(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
     ) -> ColumnElement[Any]:
-        """`json_number` of what is at `path`, in a document of which `json_guard` holds."""
+        """`json_number` of what is at `path`, in a document of which `json_readable_if` holds."""
         return self.json_number(self.json_inside(value, storage, path) if path else value, storage)
 
     @abstractmethod
@@ -204,7 +206,6 @@ class JsonDialect(ABC):
         change whose new value is SQL NULL is none.
         """
 
-    # -- what else they are made of ---------------------------------------------------------------
     @abstractmethod
     def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
         """Text that spells a JSON number as a number."""

@@ -49,14 +49,12 @@ class ReadingDialect(JsonDialect):
     #: Whether a URL names a file: then no part of it is a host, a user or a password.
     is_file: bool = False
 
-    # -- SQL as text ------------------------------------------------------------------------------
     def spelling(self) -> sa.Dialect:
         """SQLAlchemy's dialect for SQL as text, without a driver's peculiarities; by default the one of our name."""
         # named parameters: the other styles double every per cent sign in the text
         made: sa.Dialect = registry.load(self.name)(paramstyle="named")
         return made
 
-    # -- connecting -------------------------------------------------------------------------------
     @abstractmethod
     def engine(self, url: URL, *, write: bool) -> Engine:
         """Return an engine whose sessions are pinned for exact bytes; without `write` they cannot write."""
@@ -85,7 +83,6 @@ class ReadingDialect(JsonDialect):
         """End a statement of `connection` that outlives `seconds`; by default the session's own limit does."""
         return nullcontext()
 
-    # -- the catalogue ----------------------------------------------------------------------------
     @abstractmethod
     def tables(self, connection: Connection) -> list[str]:
         """Names of the base tables, without the journal's and the engine's own."""
@@ -121,7 +118,6 @@ class ReadingDialect(JsonDialect):
         usual = self.usual_storage
         return replace(table, columns={n: replace(c, storage=c.storage and usual) for n, c in table.columns.items()})
 
-    # -- keys -------------------------------------------------------------------------------------
     @abstractmethod
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
         """The key of `row`, one expression a part, in the form `token` takes."""
@@ -146,7 +142,6 @@ class ReadingDialect(JsonDialect):
         built on it once serves every chunk.
         """
 
-    # -- canonical bytes --------------------------------------------------------------------------
     @abstractmethod
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
         """SHA-256 (64 hexadecimal digits) of the canonical bytes of the values; NULL is told from ''.
@@ -177,7 +172,6 @@ class ReadingDialect(JsonDialect):
         """Whether the engine's own dump writes the names of objects where the column holds their numbers."""
         return False
 
-    # -- keys by an aggregate ---------------------------------------------------------------------
     #: Whether `collect` in the pass that counts is quicker than a second statement for the keys.
     collects: bool = True
     #: Whether it is for a query of its own too, since a plan for a cursor is not the best for all rows.
@@ -191,7 +185,6 @@ class ReadingDialect(JsonDialect):
         """An aggregate: the `payload` of the rows where `wanted`, joined by commas; cut short or NULL if too long."""
         return func.group_concat(sa.case((wanted, payload)))
 
-    # -- numbers ----------------------------------------------------------------------------------
     def total(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
         """The sum of a column as an aggregate; NULL of no rows."""
         return func.sum(value)
@@ -203,7 +196,6 @@ class ReadingDialect(JsonDialect):
         """
         return sa.false()
 
-    # -- times ------------------------------------------------------------------------------------
     @abstractmethod
     def moment(self, value: ColumnElement[Any], part: Part) -> ColumnElement[str]:
         """A part of a timestamp as text of one form on every engine: `2026-11-03`, `2026-11-03 03`, `03`.
@@ -211,7 +203,6 @@ class ReadingDialect(JsonDialect):
         SQL NULL for SQL NULL.
         """
 
-    # -- text -------------------------------------------------------------------------------------
     @abstractmethod
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
         """Text after `rules` (of `case`, `space`, `unicode`), to be compared byte for byte.
@@ -236,7 +227,6 @@ class ReadingDialect(JsonDialect):
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
         """Text as a 64-bit integer; SQL NULL (never an error) where it is not the decimal spelling of one."""
 
-    # -- errors -----------------------------------------------------------------------------------
     @abstractmethod
     def retryable(self, error: BaseException) -> bool:
         """Whether the transaction failed for a passing reason: deadlock, lock or statement timeout."""

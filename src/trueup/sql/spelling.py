@@ -14,7 +14,7 @@ def spelling(engine: str) -> Spelling:
     return discovery.load("engines", engine, Dialect, "dialect")().spelling()
 
 
-def say(connection: Connection, sql: str) -> None:
+def run_verbatim(connection: Connection, sql: str) -> None:
     """Run a statement word for word: a per cent sign in it is no parameter."""
     connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 

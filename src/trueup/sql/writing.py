@@ -51,7 +51,6 @@ class WritingDialect(ABC):
     #: `rows_written` costs nothing, and counts what a foreign key's action did.
     counts_rows: bool = False
 
-    # -- before a run -----------------------------------------------------------------------------
     @abstractmethod
     def writable(self, connection: Connection) -> str:
         """Why this database cannot be written at all (a replica, read-only ...), or an empty string."""
@@ -75,7 +74,6 @@ class WritingDialect(ABC):
         """Whether a table is the one that stood as `standing` said `then`."""
         return True
 
-    # -- a chunk ----------------------------------------------------------------------------------
     @abstractmethod
     def begin(self, connection: Connection) -> None:
         """Set limits for one chunk's transaction, as its first statements."""
@@ -88,7 +86,6 @@ class WritingDialect(ABC):
         a table that `calls_functions`, and of every one where the engine `counts_rows`."""
         raise NotImplementedError
 
-    # -- locks ------------------------------------------------------------------------------------
     @abstractmethod
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
         """`statement` locking the rows it reads from `row` until the transaction ends; with `gone` against new
@@ -117,7 +114,6 @@ class WritingDialect(ABC):
         """
         return nullcontext()
 
-    # -- statements -------------------------------------------------------------------------------
     def exact(self, statement: Changing) -> Changing:
         """An INSERT or UPDATE of an application's table that changes the rows it names and no others, or fails."""
         return statement
@@ -138,7 +134,6 @@ class WritingDialect(ABC):
         """`statement` allowed to give values to columns that the engine numbers itself."""
         return statement
 
-    # -- foreign keys -----------------------------------------------------------------------------
     def enforce_references(self, connection: Connection, yes: bool) -> None:  # noqa: B027 - where they cannot be switched
         """Have declared foreign keys checked or not in this session, called between transactions.
 
@@ -150,7 +145,6 @@ class WritingDialect(ABC):
         """Have declared foreign keys not checked inside of a savepoint that is rolled back, to rehearse an undo."""
         return nullcontext()
 
-    # -- the journal ------------------------------------------------------------------------------
     def image_type(self, column: Column) -> str:
         """The type of a column's copy in the journal: none that belongs to the application, which may drop it."""
         return column.ddl
@@ -188,7 +182,6 @@ class WritingDialect(ABC):
         """Bytes of the largest statement that the server takes; None where it takes any."""
         return None
 
-    # -- errors -----------------------------------------------------------------------------------
     def exhausted(self, error: BaseException) -> bool:
         """Whether the store is at fault and no row: a full disk, an I/O error, a server that became read-only."""
         return False

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from trueup.config.config import Config
-from trueup.guard.register import Register, Standing
+from trueup.guard.register import InstalledGuard, Register
 from trueup.journal.identity import database_digest_of
 from trueup.plan.gate import Attestation, attestations, requirements_of
 from trueup.results import Progress, RunReport, Silent
@@ -47,7 +47,7 @@ def _boxes(
     report: RunReport,
     mine: list[Attestation],
     remaining: Mapping[str, int] | None,
-    guards: list[Standing],
+    guards: list[InstalledGuard],
 ) -> Iterator[Box]:
     """Every box of a run. `mine` is the evidence, `remaining` what the checks find now, `guards` those that stand."""
     checks = sorted({group.check for group in report.groups})

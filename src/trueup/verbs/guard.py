@@ -14,8 +14,8 @@ from trueup.config.config import Config
 from trueup.config.strategy import PRODUCTION
 from trueup.errors import Refused, StoreError
 from trueup.guard.contract import Guard
-from trueup.guard.register import Register, Standing, broken_rows, run_steps, taken_off
-from trueup.guard.trial import AsRoles, Outcomes, Trial, tried
+from trueup.guard.register import InstalledGuard, Register, broken_rows, remove_objects, run_steps
+from trueup.guard.trial import AsRoles, Outcomes, Trial, try_guard
 from trueup.results import Progress, Silent
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.verbs._opened import one_check, opened
@@ -32,7 +32,7 @@ class GuardReport:
     environment: str
     act: Literal["show", "applied", "removed"]
     broken: int | None
-    standing: Standing | None = None
+    standing: InstalledGuard | None = None
     trial: Trial | None = None
 
 
@@ -162,7 +162,7 @@ def _take_off(store: SqlStore, register: Register, guards: Sequence[Guard], *, w
     words = register.words
     with store.connect(write=True) as connection:
         for one in guards:
-            taken_off(store, words, connection, one)
+            remove_objects(store, words, connection, one)
         if whole and (left := next(filter(None, (words.left(connection, one) for one in guards)), "")):
             title = guards[0].check
             raise StoreError(f"the guard of {title} is off, but {left} is left: the account may not drop it")
@@ -191,7 +191,7 @@ def _install(work: _Work, made: Guard) -> Trial:
             run_steps(store, words, connection, made.install)
         except DBAPIError as error:
             connection.rollback()
-            taken_off(store, words, connection, made)
+            remove_objects(store, words, connection, made)
             if why := words.unowned(error, made, SqlDatabase(store, connection)):
                 raise Refused(why) from None
             raise StoreError(
@@ -212,13 +212,13 @@ def _install(work: _Work, made: Guard) -> Trial:
     except BaseException:
         # whatever it was, Ctrl-C included: no guard stands that was not shown to let good writes pass
         with store.connect(write=True) as connection:
-            taken_off(store, words, connection, made)
+            remove_objects(store, words, connection, made)
         raise
     return trial
 
 
 def _tried(database: SqlDatabase, made: Guard, check: Check, roles: AsRoles, unguarded: Outcomes) -> Trial:
-    mine = tried(database, check, made)
+    mine = try_guard(database, check, made)
     theirs = roles.compared(unguarded, roles.outcomes()) if mine.held is not False else Trial(None, ())
     for trial in (mine, theirs):
         if trial.held is False:

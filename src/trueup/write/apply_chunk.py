@@ -119,7 +119,6 @@ class Chunk:
         columns = [column.name for column in target.image.c]
         return insert(target.image).from_select(columns, self.dialect.locked(found, row.relation, gone=target.deletes))
 
-    # -- what the rows rest on --------------------------------------------------------------------------------------
     def hold(self, connection: Connection, span: Mapping[str, Any], copied: int) -> None:
         """Lock the other rows that the finding rests on, then look at all of it again, in a new statement.
 

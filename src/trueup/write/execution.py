@@ -43,7 +43,6 @@ from trueup.write.target import Bound, Target
 LISTED = 1000
 
 
-# -- binding ------------------------------------------------------------------------------------------------------
 def applying(journal: Journal, database: SqlDatabase, plan: Plan, *, copy: bool = False) -> dict[int, Target]:
     """The groups of a plan on the live tables, each as it was planned, with image tables, made where missing.
 
@@ -157,7 +156,6 @@ def changed(table: Table, plan: Plan, *, copy: bool = False) -> str:
     return ""
 
 
-# -- carrying out -------------------------------------------------------------------------------------------------
 def was_started(store: SqlStore, plan_digest: str) -> bool:
     """Whether a plan has been applied here before, wholly or in part."""
     journal = Journal(store)
@@ -293,7 +291,6 @@ def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
         return replace(report(runner.journal, connection, runner.run_id), seconds=time.perf_counter() - began)
 
 
-# -- what the journal keeps of a plan ------------------------------------------------------------------------------
 def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
     """One run as its journal shows it."""
     row = journal.find(connection, run_id)

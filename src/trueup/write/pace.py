@@ -63,7 +63,7 @@ class Pace:
         """Nothing of a chunk was free: the next one may look at more."""
         self._size = min(self._size * 2, LARGEST)
 
-    def rest(self, seconds: float) -> None:
+    def sleep_after(self, seconds: float) -> None:
         """Sleep after a chunk that took `seconds`, so that the application has the larger share."""
         if self._nice:
             time.sleep(max(0.005, self._nice * seconds))

@@ -75,7 +75,6 @@ class Runner:
         if self.store.dialect.schema_stamp(self.session.connection, list(tables.values())) != self._stamp:
             raise Stopped(CHANGED)
 
-    # -- apply ----------------------------------------------------------------------------------------------------
     def apply(self, plan: PlanFile) -> str:
         """Carry out what is still open of a plan; returns why it stopped early, or an empty string."""
         self.session.take(self.applying.state)
@@ -109,7 +108,6 @@ class Runner:
     def _intervals(self, *states: str) -> list[tuple[int, int, int]]:
         return self.session.run_owned(lambda: self.journal.intervals(self.session.connection, self.run_id, *states))
 
-    # -- undo -----------------------------------------------------------------------------------------------------
     def undo(self) -> str:
         """Take back what is applied, newest first; returns why it stopped early, or an empty string."""
         self.session.take(self.undoing.state)
@@ -143,7 +141,6 @@ class Runner:
                 self.carry(some, self.undoing)
                 self.progress.advance(len(some) - (len(self.busy) - before))
 
-    # -- both ways --------------------------------------------------------------------------------------------------
     def carry(self, ops: Sequence[Item], phase: Phase[Item]) -> dict[int, str]:
         """One transaction for `ops`, or as many as it takes: retried, halved, at last given up or left as busy.
 
@@ -236,5 +233,5 @@ class Runner:
             raise
         # the disk's part of a COMMIT is the same for one row and for a thousand: it must not shrink the chunks
         self.pace.took(len(ops), worked)
-        self.pace.rest(time.perf_counter() - began)
+        self.pace.sleep_after(time.perf_counter() - began)
         return states

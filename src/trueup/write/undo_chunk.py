@@ -146,7 +146,6 @@ class UndoChunk:
         free = set(connection.execute(self.dialect.unlocked(rows, target.row.relation), span).scalars())
         return set(connection.execute(rows, span).scalars()) - free
 
-    # -- giving back ----------------------------------------------------------------------------------------------
     def give_back(self, connection: Connection, whole: bool, span: Mapping[str, Any], expected: int) -> None:
         """Set the touched columns to their images, or put the rows back; the engine's own constraints decide."""
         statement = self.restoring[whole] if self.target.deletes else self.giving[whole]
@@ -218,7 +217,6 @@ class UndoChunk:
             both(lambda whole: lost.where(target.in_chunk(whole=whole))),
         )
 
-    # -- before it is promised ------------------------------------------------------------------------------------
     def rehearse(self, connection: Connection, span: Mapping[str, Any], expected: int, before: Sequence[Any]) -> None:
         """Give the copied rows back inside a savepoint that is rolled back: proof that they can be taken back.
 
@@ -319,7 +317,6 @@ class UndoChunk:
     def _unchecked(self, connection: Connection) -> AbstractContextManager[None]:
         return nullcontext() if self.target.broken_reference is None else self.dialect.suspended(connection)
 
-    # -- the record -----------------------------------------------------------------------------------------------
     def close(
         self, connection: Connection, run_id: str, verdicts: Mapping[int, tuple[str, str]], seen: Mapping[int, str]
     ) -> None:

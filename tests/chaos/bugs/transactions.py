@@ -164,7 +164,7 @@ def two_transactions(phase: str, *, seal_first: bool) -> None:
             connection.rollback()
             raise
         self.pace.took(len(ops), 0.01)
-        self.pace.rest(0.01)
+        self.pace.sleep_after(0.01)
         return states
 
     swap(Runner, "_transaction", transaction)

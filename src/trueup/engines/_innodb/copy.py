@@ -13,7 +13,7 @@ from sqlalchemy.sql import quoted_name
 
 from trueup.backup.copy import LEFT, Copier, Wanted, quoted, spelled
 from trueup.errors import Refused, UsageError
-from trueup.sql.spelling import say
+from trueup.sql.spelling import run_verbatim
 from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
 
@@ -38,9 +38,9 @@ class InnodbCopier(Copier):
             # the one session that is not strict: it bends what does not fit, in a table of ours, and all that was bent
             # is found by comparing, and goes
             connection.exec_driver_sql("SET SESSION sql_mode = 'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'")
-            say(connection, f"INSERT INTO {own} ({columns}) SELECT {columns} FROM {place}")  # noqa: S608 - quoted names
+            run_verbatim(connection, f"INSERT INTO {own} ({columns}) SELECT {columns} FROM {place}")  # noqa: S608 - quoted names
             connection.exec_driver_sql(f"SET SESSION sql_mode = '{_STRICT}'")
-            say(connection, f"CREATE TABLE {left} LIKE {own}")
+            run_verbatim(connection, f"CREATE TABLE {left} LIKE {own}")
             found = _compared(SqlDatabase(store, connection), wanted, str(scratch.url.database))
             connection.commit()
         return found
@@ -63,7 +63,7 @@ def _drop_uniques(store: SqlStore, connection: Connection, name: str, key: Seque
     own = spelled(store, name)
     for index, parts in connection.execute(_UNIQUES, {"table": name}).all():
         if parts != "/".join(key):
-            say(connection, f"ALTER TABLE {own} DROP INDEX {quoted(store, str(index))}")
+            run_verbatim(connection, f"ALTER TABLE {own} DROP INDEX {quoted(store, str(index))}")
 
 
 def _compared(database: SqlDatabase, wanted: Wanted, scratch: str) -> dict[str, int]:

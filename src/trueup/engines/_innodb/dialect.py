@@ -57,7 +57,6 @@ class InnoDB(Asking, InnodbJournal):
     #: A regular expression for a run of Unicode's white space.
     blanks: str
 
-    # -- connecting -------------------------------------------------------------------------------
     def engine(self, url: URL, *, write: bool) -> Engine:
         """Sessions in UTC, READ COMMITTED, strict, with short lock waits; by mysqlclient, else PyMySQL.
 
@@ -79,7 +78,6 @@ class InnoDB(Asking, InnodbJournal):
         """The server's clock."""
         return func.unix_timestamp(type_=sa.BigInteger)
 
-    # -- the catalogue ----------------------------------------------------------------------------
     def tables(self, connection: Connection) -> list[str]:
         """The base tables of the database that the URL names."""
         return list(catalogue.known(connection, self.journal_prefix))
@@ -92,7 +90,6 @@ class InnoDB(Asking, InnodbJournal):
         """By SHOW CREATE TABLE, the triggers, the keys that refer to it, and the table's number."""
         return catalogue.stamp(connection, tables, mariadb=self.is_mariadb)
 
-    # -- keys -------------------------------------------------------------------------------------
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
         """Text; bytes, and text in a character set that is not lossless, as hexadecimal digits."""
         return [self._token(row.c[name], kind_of(table.columns[name].ddl)) for name in table.key]
@@ -108,7 +105,6 @@ class InnoDB(Asking, InnodbJournal):
         """One JSON text, unpacked by JSON_TABLE into columns of the key's own types, so that its index is used."""
         return stage(connection, table, ops)
 
-    # -- canonical bytes --------------------------------------------------------------------------
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
         """Texts, bytes and JSON by their own digest, numbers and times as their text, `N` for NULL, between bars.
 
@@ -180,7 +176,6 @@ class InnoDB(Asking, InnodbJournal):
         """A FLOAT, of which six digits are written."""
         return column.ddl.lower().startswith("float")
 
-    # -- JSON -------------------------------------------------------------------------------------
     @abstractmethod
     def valid(self, text: ColumnElement[Any]) -> ColumnElement[bool]:
         """Whether `text` parses as JSON; never an error, NULL for NULL."""
@@ -227,12 +222,10 @@ class InnoDB(Asking, InnodbJournal):
         )
         return func.concat(literal(name, sa.Text), inner, literal("}", sa.Text), type_=sa.Text)
 
-    # -- times ------------------------------------------------------------------------------------
     def moment(self, value: ColumnElement[Any], part: Part) -> ColumnElement[str]:
         """By DATE_FORMAT."""
         return func.date_format(value, literal(_MOMENTS[part], sa.String()), type_=sa.String())
 
-    # -- text -------------------------------------------------------------------------------------
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
         """Lower case by Unicode 5.2, the same on both engines; Unicode's white space as one blank.
 
@@ -280,7 +273,6 @@ class InnoDB(Asking, InnodbJournal):
         fits = wide.between(sa.literal_column(str(-(2**63))), sa.literal_column(str(2**63 - 1)))
         return sa.case((short, number), (spelled, sa.case((fits, number), else_=sa.null())), else_=sa.null())
 
-    # -- writing ----------------------------------------------------------------------------------
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
         """FOR UPDATE, by the key's index and in the order of FROM, which is to begin with the stage.
 

@@ -33,7 +33,6 @@ from trueup.sql.tables import Reference
 _PROCESS = "GRANT PROCESS ON *.*"
 
 
-# -- a table's own ----------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Keys by whole columns; `prefixed` are the columns of which the primary key holds only the beginning.
@@ -101,7 +100,6 @@ def keys_of(connection: Connection, schema: str, name: str) -> Keys:
     )
 
 
-# -- from one table to another ----------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Links:
     """Declared foreign keys as far as the account sees them; `children` are database and name of those that refer."""
@@ -249,7 +247,6 @@ def _decoded(name: str) -> str:
     return re.sub(r"@([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), name)
 
 
-# -- which table it is --------------------------------------------------------------------------------------------
 def identity(connection: Connection, schema: str, name: str, *, mariadb: bool) -> str:
     """The number of a table, of a partitioned one that of its oldest partition; '' where it may not be read.
 

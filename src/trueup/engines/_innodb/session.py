@@ -219,7 +219,6 @@ def dialect_error(engine: Engine) -> type[Exception]:
     return found
 
 
-# -- the watchdog ---------------------------------------------------------------------------------------------------
 @contextmanager
 def watchdog(connection: Connection, seconds: float) -> Iterator[None]:
     """KILL QUERY, from a second session, what `connection` still runs after `seconds`.
@@ -261,7 +260,6 @@ def watchdog(connection: Connection, seconds: float) -> Iterator[None]:
             say(connection, "DO 0")  # takes the kill if it came between two statements
 
 
-# -- a lock on a name -----------------------------------------------------------------------------------------------
 ALONE_SECONDS = 10
 
 
@@ -289,7 +287,6 @@ def packet(connection: Connection) -> int:
     return found
 
 
-# -- settings of the server -----------------------------------------------------------------------------------------
 class Settings:
     """The server's settings that `writable` looks at; one that the server does not know is off."""
 

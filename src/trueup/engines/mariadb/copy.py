@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from trueup.engines._innodb.copy import InnodbCopier
-from trueup.sql.spelling import say
+from trueup.sql.spelling import run_verbatim
 from trueup.stores.sql import SqlStore
 
 
@@ -14,4 +14,4 @@ class MariadbCopier(InnodbCopier):
 
     def unchecked(self, store: SqlStore, connection: Connection, name: str) -> None:
         """By a setting of the session."""
-        say(connection, "SET SESSION check_constraint_checks = 0")
+        run_verbatim(connection, "SET SESSION check_constraint_checks = 0")

@@ -72,7 +72,6 @@ class Mariadb(InnoDB):
         words = str(connection.exec_driver_sql("SELECT VERSION()").scalar_one())
         return "MariaDB " + words.removeprefix("5.5.5-").partition("-")[0]
 
-    # -- keys -------------------------------------------------------------------------------------
     def _token(self, value: ColumnElement[Any], kind: Kind) -> ColumnElement[str]:
         """Text with half a surrogate pair, which no driver can read, by its bytes; it addresses nothing."""
         token = super()._token(value, kind)
@@ -85,7 +84,6 @@ class Mariadb(InnoDB):
         """Unless a part is text that no driver can hand back."""
         return not any(re.fullmatch(f"{_HALF}(?:[0-9A-F]{{2}})+", part) for part in key)
 
-    # -- JSON -------------------------------------------------------------------------------------
     def valid(self, text: ColumnElement[Any]) -> ColumnElement[bool]:
         """JSON_VALID, and a second opinion on what nests too deep for it."""
         opened = func.length(text) - func.length(func.replace(func.replace(text, "[", ""), "{", ""))
@@ -228,7 +226,6 @@ class Mariadb(InnoDB):
             pairs += [place, func.json_extract(new, "$")]
         return func.json_set(value, *pairs, type_=sa.Text)
 
-    # -- writing ----------------------------------------------------------------------------------
     def _for_update(
         self, statement: Select[Any], rows: Sequence[FromClause], *, read: bool = False, skip: bool = False
     ) -> Select[Any]:

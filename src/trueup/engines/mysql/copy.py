@@ -6,7 +6,7 @@ from sqlalchemy import Connection, text
 
 from trueup.backup.copy import quoted, spelled
 from trueup.engines._innodb.copy import InnodbCopier
-from trueup.sql.spelling import say
+from trueup.sql.spelling import run_verbatim
 from trueup.stores.sql import SqlStore
 
 _CHECKS = text(
@@ -21,4 +21,4 @@ class MysqlCopier(InnodbCopier):
     def unchecked(self, store: SqlStore, connection: Connection, name: str) -> None:
         """Drop them."""
         for check in connection.execute(_CHECKS, {"table": name}).scalars().all():
-            say(connection, f"ALTER TABLE {spelled(store, name)} DROP CHECK {quoted(store, str(check))}")
+            run_verbatim(connection, f"ALTER TABLE {spelled(store, name)} DROP CHECK {quoted(store, str(check))}")

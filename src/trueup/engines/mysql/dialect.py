@@ -57,7 +57,6 @@ class Mysql(InnoDB):
         """`MySQL 9.7.4`."""
         return "MySQL " + str(connection.exec_driver_sql("SELECT VERSION()").scalar_one()).partition("-")[0]
 
-    # -- JSON -------------------------------------------------------------------------------------
     def valid(self, text: ColumnElement[Any]) -> ColumnElement[bool]:
         """JSON_VALID, kept away from what opens more than 100 brackets before it closes one: an error there."""
         start = func.substring_index(func.substring_index(text, "]", 1), "}", 1)
@@ -180,7 +179,6 @@ class Mysql(InnoDB):
         changed = func.json_set(value, *pairs)
         return changed if column.storage == "json" else text_of(changed)
 
-    # -- writing ----------------------------------------------------------------------------------
     def _for_update(
         self, statement: Select[Any], rows: Sequence[FromClause], *, read: bool = False, skip: bool = False
     ) -> Select[Any]:

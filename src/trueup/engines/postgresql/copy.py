@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from trueup.backup.copy import LEFT, RAW, Copier, Wanted, quoted, spelled
 from trueup.errors import UsageError
-from trueup.sql.spelling import quoted_text, say
+from trueup.sql.spelling import quoted_text, run_verbatim
 from trueup.sql.tables import Column
 from trueup.stores.sql import SqlStore
 
@@ -41,11 +41,11 @@ class PostgresqlCopier(Copier):
         words = store.dialect.spelling().identifier_preparer
         source, target = words.format_table(there.sql), words.format_table(live.sql)
         with store.connect(write=True) as connection, scratch.connect() as reading:
-            say(connection, "SET LOCAL statement_timeout = 0")
+            run_verbatim(connection, "SET LOCAL statement_timeout = 0")
             for one in (own, raw, left):
-                say(connection, f"DROP TABLE IF EXISTS {one}")
-            say(connection, f"CREATE TABLE {raw} ({', '.join(f'{one} text' for one in spelt.values())})")
-            say(connection, f"CREATE TABLE {own} AS SELECT {columns} FROM {target} WITH NO DATA")  # noqa: S608
+                run_verbatim(connection, f"DROP TABLE IF EXISTS {one}")
+            run_verbatim(connection, f"CREATE TABLE {raw} ({', '.join(f'{one} text' for one in spelt.values())})")
+            run_verbatim(connection, f"CREATE TABLE {own} AS SELECT {columns} FROM {target} WITH NO DATA")  # noqa: S608
             reading.begin()  # the driver's COPY below is to find what a transaction of ours begins with
             into: Any = connection.connection.driver_connection
             out: Any = reading.connection.driver_connection
@@ -58,7 +58,7 @@ class PostgresqlCopier(Copier):
             ):
                 for piece in rows:
                     copied.write(piece)
-            say(connection, _SAME)
+            run_verbatim(connection, _SAME)
             fits = {one: _fits(spelt[one], live.columns[one], there.columns[one]) for one in names}
             judged = {one: fits[one] for one in wanted.judged if fits[one]}
             counts = ", ".join(f"count(*) FILTER (WHERE NOT {condition})" for condition in judged.values())
@@ -71,13 +71,13 @@ class PostgresqlCopier(Copier):
 
             every = ", ".join(typed(one) for one in names)
             where = " AND ".join(judged.values()) or "true"
-            say(connection, f"INSERT INTO {own} ({columns}) SELECT {every} FROM {raw} WHERE {where}")  # noqa: S608
+            run_verbatim(connection, f"INSERT INTO {own} ({columns}) SELECT {every} FROM {raw} WHERE {where}")  # noqa: S608
             keys = " AND ".join(judged[one] for one in live.key if one in judged) or "true"
             parts = ", ".join(f"{typed(one)} AS {spelt[one]}" for one in live.key)
-            say(connection, f"CREATE TABLE {left} AS SELECT {parts} FROM {raw} WHERE {keys} AND NOT ({where})")  # noqa: S608
-            say(connection, "DROP FUNCTION pg_temp.trueup_fits(text, text, text)")
-            say(connection, f"DROP TABLE {raw}")
-            say(connection, f"CREATE INDEX ON {own} ({', '.join(key)})")
+            run_verbatim(connection, f"CREATE TABLE {left} AS SELECT {parts} FROM {raw} WHERE {keys} AND NOT ({where})")  # noqa: S608
+            run_verbatim(connection, "DROP FUNCTION pg_temp.trueup_fits(text, text, text)")
+            run_verbatim(connection, f"DROP TABLE {raw}")
+            run_verbatim(connection, f"CREATE INDEX ON {own} ({', '.join(key)})")
             connection.commit()
         return {one: int(count) for one, count in zip(judged, found, strict=True) if count}
 

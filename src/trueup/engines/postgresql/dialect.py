@@ -51,7 +51,6 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
     usual_storage: Storage = "jsonb"
     collects_sets = True  # no parallel plan is made for a cursor
 
-    # -- connecting -------------------------------------------------------------------------------
     def engine(self, url: URL, *, write: bool) -> Engine:
         """READ COMMITTED; reading sessions are read-only by setting. Raises `UsageError` without a driver."""
         return session.engine(url, write=write)
@@ -72,7 +71,6 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         """The server's clock, not the start of the transaction."""
         return sa.cast(func.floor(sa.extract("epoch", func.clock_timestamp())), BigInteger)
 
-    # -- the catalogue ----------------------------------------------------------------------------
     def tables(self, connection: Connection) -> list[str]:
         """Ordinary and partitioned tables; partitions, views, foreign tables and those of extensions are not listed."""
         return catalogue.known(connection, self.journal_schema)[1]
@@ -113,7 +111,6 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         adopted = super().adopt(table)
         return replace(adopted, columns={n: replace(c, ddl=ddl(c)) for n, c in adopted.columns.items()})
 
-    # -- keys -------------------------------------------------------------------------------------
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
         """The text of each part, as the pinned settings write it."""
         parts = [(table.columns[name], row.c[name]) for name in table.key]
@@ -146,7 +143,6 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
             shown.append(read(raw.c[label], table.columns[name]).label(label))
         return Stage(sa.select(*shown).subquery("trueup_stage"), values)
 
-    # -- canonical bytes --------------------------------------------------------------------------
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
         """The values as one row's text; the text of a row quotes what is empty and leaves NULL out."""
         text = sa.cast(func.row(*(numbered(value, column) for column, value in columns)), Text)
@@ -180,7 +176,6 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         """`regclass` and its like."""
         return (column.base or column.ddl).startswith("reg")
 
-    # -- numbers and times ------------------------------------------------------------------------
     def collect(self, wanted: ColumnElement[bool], payload: ColumnElement[str]) -> ColumnElement[str]:
         """`string_agg`; over 1 GB it is an error."""
         return func.string_agg(sa.cast(payload, Text), word("','"), type_=Text).filter(wanted)
@@ -196,7 +191,6 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         told = func.to_char(value, sa.literal(_MOMENTS[part], sa.String()), type_=sa.String())
         return func.coalesce(told, sa.cast(value, Text), type_=sa.String())
 
-    # -- text -------------------------------------------------------------------------------------
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
         """`lower()` by Unicode (ICU, else C.UTF-8, else as the database does), white space to one blank, NFC."""
         unknown = set(rules) - _RULES
@@ -229,7 +223,6 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         number = sa.case((inside, sa.type_coerce(taken(plain, "bigint"), BigInteger())), else_=sa.null())
         return sa.case((plain.op("~")(_INTEGER), number), else_=sa.null())
 
-    # -- writing ----------------------------------------------------------------------------------
     def writable(self, connection: Connection) -> str:
         """A replica, or a role or database that is set to read-only."""
         return session.read_only(connection)

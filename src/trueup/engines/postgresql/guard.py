@@ -13,7 +13,7 @@ from trueup.engines.postgresql import guard_queries as asked
 from trueup.engines.postgresql.session import pooled
 from trueup.errors import Refused
 from trueup.guard.contract import Guard, GuardDialect, Step, Writer, guard_name, refusal
-from trueup.sql.spelling import say
+from trueup.sql.spelling import run_verbatim
 from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase
 
@@ -171,7 +171,7 @@ class PostgresqlGuards(GuardDialect):
     def become(self, connection: Connection, role: str) -> None:
         """SET LOCAL ROLE, and row security as the application meets it."""
         connection.exec_driver_sql("SET LOCAL row_security = on")
-        say(connection, f"SET LOCAL ROLE {self.quoted(role)}")
+        run_verbatim(connection, f"SET LOCAL ROLE {self.quoted(role)}")
 
     def reference(self, check: Check, row: Row, wanted: Refers) -> Guard:
         """A foreign key."""

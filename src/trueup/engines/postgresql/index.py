@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from trueup.sql.indexes import Index, IndexDialect, lines_of
-from trueup.sql.spelling import say
+from trueup.sql.spelling import run_verbatim
 
 _ONLINE = " CONCURRENTLY"
 
@@ -25,7 +25,7 @@ class PostgresqlIndexes(IndexDialect):
     def make(self, connection: Connection, index: str) -> None:
         """In a transaction, and with ANALYZE."""
         super().make(connection, index.replace(_ONLINE, ""))
-        say(connection, "ANALYZE")
+        run_verbatim(connection, "ANALYZE")
         connection.commit()
 
     def plan(self, connection: Connection, statement: str) -> tuple[str, ...]:

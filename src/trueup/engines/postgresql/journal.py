@@ -106,7 +106,6 @@ _OWNER = sa.text(
 )
 
 
-# -- images -------------------------------------------------------------------------------------------------------
 def image_type(column: Column) -> str:
     """Types of pg_catalog as they are, without a collation of the application's; all others as text.
 
@@ -141,7 +140,6 @@ def _collation(column: Column) -> str:
     return column.ddl.partition(" COLLATE ")[2]
 
 
-# -- the journal's tables -----------------------------------------------------------------------------------------
 def kept(connection: Connection, schema: str, names: Sequence[str]) -> dict[str, Kept]:
     """The journal's schema and tables, who may change them, and what hangs on them: one query."""
     columns: dict[str, dict[str, str]] = defaultdict(dict)

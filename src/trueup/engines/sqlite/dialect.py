@@ -52,7 +52,6 @@ class Sqlite(SqliteJson):
     chunk_seconds = 0.03
     nice = 3.0
 
-    # -- connecting -------------------------------------------------------------------------------
     def engine(self, url: URL, *, write: bool) -> Engine:
         """Sessions begin with BEGIN IMMEDIATE (`write`) or BEGIN.
 
@@ -99,7 +98,6 @@ class Sqlite(SqliteJson):
         """The machine's clock."""
         return sa.cast(func.strftime("%s", "now"), sa.Integer)
 
-    # -- the catalogue ----------------------------------------------------------------------------
     def tables(self, connection: Connection) -> list[str]:
         """The ordinary tables: no views, no virtual tables and none of their shadows."""
         return list(catalogue.known(connection, self.journal_prefix))
@@ -120,7 +118,6 @@ class Sqlite(SqliteJson):
         """By the schema's numbers while they are what they were, else by its order."""
         return standing.still(connection, self.journal_prefix, table.name, then)
 
-    # -- keys -------------------------------------------------------------------------------------
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
         """The raw values; their storage class is part of the key. A row with NULL in its key is never addressed."""
         parts = [(table.columns[name], sa.type_coerce(row.c[name], NullType())) for name in table.key]
@@ -161,7 +158,6 @@ class Sqlite(SqliteJson):
             connection.exec_driver_sql(f"INSERT INTO temp.{name} VALUES ({form})", some)  # noqa: S608 - no value in it
         return Stage(stage, {})
 
-    # -- canonical bytes --------------------------------------------------------------------------
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
         """Storage class, length and bytes of every value; REAL by its eight bytes."""
         values = [as_classed(value) for _, value in columns]
@@ -202,8 +198,6 @@ class Sqlite(SqliteJson):
         """In Python: SQLite's integers end at 64 bits."""
         return func.trueup_digest_sum(value, type_=sa.Text())
 
-    # -- numbers ----------------------------------------------------------------------------------
-
     def total(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
         """Without the noise of adding binary fractions: SQLite has no decimals."""
         found = func.sum(value, type_=NullType())
@@ -214,13 +208,11 @@ class Sqlite(SqliteJson):
         # both are greater than any number
         return func.coalesce(value >= literal("", sa.Text), sa.false())
 
-    # -- times ------------------------------------------------------------------------------------
     def moment(self, value: ColumnElement[Any], part: Part) -> ColumnElement[str]:
         """Dates are text, ISO's with a blank or a T; numbers (seconds since 1970) are cut like text, and say little."""
         start, length = _MOMENTS[part]
         return func.substr(func.replace(value, "T", " "), literal(start), literal(length), type_=sa.String())
 
-    # -- text -------------------------------------------------------------------------------------
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
         """Unicode's full case folding, Unicode white space collapsed to one blank, NFC. Numbers and blobs stay."""
         unknown = set(rules) - RULES
@@ -247,7 +239,6 @@ class Sqlite(SqliteJson):
         number = sa.cast(text, sa.Integer)
         return sa.case((sa.cast(number, sa.Text) == sa.cast(text, sa.Text), number), else_=sa.null())
 
-    # -- the journal ------------------------------------------------------------------------------
     def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
         """By PRAGMA."""
         return journal.kept(connection, names)
@@ -256,7 +247,6 @@ class Sqlite(SqliteJson):
         """Word for word."""
         return ddl
 
-    # -- writing ----------------------------------------------------------------------------------
     def writable(self, connection: Connection) -> str:
         """The file and its folder (for the journal file beside it) must be writable, and the file have one name."""
         path = session.file_of(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from trueup.sql.indexes import Index, IndexDialect
-from trueup.sql.spelling import say
+from trueup.sql.spelling import run_verbatim
 
 
 class SqliteIndexes(IndexDialect):
@@ -18,7 +18,7 @@ class SqliteIndexes(IndexDialect):
     def make(self, connection: Connection, index: str) -> None:
         """With ANALYZE."""
         super().make(connection, index)
-        say(connection, "ANALYZE")
+        run_verbatim(connection, "ANALYZE")
         connection.commit()
 
     def plan(self, connection: Connection, statement: str) -> tuple[str, ...]:

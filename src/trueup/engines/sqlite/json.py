@@ -64,7 +64,7 @@ class SqliteJson(Dialect):
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
         """By the first character where it decides: only what it lets through is parsed."""
         if tuple(types) == ("object",):
-            return ShortCircuit(value, self.json_guard(value, storage), sa.false(), value.is_not(None))
+            return ShortCircuit(value, self.json_readable_if(value, storage), sa.false(), value.is_not(None))
         if "invalid" in types or not types:
             return super().json_is_not(value, storage, types)
         numbers = {"integer", "double"} & set(types)
@@ -79,7 +79,7 @@ class SqliteJson(Dialect):
         broken = sa.or_(func.json_valid(value) == 0, value >= sa.text("x''"))
         return sa.case((value.is_(None), sa.false()), (sa.or_(near, far), broken), else_=sa.true())
 
-    def json_guard(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool]:
+    def json_readable_if(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool]:
         """That it is an object: a path into text that is no JSON is an error."""
         first = literal("{*", sa.Text)
         begun = sa.or_(value.op("GLOB")(first), func.ltrim(value, BLANKS).op("GLOB")(first))
@@ -102,7 +102,7 @@ class SqliteJson(Dialect):
         if not all(_PLAIN_KEY.fullmatch(key) for key in path):
             return super().json_path_type(value, storage, path)
         word = sa.case(_TYPES, value=func.json_type(value, literal(_path(path), sa.Text)))
-        return sa.case((self.json_guard(value, storage), word), else_=sa.null())
+        return sa.case((self.json_readable_if(value, storage), word), else_=sa.null())
 
     def json_path_text(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
         """By json_extract(): few enough levels to stand inside of other expressions."""
@@ -116,7 +116,7 @@ class SqliteJson(Dialect):
         text = sa.cast(func.json_extract(value, place), sa.Text)
         ways = [(func.instr(spelled, "\\u0000") > 0, spelled), (_half_a_pair(spelled), spelled)]
         found = sa.case(words, value=func.json_type(value, place), else_=sa.case(*ways, else_=text))
-        return sa.case((self.json_guard(value, storage), found), else_=sa.null())
+        return sa.case((self.json_readable_if(value, storage), found), else_=sa.null())
 
     def json_path_number(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         """By json_extract()."""
@@ -125,7 +125,7 @@ class SqliteJson(Dialect):
         place = literal(_path(path), sa.Text)
         is_one = func.json_type(value, place).in_(["integer", "real"])
         number = func.json_extract(value, place, type_=NullType())
-        return sa.case((self.json_guard(value, storage), sa.case((is_one, number))))
+        return sa.case((self.json_readable_if(value, storage), sa.case((is_one, number))))
 
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         """JSON text as the document spells it; of equal keys the first."""
@@ -133,7 +133,7 @@ class SqliteJson(Dialect):
             found: ColumnElement[Any] = value.op("->")(literal(_path(path), sa.Text))
         else:
             found = sa.cast(func.trueup_json_get(as_argument(value), json.dumps(list(path))), sa.Text)
-        return sa.case((self.json_guard(value, storage), found), else_=sa.null())
+        return sa.case((self.json_readable_if(value, storage), found), else_=sa.null())
 
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
         """Strings decoded, all else as it is spelled."""
