@@ -1,6 +1,7 @@
-"""The chain of a run: each chunk seals which operations it brought to which state, and the states are held against it.
+"""The hash chain of a run: each chunk seals which states it gave to which operations, and the journal is checked with
+it.
 
-An operation has one byte of the last state that the chain gave it, and the number of the chunk that applied it.
+For each operation it keeps one byte with the last state in the chain, and the number of the chunk that applied it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ OP_STATES = ("applied", "conflict", "missing", "premise_gone", "already_good", "
 
 
 def spans(ops: Mapping[int, str]) -> list[list[Any]]:
-    """Operations as [first, last, state], neighbours of one state together."""
+    """Return operations as [first, last, state]: neighbours with one state are joined."""
     found: list[list[Any]] = []
     for seq in sorted(ops):
         if found and found[-1][1] == seq - 1 and found[-1][2] == ops[seq]:
@@ -30,12 +31,12 @@ def spans(ops: Mapping[int, str]) -> list[list[Any]]:
 
 
 def next_link(tip: str, number: int, phase: str, states: Sequence[Sequence[Any]]) -> str:
-    """The link of chunk `number`, which brought the `spans` of its operations to their states."""
+    """Return the link of chunk `number`, whose transaction set the `spans` of its operations to their states."""
     return link(tip, canonical([number, phase, states]))
 
 
 class ChainCheck:
-    """Follows the chain of one run from its genesis, chunk by chunk, then holds each operation against it."""
+    """Checks the chain of one run from its genesis, chunk by chunk, then compares each operation with the chain."""
 
     def __init__(self, genesis: str, planned: int, by_group: Sequence[int]) -> None:
         self.tip = genesis
@@ -45,7 +46,7 @@ class ChainCheck:
         self._bounds = list(accumulate(by_group))  # the last seq of each group
 
     def follow(self, chunks: Iterable[Any]) -> str:
-        """Read the rows of the chunks, in order; returns where the chain does not hold, or an empty string."""
+        """Check the chunks in order. Returns a sentence that names the first chunk that fails, or ''."""
         for number, row in enumerate(chunks, 1):
             self.chunks = number
             try:
@@ -56,7 +57,7 @@ class ChainCheck:
         return ""
 
     def _sealed(self, number: int, row: Any) -> bool:
-        """Whether a chunk is the next link; what it says of its operations is kept."""
+        """Whether the row is the next link of the chain. The states of its operations are stored for `agrees`."""
         states = json.loads(row.states)
         self.tip = next_link(self.tip, number, row.phase, states)
         if row.no != number or row.link != self.tip:
@@ -72,7 +73,10 @@ class ChainCheck:
             self._applied_by[first : last + 1] = array("L", [applied_by]) * count
 
     def agrees(self, seq: int, state: str, chunk: int, group: int) -> bool:
-        """Whether an operation is in the state, of the chunk and of the group that it should be; each is asked once."""
+        """Whether an operation has the state, chunk and group that the chain gave it.
+
+        Each operation may be asked for once.
+        """
         if state not in OP_STATES or not 0 < seq < len(self._states) or self._states[seq] != _byte(state)[0]:
             return False
         if chunk != self._applied_by[seq] or group != bisect_left(self._bounds, seq):
@@ -82,7 +86,7 @@ class ChainCheck:
 
     @property
     def unseen(self) -> bool:
-        """Whether the chain has operations that were not asked for."""
+        """Whether the chain has operations that `agrees` was not asked for."""
         return any(self._states)
 
 

@@ -1,7 +1,7 @@
-"""Named points of a run at which a test may stop the process. They cost nothing unless TRUEUP_TESTING is set.
+"""Named points of a run where a test may stop the process. They cost nothing unless TRUEUP_TESTING is set.
 
-The fault suite (`tests/chaos`) sets `action` and is then told the name of each point as it is passed: that is how it
-kills a run at the first, second, third ... passing of every point there is.
+The fault suite (`tests/chaos`) sets `action`, which is called with the name of each point as the run passes it. That is
+how the suite kills a run at the first, second, third ... passing of every point.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 
 def _nothing(name: str) -> None:
-    """Pass on."""
+    """Do nothing."""
 
 
 #: What happens at a point, by its name; only looked at where TRUEUP_TESTING was set before trueup was imported.

@@ -1,4 +1,4 @@
-"""Which database this is: the engine's own identity, the place, and the name that it got with its journal."""
+"""Identifies a database: by the engine's own identity, the place, and the random name that the journal gave it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from trueup.stores.sql import SqlDatabase, SqlStore
 
 
 def identity_of(store: SqlStore, database: SqlDatabase) -> Mapping[str, str]:
-    """What a plan is bound to: the engine's identity, the place, and the journal's own name where there is one."""
+    """Return what a plan is bound to: the engine's identity, the place, and the journal's name if there is a
+    journal.
+    """
     connection = database.connection
     dialect = store.dialect
     found: dict[str, Any] = {"engine": dialect.name, "place": dialect.place(connection), **dialect.identity(connection)}
@@ -29,11 +31,11 @@ def identity_of(store: SqlStore, database: SqlDatabase) -> Mapping[str, str]:
 
 
 def database_digest(identity: Mapping[str, str]) -> str:
-    """The digest of an identity, the same before and after the database has a journal."""
+    """Return the digest of an identity. It is the same before and after the database has a journal."""
     return digest(canonical({name: value for name, value in identity.items() if name != "db_uuid"}))
 
 
 def database_digest_of(store: SqlStore) -> str:
-    """The digest of the identity of a store's database as it is now."""
+    """Return the digest of the current identity of a store's database."""
     with store.connect() as connection:
         return database_digest(identity_of(store, SqlDatabase(store, connection)))

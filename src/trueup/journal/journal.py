@@ -1,8 +1,8 @@
-"""The journal: what was done to a database, kept in that database, so that it commits with the change.
+"""The journal records what was done to a database, in that database, so that it commits together with the change.
 
-`run` is one row a plan, `op` one row an operation, `chunk` a hash chain over what each transaction recorded, and
-`img_<k>` typed copies of keys and touched columns, before and after. All changes of a run's state follow
-`TRANSITIONS`; every transaction of a run begins with `hold`, which proves that this process still owns it.
+`run` has one row for each plan, `op` one for each operation, `chunk` is a hash chain over what each transaction
+recorded, and `img_<k>` holds typed copies of keys and touched columns, before and after. All changes of a run's state
+follow `TRANSITIONS`; every transaction of a run begins with `hold`, which proves that this process still owns the run.
 """
 
 from __future__ import annotations
@@ -63,11 +63,11 @@ class Journal(JournalTables):
     """Runs, their operations and their chains."""
 
     def db_uuid(self, connection: Connection) -> str:
-        """The random name this database got with its journal."""
+        """Return the random name that this database was given with its journal."""
         return str(connection.execute(select(self.meta.c.db_uuid)).scalar_one())
 
     def find(self, connection: Connection, run_id: str) -> Mapping[str, Any]:
-        """A run by its id, a unique beginning of it, or `last`. Raises `UsageError` naming what there is."""
+        """Return the run with this id, unique prefix of an id, or `last`. Raises `UsageError` that lists the runs."""
         if connection.in_transaction():
             return self._find(connection, run_id)
         return self.patiently(connection, lambda: self._find(connection, run_id))
@@ -83,15 +83,15 @@ class Journal(JournalTables):
         return dict(connection.execute(select(self.run).where(self.run.c.run_id == hits[0])).mappings().one())
 
     def all_runs(self, connection: Connection) -> list[Mapping[str, Any]]:
-        """Every run, the newest first."""
+        """Return every run, the newest first."""
         newest = self.run.c.no.desc()
         return [dict(row) for row in connection.execute(select(self.run).order_by(newest)).mappings()]
 
     def take(self, connection: Connection, run_id: str, state: str, since: int = 0) -> int:
-        """Become the only owner of a run and set its state; returns the fence that every later transaction shows.
+        """Become the only owner of a run and set its state. Returns the fence that every later transaction must show.
 
-        With `since`, the fence of this process before its session was lost: raises `Fenced` where another has taken
-        the run over meanwhile.
+        `since` is the fence that this process held before it lost its session. Raises `Fenced` if another process has
+        taken the run over meanwhile.
         """
         row = self._lock(connection, run_id)
         if since and row["fence"] != since and row["owner"] != owner():
@@ -109,7 +109,7 @@ class Journal(JournalTables):
         return fence
 
     def start(self, connection: Connection, values: Mapping[str, Any]) -> str:
-        """Enter a plan as a run, or find the run it already is: a plan is used once per database."""
+        """Insert a plan as a new run, or return the run of that plan: a plan is used once per database."""
         self._fits(connection, values)
         # one at a time, so that two plans never take one number
         return self.alone(connection, "the list of runs", lambda: self._enter(connection, values))
@@ -145,7 +145,7 @@ class Journal(JournalTables):
         return str(found)
 
     def _fits(self, connection: Connection, values: Mapping[str, Any]) -> None:
-        """Raises `StoreError` where the server does not take a statement as large as the entry of a run."""
+        """Raise `StoreError` if the server does not accept a statement as large as the insert of the run."""
         limit = self.store.dialect.largest(connection)
         # quotes and backslashes are doubled on their way
         size = 4096 + sum(len(text.encode()) + sum(map(text.count, "\"\\'\n")) for text in map(str, values.values()))
@@ -156,7 +156,7 @@ class Journal(JournalTables):
             )
 
     def hold(self, connection: Connection, run_id: str, fence: int) -> Mapping[str, Any]:
-        """Lock the run's row for this transaction and prove it is still ours. Raises `Fenced`."""
+        """Lock the run's row for this transaction and prove that this process owns it. Raises `Fenced` otherwise."""
         row = self._lock(connection, run_id)
         if row["fence"] != fence:
             raise taken_over(row)
@@ -176,7 +176,7 @@ class Journal(JournalTables):
             )
 
     def settle(self, connection: Connection, run_id: str, fence: int, state: str, reason: str = "") -> None:
-        """End this process's work on a run in `state`; a second time, the same again."""
+        """Set the run's final state and commit. Calling it again with the same state is allowed."""
         row = self.hold(connection, run_id, fence)
         if row["state"] != state:
             self._allowed(row, state)
@@ -189,7 +189,7 @@ class Journal(JournalTables):
         failpoint("settled")
 
     def mark(self, connection: Connection, run_id: str, **values: Any) -> None:
-        """Set plain fields of a run (`paused`, `verified`), in a transaction of its own."""
+        """Set plain columns of a run (`paused`, `verified`) in a transaction of its own."""
 
         def work() -> None:
             self._lock(connection, run_id)
@@ -199,7 +199,7 @@ class Journal(JournalTables):
         self.patiently(connection, work)
 
     def seal(self, connection: Connection, run: Mapping[str, Any], phase: str, ops: Mapping[int, str]) -> None:
-        """Append one link to the run's chain: which operations this transaction brought to which state."""
+        """Append one link to the run's chain: the states that this transaction gave to its operations."""
         states = spans(ops)
         number = run["chunks"] + 1
         tip = next_link(run["tip"], number, phase, states)
@@ -219,7 +219,9 @@ class Journal(JournalTables):
         connection.execute(update(self.run).where(where).values(tip=tip, chunks=number))
 
     def intervals(self, connection: Connection, run_id: str, *states: str) -> list[tuple[int, int, int]]:
-        """Operations that have a final state, or one of `states`: closed intervals (first seq, last seq, group)."""
+        """Return the operations that have a final state, or one of `states`, as closed intervals (first seq,
+        last seq, group).
+        """
         found: list[tuple[int, int, int]] = []
         statement = select(self.op.c.seq, self.op.c.grp).where(self.op.c.run_id == run_id).order_by(self.op.c.seq)
         if states:
@@ -235,12 +237,12 @@ class Journal(JournalTables):
         return found
 
     def counts(self, connection: Connection, run_id: str) -> dict[str, int]:
-        """Operations by state."""
+        """Return the number of operations by state."""
         statement = select(self.op.c.state, func.count()).where(self.op.c.run_id == run_id).group_by(self.op.c.state)
         return {row[0]: row[1] for row in connection.execute(statement)}
 
     def listed(self, connection: Connection, run_id: str, states: Sequence[str], limit: int) -> Sequence[Any]:
-        """Operations in one of `states`, in order, at most `limit`."""
+        """Return the operations in one of `states`, in order, at most `limit`."""
         statement: Select[Any] = (
             select(self.op)
             .where(self.op.c.run_id == run_id, self.op.c.state.in_(list(states)))
@@ -250,11 +252,13 @@ class Journal(JournalTables):
         return connection.execute(statement).all()
 
     def genesis(self, connection: Connection, run: Mapping[str, Any]) -> str:
-        """The start of a run's chain: over the facts of the run that never change, and the database's name."""
+        """Return the start of a run's chain: a hash of the facts of the run that never change and the
+        database's name.
+        """
         return link(GENESIS, canonical([self.db_uuid(connection), *(run[name] for name in BOUND)]))
 
     def broken_link(self, connection: Connection, run: Mapping[str, Any]) -> str:
-        """Where the chain of a run does not hold, or an empty string when it does."""
+        """Return where the chain of a run is broken, or ''."""
         if connection.execute(select(self.meta.c.format)).scalar() != FORMAT or run["state"] not in STATES:
             return "the journal has a format or a state that this version of trueup does not know"
         check = ChainCheck(self.genesis(connection, run), run["planned"], json.loads(run["header"])["by_group"])
@@ -276,10 +280,10 @@ class Journal(JournalTables):
 
 
 def taken_over(run: Mapping[str, Any]) -> Fenced:
-    """The error for a process whose run another process has taken over."""
+    """Return the error for a process whose run another process has taken over."""
     return Fenced(f"run {run['run_id']}: {run['owner']} took it over; this process stops")
 
 
 def owner() -> str:
-    """This process, for the message that another operator reads."""
+    """Return a description of this process for messages to other operators."""
     return f"{os.environ.get('USER', 'someone')}@{socket.gethostname()} pid {os.getpid()}"

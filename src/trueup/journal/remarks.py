@@ -1,6 +1,6 @@
-"""What happened around a run, kept beside its journal: commands and their exits, maintenance.
+"""Stores what happened around a run beside its journal: the application's commands and their exits, and maintenance.
 
-The facts of the run itself are sealed by its chain; this is a table of its own, as it is written when the run is over.
+The run's chain seals the facts of the run itself. This is a separate table, because it is written after the run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from trueup.stores.sql import SqlStore
 
 
 def table_of(store: SqlStore) -> SqlTable:
-    """The table, as it is made."""
+    """Return the table as trueup creates it."""
     dialect = store.dialect
     return SqlTable(
         f"{dialect.journal_prefix}remark",
@@ -29,7 +29,7 @@ def table_of(store: SqlStore) -> SqlTable:
 
 
 def remember(store: SqlStore, connection: Connection, run_id: str, told: Mapping[str, Any]) -> None:
-    """Keep what happened around a run, in place of what was kept before, in a transaction of its own."""
+    """Store what happened around a run, replacing what was stored before, in a transaction of its own."""
     table = table_of(store)
     JournalTables(store).create(connection, table)
     text = json.dumps(dict(told), sort_keys=True)
@@ -40,7 +40,7 @@ def remember(store: SqlStore, connection: Connection, run_id: str, told: Mapping
 
 
 def recall(store: SqlStore, connection: Connection, run_id: str) -> dict[str, Any]:
-    """What was kept of a run; empty when nothing was."""
+    """Return what was stored about a run; empty when nothing was."""
     table = table_of(store)
     if not JournalTables(store).has(connection, table):
         return {}

@@ -1,4 +1,6 @@
-"""The shape of the journal's tables: what an image table holds, and how one in the database differs from ours."""
+"""The shape of the journal's tables: the columns of an image table, and how a table in the database differs
+from ours.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from trueup.sql.writing import Kept
 
 
 class RawType(UserDefinedType[Any]):
-    """A column type spelled word for word as the catalogue gives it; values never pass through Python."""
+    """A column type in the catalogue's exact words. Its values never pass through Python."""
 
     cache_ok = True
 
@@ -37,17 +39,20 @@ SIDES: tuple[Side, ...] = ("k", "b", "a")
 
 
 def image_column(side: Side, number: int) -> str:
-    """The name of a column of an image table: `k0`, `k1` ... hold the key, `b0` and `a0` the first touched column."""
+    """Return the name of a column of an image table:
+
+    `k0`, `k1` ... hold the key, `b0` and `a0` the first touched column.
+    """
     return f"{side}{number}"
 
 
 def touched(table: Table, group: Group) -> list[str]:
-    """The columns whose images are kept: those written, or all of a row that is moved out."""
+    """Return the columns whose images are stored: the written ones, or for a delete every stored column."""
     return [column.name for column in table.stored()] if group.action == "delete" else list(group.columns)
 
 
 def image_shape(dialect: Dialect, table: Table, group: Group) -> dict[str, Any]:
-    """What an image table holds for a group: column names and types of the key, before and after."""
+    """Return the column names and types of an image table for the group: the key, before and after."""
 
     def typed(names: Sequence[str]) -> list[list[str]]:
         return [[name, dialect.image_type(table.columns[name])] for name in names]
@@ -63,7 +68,7 @@ def image_shape(dialect: Dialect, table: Table, group: Group) -> dict[str, Any]:
 
 
 def differs(dialect: Dialect, connection: Connection, kept: Kept, table: SqlTable) -> str:
-    """How a table in the database differs from the one that trueup makes, or an empty string."""
+    """Return how a table in the database differs from the one that trueup creates, or ''."""
     wanted = {}
     for column in table.columns:
         raw = column.type.ddl if isinstance(column.type, RawType) else column.type.compile(connection.dialect)

@@ -1,4 +1,4 @@
-"""The journal's tables: `meta`, `run`, `op`, `chunk`, and `img_<k>`, made where they are missing."""
+"""The journal's tables `meta`, `run`, `op`, `chunk` and `img_<k>`, which are created where they are missing."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _image(text: Any) -> list[Any]:
 
 
 class JournalTables:
-    """The journal's tables in one store: `prepare` makes them, all else expects them."""
+    """The journal's tables in one store. `prepare` creates them; everything else expects them to exist."""
 
     def __init__(self, store: SqlStore) -> None:
         self.store = store
@@ -133,18 +133,23 @@ class JournalTables:
 
     @property
     def tables(self) -> list[SqlTable]:
-        """All tables but those of images."""
+        """Return all tables except the image tables."""
         return [self.meta, self.run, self.op, self.chunk, self.image]
 
     @property
     def looked(self) -> str:
-        """What is said to be missing where there is no journal: a renamed one is not found, and is none here."""
+        """Return the clause that says what is missing where there is no journal.
+
+        A renamed journal counts as missing.
+        """
         return f"is no journal in its schema {self._schema!r}" if self._schema else f"is no table {self.run.name!r}"
 
     def exists(self, connection: Connection) -> bool:
-        """Whether this database has a journal, and it has its name: a crash can come in between.
+        """Whether this database has a journal and the journal has its name.
 
-        Raises `StoreError` where it is not as trueup makes it; looked at once a session.
+        A crash can leave the tables without the name.
+
+        Checked once per session. Raises `StoreError` where a table is not as trueup creates it.
         """
         if connection.info.get(_SEEN):
             return True
@@ -166,7 +171,7 @@ class JournalTables:
         return True
 
     def prepare(self, connection: Connection) -> None:
-        """Make the journal's tables where they are missing; safe to call twice, or by many at once."""
+        """Create the journal's missing tables. Safe to call twice, or from many sessions at once."""
         ready = self.patiently(connection, lambda: self.writable(connection))
         connection.rollback()
         if not ready:
@@ -183,13 +188,13 @@ class JournalTables:
         return True
 
     def create(self, connection: Connection, table: SqlTable) -> None:
-        """Make one more table beside the journal's where it is missing, with the same care."""
+        """Create one more table beside the journal's if it is missing, under the same lock and checks."""
         if self.has(connection, table):
             return
         self._make_alone(connection, lambda: self._create(connection, [table]))
 
     def _create(self, connection: Connection, tables: Sequence[SqlTable], *, place: bool = False) -> None:
-        """Make those of `tables` that are missing, and see that all are ours; within `alone`."""
+        """Create the missing ones of `tables`, and check that all of them are trueup's. Called while `alone`."""
         there = self._look(connection, tables)
         missing = [table for table in tables if table.name not in there]
         for table in missing:
@@ -199,7 +204,7 @@ class JournalTables:
         self._expect(connection, tables)
 
     def alone(self, connection: Connection, what: str, work: Callable[[], T]) -> T:
-        """Do `work`, which commits, while no other session is at `what`."""
+        """Call `work`, which commits, while this session holds the lock named `what`."""
 
         def inside() -> T:
             with self.store.dialect.alone(connection, what):
@@ -208,7 +213,7 @@ class JournalTables:
         return self.patiently(connection, inside)
 
     def patiently(self, connection: Connection, work: Callable[[], T]) -> T:
-        """Do `work` in a transaction of its own, again where a lock was not to be had."""
+        """Call `work` in a transaction of its own, and repeat it after a lock timeout or a deadlock."""
         for number in range(1, TRIES + 1):
             connection.rollback()
             try:
@@ -240,9 +245,9 @@ class JournalTables:
             ) from None
 
     def stop_unless_whole(self, connection: Connection, image: SqlTable) -> None:
-        """Look again at the journal's tables and one of images, before an operation is blamed for an error.
+        """Check the journal's tables and one image table again, before an error is blamed on an operation.
 
-        Raises `Stopped` where one was altered or is gone.
+        Raises `Stopped` where one of them was altered or is gone.
         """
         try:
             self._expect(connection, [*self.tables, image])
@@ -250,7 +255,10 @@ class JournalTables:
             raise Stopped(str(error)) from None
 
     def _look(self, connection: Connection, tables: Sequence[SqlTable]) -> Mapping[str, Kept]:
-        """What is there of `tables`. Raises `StoreError` where something hangs on them that is not trueup's."""
+        """Return the existing ones of `tables`.
+
+        Raises `StoreError` where one has a trigger or the like that is not trueup's.
+        """
         found = self.store.dialect.kept(connection, [table.name for table in tables])
         for name, kept in found.items():
             if kept.faults:
@@ -259,7 +267,7 @@ class JournalTables:
         return found
 
     def _expect(self, connection: Connection, tables: Sequence[SqlTable]) -> None:
-        """See that `tables` are there, with the columns and keys that trueup makes. Raises `StoreError`."""
+        """Raise `StoreError` unless all `tables` exist with the columns and keys that trueup creates."""
         found = self._look(connection, tables)
         for table in tables:
             problem = (
@@ -269,7 +277,7 @@ class JournalTables:
                 raise StoreError(f"{self.store}: the journal's table {self._called(table.name)!r} {problem}")
 
     def has(self, connection: Connection, table: SqlTable) -> bool:
-        """Whether a table is there. Raises `StoreError` where it is not as trueup makes it."""
+        """Whether the table exists. Raises `StoreError` where it is not as trueup creates it."""
         there = table.name in self._look(connection, [table])
         if there:
             self._expect(connection, [table])
@@ -279,10 +287,10 @@ class JournalTables:
         return f"{self._schema}.{name}" if self._schema else name
 
     def writable(self, connection: Connection) -> bool:
-        """Whether there is a journal to write to; looked at once a session.
+        """Whether there is a journal to write to. Checked once per session.
 
-        Raises `StoreError` where it is not as trueup makes it, and `Refused` where what is written to it would leave
-        the database, or what others hung on it cannot be seen.
+        Raises `StoreError` where a table is not as trueup creates it. Raises `Refused` where the journal's rows would
+        leave the database (replication), or where triggers on its tables cannot be seen.
         """
         if not connection.info.get(_WRITABLE):
             if why := self.store.dialect.unfit(connection, [table.name for table in self.tables]):
@@ -291,7 +299,10 @@ class JournalTables:
         return bool(connection.info[_WRITABLE])
 
     def images(self, connection: Connection, table: Table, group: Group) -> SqlTable:
-        """The image table for a group's changes, made when missing; outside any chunk, as DDL would commit it."""
+        """Return the image table for a group's changes, and create it if it is missing.
+
+        Call it outside of any chunk: DDL commits.
+        """
         shape = image_shape(self.store.dialect, table, group)
         image = self._image_of(connection, shape)
         if image is None or not self.has(connection, image):
@@ -300,7 +311,10 @@ class JournalTables:
         return image
 
     def _enter_image(self, connection: Connection, shape: Mapping[str, Any], table: str) -> SqlTable:
-        """Take a number, then make its table: where DDL commits, the number is taken before the table can be seen."""
+        """Insert the number of an image table, then create the table.
+
+        Where DDL commits, the number must be committed before other sessions can see the table.
+        """
         image = self._image_of(connection, shape)
         if image is None:
             number = (connection.execute(select(func.max(self.image.c.k))).scalar() or 0) + 1
@@ -316,9 +330,9 @@ class JournalTables:
         return image
 
     def known_images(self, connection: Connection, table: Table, group: Group) -> SqlTable | None:
-        """The image table for a group's changes if there is one: none when a column changed its type since.
+        """Return the existing image table for a group's changes; None when a column changed its type since.
 
-        Raises `StoreError` where it is gone or was altered.
+        Raises `StoreError` where the table is gone or was altered.
         """
         image = self._image_of(connection, image_shape(self.store.dialect, table, group))
         if image is not None:
@@ -331,7 +345,9 @@ class JournalTables:
         return None if found is None else self.image_table(found, shape)
 
     def image_table(self, number: int, shape: Mapping[str, Any]) -> SqlTable:
-        """`img_<number>`: run, seq, four digests, the key (`k0` ...), the columns before (`b0`) and after (`a0`)."""
+        """Describe `img_<number>`: run, seq, four digests, the key (`k0` ...), the columns before (`b0`) and
+        after (`a0`).
+        """
         columns: list[Any] = [
             Column("run_id", String(12), primary_key=True),
             Column("seq", BigInteger, primary_key=True, autoincrement=False),

@@ -1,4 +1,4 @@
-"""Which rows an earlier group of a plan changes already. Kept on disk: there may be millions."""
+"""Remembers which rows an earlier group of a plan changes. They are kept on disk, because there may be millions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trueup.changes import Group
 
 
 class ChangedRows:
-    """Rows by the number of the group that changes them and their key, as text; gone when it is closed."""
+    """A set of (group number, key as text) in a temporary file, deleted when it is closed."""
 
     def __init__(self) -> None:
         self._base = sqlite3.connect("", isolation_level=None)  # a file without a name, made when memory is short
@@ -25,11 +25,11 @@ class ChangedRows:
         self._base.close()
 
     def add(self, group: int, key: str) -> None:
-        """This group changes this row."""
+        """Record that this group changes this row."""
         self._base.execute("INSERT INTO changed VALUES (?, ?)", (group, key))
 
     def first(self, groups: Collection[int], key: str) -> int | None:
-        """The first of these groups that changes this row."""
+        """Return the first of these groups that changes this row, or None."""
         for group in groups:
             if self._base.execute("SELECT 1 FROM changed WHERE grp = ? AND key = ?", (group, key)).fetchone():
                 return group

@@ -1,4 +1,4 @@
-"""What changed about a table since a plan or a run recorded it, and whether that does harm."""
+"""Finds what changed about a table since a plan or a run recorded it, and whether the change forbids writing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LOOSE = ("indexes",)
 
 
 def schema_digest(table: Table) -> str:
-    """One digest over everything of a table that a repair depends on, which a copy of the table has too."""
+    """Return a digest of all facts of a table that a repair depends on and that a copy of the table shares."""
     facts = dict(table.facts or {})
     columns = [list(entry[:-1]) for entry in facts.pop("columns", ())]
     return digest(
@@ -48,29 +48,31 @@ def schema_digest(table: Table) -> str:
 
 
 def identity_digest(table: Table) -> str:
-    """One digest over what tells a table, and each column, from another one of the same name and shape."""
+    """Return a digest of what distinguishes a table, and each column, from another one of the same name and shape."""
     facts = table.facts or {}
     return digest(canonical([facts.get("place"), facts.get("identity"), [e[-1] for e in facts.get("columns", ())]]))
 
 
 def recorded(table: Table, standing: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What a run keeps of a table, for its undo."""
+    """Return the description of a table that the run's header stores, so that undo can recognise the table."""
     return {**(table.facts or {}), "key": list(table.key), STANDING: dict(standing or {})}
 
 
 def recognised(table: Table, standing: Mapping[str, Any], *, still: bool) -> Table:
-    """The table with the identity that it had in its `standing`, or with none where it is not `still` that one."""
+    """Return the table with the identity from its `standing`, or with an empty one where it is not `still` that
+    table.
+    """
     return replace(table, facts={**(table.facts or {}), "identity": standing["identity"] if still else ""})
 
 
 def as_recorded(kept: Mapping[str, Any], table: Table) -> Table:
-    """The table with the key and the columns that a run recorded, as far as they are still there."""
+    """Return the table with the key that a run recorded, and with those recorded columns that still exist."""
     columns = {name: table.columns[name] for name in _columns(kept) if name in table.columns}
     return replace(table, columns=columns, key=tuple(kept["key"]))
 
 
 def forbids(table: Table, action: Action | Literal["insert"], touched: Sequence[str]) -> str:
-    """Why a table must not be written so, as it is now and as this account sees it; empty when it may be.
+    """Return why the table must not be written by `action`, as this account sees it now, or ''.
 
     `touched` are the columns that an update sets.
     """
@@ -100,16 +102,16 @@ def forbids(table: Table, action: Action | Literal["insert"], touched: Sequence[
 
 
 def recorded_names(kept: Mapping[str, Any]) -> list[str]:
-    """The columns that a run recorded and that hold data of their own."""
+    """Return the names of the recorded columns that are not generated."""
     return [name for name, entry in _columns(kept).items() if not entry[2]]
 
 
 def refuses_undo(
     kept: Mapping[str, Any], table: Table, action: Action, touched: Sequence[str], *, same: bool = False
 ) -> str:
-    """Why what a run recorded of a table forbids giving its rows back to the table as it is now; empty when not.
+    """Return why the rows that a run wrote must not be restored to the table as it is now, or ''.
 
-    With `same` a person vouches that a table that was rebuilt is still the same one.
+    With `same` a person confirms that a table that was rebuilt is still the same one.
     """
     facts = table.facts or {}
     if kept.get("place") != facts.get("place"):
@@ -145,7 +147,7 @@ def refuses_undo(
 
 
 def _lost(kept: Mapping[str, Any], table: Table, wanted: Sequence[str], same: bool, anew: bool) -> str:
-    """Which of the columns that a run wrote is gone, or another one now."""
+    """Return which of the `wanted` columns was dropped or replaced since the run, or ''."""
     then, now = _columns(kept), _columns(table.facts or {})
     found = [name for name in now if name in then and name in wanted]
     if same and found != [name for name in then if name in found]:
@@ -167,9 +169,9 @@ def _lost(kept: Mapping[str, Any], table: Table, wanted: Sequence[str], same: bo
 
 
 def _mixed(kept: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-    """Whether some column of a name is not the one that had it, where columns are known by their order.
+    """Whether a column was replaced by another of the same name, where columns are known only by their order.
 
-    A new one comes last, and what is left keeps its order and its words.
+    A new column comes last; the remaining ones keep their order, their type, default, NULL and generated flags.
     """
     then, now = list(_columns(kept)), list(_columns(facts))
     left = [name for name in now if name in then]
@@ -185,7 +187,10 @@ def _words(facts: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def _exchanged(kept: Mapping[str, Any], table: Table, wanted: Sequence[str], anew: bool) -> str:
-    """Whether the text of a value means another value since the run, as names were exchanged within its type."""
+    """Return why a stored value would mean something else since the run, or ''.
+
+    That happens where labels of an enum, or attributes of a composite type, were renamed or exchanged.
+    """
     facts = table.facts or {}
     numbered = {str(number): dict(labels) for number, labels in facts.get(LABELS, ())}
     for number, labels in kept.get(LABELS, ()):
@@ -205,7 +210,10 @@ def _attributes(listed: Sequence[str], anew: bool) -> list[str]:
 
 
 def harmless(kept: Mapping[str, Any], table: Table) -> tuple[str, ...]:
-    """What else changed since a run, in words: the engine enforces it, or it does not bear on the rows."""
+    """Return sentences on what else changed since a run, which undo need not refuse.
+
+    Either the engine enforces the change, or the change does not affect the rows.
+    """
     facts = table.facts or {}
     then, now = _columns(kept), _columns(facts)
     found = [f"column {name} was added" for name in now if name not in then]
@@ -225,7 +233,9 @@ def harmless(kept: Mapping[str, Any], table: Table) -> tuple[str, ...]:
 
 
 def _columns(facts: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """By name: type, whether NULL is allowed, whether it is generated, and the rest, as `facts_of` lists them."""
+    """Return the columns by name: type, whether NULL is allowed, whether generated, and the rest as `facts_of`
+    lists it.
+    """
     return {str(entry[0]): list(entry[1:]) for entry in facts.get("columns", ())}
 
 

@@ -1,8 +1,10 @@
-"""The plan as a file: JSON Lines, streamed both ways, sealed by a chain that shows any edit and its line.
+"""The plan as a file:
 
-Line 1 is the header, then one line an operation, then the trailer. Each line but the trailer ends in `"l"`,
-the first sixteen hexadecimal digits of a SHA-256 chain over the bytes before it; the trailer carries the whole
-tip. The plan's digest covers all three parts. A signature (see `trueup.plan.signing`) stands beside it.
+JSON Lines, read and written as a stream, sealed by a hash chain that shows any edit and its line.
+
+Line 1 is the header, then comes one line for each operation, then the trailer. Each line but the trailer ends in `"l"`,
+the first sixteen hexadecimal digits of a SHA-256 chain over the bytes before it; the trailer holds the whole tip. The
+plan's digest covers all three parts. A signature (see `trueup.plan.signing`) is stored beside the plan.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ _TAIL = len(b',"l":"') + LINK + len(b'"}')
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One operation of a plan: `seq` from 1, the group it belongs to, the key's tokens, both digests, both previews."""
+    """One operation of a plan: `seq` from 1, its group, the key's tokens, both digests, both previews."""
 
     seq: int
     group: int
@@ -39,7 +41,7 @@ class Op:
     previews: tuple[str, str] = ("", "")
 
     def body(self) -> dict[str, Any]:
-        """The line of the file without its link."""
+        """Return the operation's line of the file without its link."""
         body: dict[str, Any] = {"a": self.after, "b": self.before, "g": self.group, "k": list(self.key), "n": self.seq}
         if any(self.previews):
             body["p"] = list(self.previews)
@@ -47,7 +49,7 @@ class Op:
 
 
 class PlanWriter:
-    """Writes a plan beside its final place and moves it there, whole, at the end."""
+    """Writes a plan to a temporary file and renames that to its final path at the end."""
 
     def __init__(self, path: str, plan: Plan) -> None:
         self.path = Path(path)
@@ -75,7 +77,10 @@ class PlanWriter:
     def close(
         self, left: tuple[Left, ...], findings: int, letter: str, sign: Callable[[str], str] | None = None
     ) -> PlanSummary:
-        """Write the trailer, make the file durable, and put it in its place; `sign` makes a signature of the digest."""
+        """Write the trailer, sync the file to disk, and move it to its path.
+
+        `sign` computes the signature of the digest.
+        """
         body = {
             "count": self._count,
             "by_group": self._by_group,
@@ -91,14 +96,14 @@ class PlanWriter:
         return _summary(body, seal)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Delete the temporary file."""
         self._output.discard()
 
 
 class PlanFile:
-    """A plan read back. Making one checks the whole chain, so nothing is written from an edited plan.
+    """A plan that was read back. The constructor verifies the whole chain, so nothing is written from an edited plan.
 
-    `signature` is empty for a plan without one; `loose` says that everybody may write to the file.
+    `signature` is empty for a plan without one; `loose` says that every user may write to the file.
     """
 
     def __init__(self, path: str) -> None:
@@ -135,7 +140,7 @@ class PlanFile:
         self.close()
 
     def ops(self) -> Iterator[Op]:
-        """The operations in order. Raises `PlanError` when a line has changed since the file was opened."""
+        """Yield the operations in order. Raises `PlanError` when a line has changed since the file was opened."""
         self._file.seek(self._first)
         tip = self._headed
         for number in range(2, self.summary.count + 2):

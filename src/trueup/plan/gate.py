@@ -29,7 +29,10 @@ FOLDER, FILE = ".trueup", "evidence.jsonl"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attestation:
-    """One record. `database` is a digest of its identity, `at` seconds since 1970, `count` rows or operations."""
+    """One record.
+
+    `database` is the digest of its identity, `at` is seconds since 1970, `count` is rows or operations.
+    """
 
     kind: Kind
     database: str
@@ -43,7 +46,9 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What a person states with a run: its cause, the root cause, and who approved it."""
+    """What a person states for a run: the reason for the run, the root cause of the damage, and who approved
+    the run.
+    """
 
     because: str = ""
     root_cause: str = ""
@@ -51,7 +56,7 @@ class Declared:
 
 
 def folder_of(config: Config) -> Path:
-    """Where the records of a configuration lie."""
+    """Return the folder that holds the records of a configuration."""
     return (Path(config.path).parent if config.path else Path.cwd()) / FOLDER
 
 
@@ -67,7 +72,7 @@ def attest(config: Config, kind: Kind, database: str, **facts: object) -> Attest
 
 
 def attestations(config: Config) -> list[Attestation]:
-    """Every attestation, the oldest first. Raises `UsageError` when the file cannot be read."""
+    """Return every attestation, the oldest first. Raises `UsageError` when the file cannot be read."""
     path = folder_of(config) / FILE
     if not path.exists():
         return []
@@ -80,7 +85,9 @@ def attestations(config: Config) -> list[Attestation]:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One thing that a strategy asks for: what, whether it is there, what supplies it, and its phase of the runbook."""
+    """One requirement of a strategy: what it is, whether it is met, the command that meets it, its phase of the
+    runbook.
+    """
 
     what: str
     met: bool
@@ -89,9 +96,9 @@ class Requirement:
 
 
 def requirements(config: Config, plan: Plan, summary: PlanSummary, given: Declared) -> list[Requirement]:
-    """Everything that a plan's strategy asks for, met or not.
+    """Return everything that a plan's strategy requires, met or not.
 
-    Outside of production a reason is enough: there the thresholds warn, and nothing is at stake.
+    Outside of production only a reason is required: the thresholds warn there, because nothing is at stake.
     """
     if summary.letter not in ("C", "D"):
         return []
@@ -120,9 +127,11 @@ def requirements_of(
     counts: Mapping[str, int],
     plan_digest: str,
 ) -> list[Requirement]:
-    """What attestations prove of changes to `tables`, of so many rows by check: looked at, exported, backed, rehearsed.
+    """Return the requirements that attestations can meet for a change of `tables`, with so many rows by check
+    (`counts`).
 
-    An investigation or an export of fewer rows than are to be changed is of another day.
+    They are the investigation, the export, the backup and the rehearsal. An investigation or an export of fewer rows
+    than are to be changed does not count, because it is out of date.
     """
     found = []
     checks, total = set(counts), sum(counts.values())
@@ -142,7 +151,7 @@ def requirements_of(
 
 
 def unchanged(one: Attestation) -> bool:
-    """Whether the file of an attestation is there, as it was written."""
+    """Whether the file of an attestation exists and still has the recorded digest."""
     return unchanged_file(one.file, one.sha256)
 
 
@@ -159,13 +168,13 @@ def _backed(one: Attestation, tables: AbstractSet[str], hours: int) -> bool:
 
 
 def unchanged_file(file: str, known_digest: str) -> bool:
-    """Whether a file is there and still has its digest."""
+    """Whether the file exists and still has this digest."""
     path = Path(file)
     return path.is_file() and sha256(path) == known_digest
 
 
 def gate(config: Config, plan: Plan, summary: PlanSummary, given: Declared) -> None:
-    """Raise `Refused` that lists what a strategy asks for and has not got, with the command that supplies each."""
+    """Raise `Refused` with every unmet requirement of the plan's strategy and the command that meets it."""
     missing = [one for one in requirements(config, plan, summary, given) if not one.met]
     if missing:
         told = "; ".join(f"{one.what} ({one.supply})" for one in missing)

@@ -1,4 +1,8 @@
-"""Makes a plan: every broken row read again, the first repair that fits, both digests; the database is only read."""
+"""Makes a plan without writing to the database.
+
+Every broken row is read again, the first repair that fits is chosen, and the digests from before and after are
+computed.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +49,7 @@ FEW = 20
 
 @dataclass
 class Part:
-    """What one repair of a check would change: the group, and its operations, waiting in a file."""
+    """What one repair of a check would change: the group, and its operations in a temporary file."""
 
     group: Group
     spool: IO[str]
@@ -55,17 +59,17 @@ class Part:
 
     @property
     def planned(self) -> bool:
-        """Whether something is planned in the group."""
+        """Whether the plan has operations of this group."""
         return bool(self.count) and not self.forbidden
 
     def add(self, row: PlannedRow) -> None:
-        """Put one operation aside."""
+        """Append one operation to the temporary file."""
         self.count += 1
         previews = list(row.previews) if any(row.previews) else []
         self.spool.write(json.dumps([row.key, row.before, row.after, previews]) + "\n")
 
     def operations(self) -> Iterator[tuple[Key, str, str, tuple[str, str]]]:
-        """The operations put aside, in order."""
+        """Yield the operations from the temporary file in order."""
         self.spool.seek(0)
         for line in self.spool:
             key, before, after, previews = json.loads(line)
@@ -74,7 +78,9 @@ class Part:
 
 @dataclass(kw_only=True)
 class Draft:
-    """One check's share of a plan: a part for each of its repairs, and the rows that are left for a person."""
+    """One check's share of a plan: a part for each of its repairs, and counts of the rows that are left for a
+    person.
+    """
 
     check: Check
     look: SecondLook
@@ -87,11 +93,11 @@ class Draft:
     refused: str = ""
 
     def planned(self) -> list[Part]:
-        """The parts that something is planned in; none when the table or the check is refused."""
+        """Return the parts that have operations; none when the table or the check is refused."""
         return [] if self.refused else [part for part in self.parts if part.planned]
 
     def unfitting(self) -> str:
-        """Why a row is left for a person, and what else may be chosen for it."""
+        """Return why rows are left for a person, and which other repairs could be chosen."""
         tried = ", ".join(part.group.repair for part in self.parts)
         if not tried:
             return f"no repair is chosen{self.offer()}"
@@ -100,7 +106,7 @@ class Draft:
         return f"no repair fits (tried: {tried}){kept}{self.offer()}"
 
     def offer(self) -> str:
-        """The repairs that this plan did not try and that can fit, as an option to add; empty when there are none."""
+        """Return the repairs that could fit but were not tried, as a `--repair` option, or ''."""
         check, tried, row = self.check, {part.group.repair for part in self.parts}, self.look.row
         rest = [
             f"{one.name} ({one.effect})"
@@ -111,7 +117,7 @@ class Draft:
 
 
 class Planner:
-    """Plans the repairs of checks of one store."""
+    """Plans the repairs for checks of one store."""
 
     def __init__(
         self,
@@ -144,7 +150,7 @@ class Planner:
             return header, self.write(header, drafts, path)
 
     def draft(self, database: SqlDatabase, draft: Draft, files: contextlib.ExitStack) -> None:
-        """Read the broken rows of one check into its spools."""
+        """Read the broken rows of one check into the parts of its draft."""
         table = draft.look.row.table
         self.progress.task(f"planning {draft.check.title}", None)
         for repair in draft.look.repairs:
@@ -174,12 +180,12 @@ class Planner:
             draft.refused = self.doubt(database, draft)
 
     def count(self, database: SqlDatabase, check: Check) -> int:
-        """Broken rows of a table without a key."""
+        """Count the broken rows of a table without a key."""
         broken = check.broken(database)
         return int(database.ask(select(func.count()).select_from(broken.source).where(broken.where))[0][0])
 
     def spool(self, draft: Draft, rows: Sequence[BrokenRow]) -> None:
-        """Put rows aside by the repair that fits them."""
+        """Append each row to the part of the repair that fits the row."""
         draft.found += len(rows)
         for choice, part in enumerate(draft.parts):
             if keys := [seen.key for seen in rows if seen.choice == choice]:
@@ -188,7 +194,7 @@ class Planner:
         draft.unfit += sum(seen.choice < 0 for seen in rows)
 
     def obstacle(self, table: Table, draft: Draft) -> str:
-        """Why nothing of this table can be repaired, or an empty string."""
+        """Return why no row of this table can be repaired, or ''."""
         if not table.key:
             return f"{table.name} has no primary key and no unique key without NULL, so no row can be addressed"
         updates = (part.group.columns for part in draft.parts if part.group.action == "update")
@@ -210,7 +216,7 @@ class Planner:
         return ""
 
     def doubt(self, database: SqlDatabase, draft: Draft) -> str:
-        """Why the check itself is in doubt: an absurd rate, or an empty table that it refers to."""
+        """Return why the check itself is doubtful, or '': an absurd rate of broken rows, or an empty parent table."""
         other = draft.check.parent() or draft.check.derives_from()
         if draft.found and other:
             target = parents(draft, database.table(other))
@@ -225,7 +231,7 @@ class Planner:
         return ""
 
     def header(self, database: SqlDatabase, drafts: Sequence[Draft]) -> Plan:
-        """The header: for which database, which tables, which checks."""
+        """Build the header: the database, the tables, the checks and the groups."""
         dialect = self.store.dialect
         now = int(database.ask(select(dialect.now()))[0][0])
         used = [draft for draft in drafts if draft.planned()]
@@ -249,7 +255,7 @@ class Planner:
         )
 
     def write(self, header: Plan, drafts: Sequence[Draft], path: str) -> PlanSummary:
-        """Join the spools into the file, group after group."""
+        """Write the operations of all parts to the plan file, group after group."""
         secret = key_to_sign(self.config)
         writer = PlanWriter(path, header)
         try:
@@ -282,7 +288,10 @@ class Planner:
 
 
 def drop_overlapping(drafts: Sequence[Draft], files: contextlib.ExitStack) -> None:
-    """Of two changes to one place of a row keep the first: the other was made for what is there now."""
+    """Where two groups change the same columns of a row, keep only the first change.
+
+    The later change was computed for values that the first one replaces.
+    """
     planned = [(draft, part) for draft in drafts for part in draft.planned()]
     rivals = {
         number: [other for other in range(number) if overlap(part.group, planned[other][1].group)]
@@ -308,11 +317,11 @@ def drop_overlapping(drafts: Sequence[Draft], files: contextlib.ExitStack) -> No
 
 
 def parents(draft: Draft, table: Table) -> FromClause:
-    """The rows of `table` that the check of a draft looks references up in."""
+    """Return the rows of `table` in which the check of the draft looks up its references."""
     premises = draft.check.rests_on(draft.look.row, "")
     return next((one.row.relation for one in premises if one.absent and one.row.table.name == table.name), table.sql)
 
 
 def new_spool(files: contextlib.ExitStack) -> IO[str]:
-    """A file for operations, one a line, which `files` closes."""
+    """Open a temporary file for operations, one a line. `files` closes it."""
     return files.enter_context(tempfile.TemporaryFile("w+", encoding="ascii"))

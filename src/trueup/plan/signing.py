@@ -1,8 +1,8 @@
-"""The signature of a plan: who holds the key has made it, or has let it pass.
+"""The signature of a plan: it proves that somebody who holds the team's key made the plan or approved it.
 
-A plan's seal has no key. It shows an edit by accident, a file that was cut off, a line that went missing; whoever means
-to forge a plan seals it anew. The signature is HMAC-SHA256 over the seal, by a key of the team's that lies outside of
-the plan's way: `sign_plans: required` in the configuration of an environment refuses every plan without it.
+A plan's seal has no key. It shows an accidental edit, a truncated file or a missing line, but a forger can compute a
+new seal. The signature is HMAC-SHA256 over the seal, with a key of the team that is kept apart from the plans:
+`sign_plans: required` in the configuration of an environment refuses every plan without it.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ _PURPOSE = b"trueup plan 1\n"
 
 
 def signature(key: bytes, seal: str) -> str:
-    """The signature of a seal (64 hexadecimal digits), as 64 hexadecimal digits."""
+    """Return the signature of a seal (64 hexadecimal digits) as 64 hexadecimal digits."""
     return hmac.new(key, _PURPOSE + seal.encode(), hashlib.sha256).hexdigest()
 
 
 def key_of(config: Config) -> bytes:
-    """The key at hand, empty when there is none or plans are not signed. Raises `UsageError` for one of no use."""
+    """Return the signing key; empty when there is none or plans are not signed.
+
+    Raises `UsageError` for an unusable one.
+    """
     path = config.sign_key or os.environ.get(VARIABLE, "")
     if config.sign_plans == "no" or not path:
         return b""
@@ -51,7 +54,7 @@ def key_of(config: Config) -> bytes:
 
 
 def key_to_sign(config: Config) -> bytes:
-    """The key that a new plan is signed with. Raises `Refused` when plans must be signed and there is none."""
+    """Return the key for signing a new plan. Raises `Refused` when plans must be signed and there is no key."""
     key = key_of(config)
     if config.sign_plans == "required" and not key:
         raise Refused(f"plans must be signed here (sign_plans: required); name the key by --sign-key or {VARIABLE}")
@@ -59,9 +62,9 @@ def key_to_sign(config: Config) -> bytes:
 
 
 def vouched(config: Config, plan: PlanFile, *, write: bool) -> None:
-    """Refuse a plan whose signature is wrong, or missing where it must not be.
+    """Raise `Refused` for a plan whose signature is wrong, or missing where it is required.
 
-    One without a signature that everybody may write to is refused as well, before anything is written.
+    Before anything is written, a plan without a signature that every user may write to is refused as well.
     """
     key = key_of(config)
     required = config.sign_plans == "required"

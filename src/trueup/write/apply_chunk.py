@@ -42,7 +42,10 @@ from trueup.write.verdict import judged, stage_of, to_mend
 
 
 class Moved(Exception):
-    """What the rows rest on changed while it was being locked; the chunk is rolled back and tried again."""
+    """Another row that the finding depends on changed before it could be locked.
+
+    The chunk is rolled back and tried again.
+    """
 
 
 class Chunk:
@@ -56,7 +59,10 @@ class Chunk:
         self._copy: Insert | None = None
 
     def apply(self, connection: Connection, run_id: str, chunk: int, ops: Sequence[Op]) -> dict[int, str]:
-        """Carry out `ops` (of one target, in order of seq) and return the state each came to; commits nothing."""
+        """Apply the operations `ops` (of one target, in order of seq) in the open transaction, without committing.
+
+        Returns the state of each operation by its seq.
+        """
         span = {RUN: run_id, FIRST: ops[0].seq, LAST: ops[-1].seq}
         copied = self.copy(connection, span, ops)
         failpoint("copied")
@@ -84,7 +90,10 @@ class Chunk:
         return {op.seq: states.get(op.seq, "applied") for op in ops}
 
     def copy(self, connection: Connection, span: Mapping[str, Any], ops: Sequence[Op]) -> int:
-        """Lock the rows that still look as planned and copy them into the journal; returns how many."""
+        """Lock the rows that still look as planned and copy them into the journal.
+
+        Returns the number of rows copied.
+        """
         stage = stage_of(connection, self.target.row, ops)
         if self._copy is None:
             self._copy = self.copying(stage)
@@ -93,7 +102,11 @@ class Chunk:
         return int(connection.execute(self._copy, {**span, **stage.parameters}, execution_options=counted).rowcount)
 
     def copying(self, stage: Stage) -> Insert:
-        """The statement of `copy`: compare by bytes, re-prove the finding, and take both images, all under lock."""
+        """Build the statement of `copy`, which does everything under lock.
+
+        It compares each row's digest with the plan's, evaluates the check again, and inserts the images from before and
+        after.
+        """
         target, row, s = self.target, self.target.row, stage.relation.c
         new = target.repair.sets(row)  # of a delete nothing, though its images hold every column
         into = self.dialect.into_image
@@ -120,9 +133,10 @@ class Chunk:
         return insert(target.image).from_select(columns, self.dialect.locked(found, row.relation, gone=target.deletes))
 
     def hold(self, connection: Connection, span: Mapping[str, Any], copied: int) -> None:
-        """Lock the other rows that the finding rests on, then look at all of it again, in a new statement.
+        """Lock the other rows that the finding depends on, then evaluate the check again in a new statement.
 
-        The statement that locked may have waited, and saw other rows as they were before that. Raises `Moved`.
+        The new statement is needed because the locking statement may have waited, and read the other rows as they were
+        before the wait. Raises `Moved`.
         """
         for premise, held in self.holding:
             if premise.absent:
@@ -138,7 +152,10 @@ class Chunk:
 
     @cached_property
     def holding(self) -> list[tuple[Premise, Select[Any]]]:
-        """The statements of `hold`: of rows that must not be there a locking read, of others one for their keys."""
+        """Return a statement of `hold` for each premise.
+
+        Where the rows must be absent it is a locking read; elsewhere it selects the keys of the rows to lock.
+        """
         found = []
         for premise in self.target.premises:
             what = [literal(1)] if premise.absent else premise.row.key()
@@ -151,7 +168,10 @@ class Chunk:
 
     @cached_property
     def unlockable(self) -> list[Table]:
-        """The tables into which a row may come that no lock can prevent, as it is not there yet."""
+        """Return the tables where another session could insert a row that would invalidate this write.
+
+        No row lock prevents an insert.
+        """
         database = self.target.row.database
         found = [premise.row.table for premise in self.target.premises if premise.absent]
         if self.target.deletes:
@@ -161,7 +181,7 @@ class Chunk:
 
     @cached_property
     def standing(self) -> Select[Any]:
-        """How many of the copied rows may still be written, once what they rest on is locked."""
+        """Build the statement that counts the copied rows that may still be written, once their premises are locked."""
         target = self.target
         return select(func.count()).select_from(self._live()).where(target.in_chunk(), *to_mend(target))
 
@@ -177,7 +197,7 @@ class Chunk:
         connection.execute(self.dialect.shared(statement, row.relation), dict(stage.parameters)).all()
 
     def locked_out(self, connection: Connection, ops: Sequence[Op]) -> set[int]:
-        """Those of `ops` whose rows another transaction has locked."""
+        """Return the seqs of those of `ops` whose rows another transaction has locked."""
         stage = self.dialect.stage(connection, self.target.table, [(op.seq, "", "", op.key) for op in ops])
         rows = select(stage.relation.c.seq).select_from(self.staged(stage))
         unlocked = self.dialect.unlocked(rows, self.target.row.relation)
@@ -185,14 +205,17 @@ class Chunk:
         return set(connection.execute(rows, dict(stage.parameters)).scalars()) - free
 
     def staged(self, stage: Stage) -> Join:
-        """The staged operations and their live rows."""
+        """Join the staged operations to their live rows."""
         live = self.target.row.relation
         return stage.relation.join(live, stage.same_key(live, self.target.table.key))
 
     def classify(
         self, connection: Connection, span: Mapping[str, Any], chunk: int, ops: Sequence[Op]
     ) -> dict[int, str]:
-        """Record the operations that were not copied: why each row is left alone."""
+        """Record each operation that was not copied, with the reason why its row is left alone.
+
+        Returns the states by seq.
+        """
         target = self.target
         copied = set(connection.execute(select(target.image.c.seq).where(target.in_chunk()), dict(span)).scalars())
         rest = [op for op in ops if op.seq not in copied]
@@ -218,7 +241,10 @@ class Chunk:
         return {verdict.op.seq: verdict.state for verdict in verdicts}
 
     def write(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
-        """Change the touched columns of the copied rows, and no others."""
+        """Set the touched columns of the copied rows, or delete the rows.
+
+        Raises `Mismatch` where any other row changed.
+        """
         with no_others(self.target, connection, expected):
             written = connection.execute(self.writing, dict(span)).rowcount
         if written != expected:
@@ -226,7 +252,10 @@ class Chunk:
 
     @cached_property
     def writing(self) -> Update | Delete:
-        """The statement of `write`: values come from the images, so nothing passes through Python."""
+        """Build the statement of `write`.
+
+        The new values come from the image table, so no value passes through Python.
+        """
         target, columns = self.target, self.target.row.relation.c
         if target.deletes:
             keys = [(columns[name], value) for name, value in target.held("k").items()]
@@ -237,7 +266,11 @@ class Chunk:
         )
 
     def prove(self, connection: Connection, span: Mapping[str, Any], expected: int) -> None:
-        """Read the rows again, still locked: planned bytes, untouched columns as before, the finding gone."""
+        """Read the rows again while they are locked and raise `Mismatch` unless the write did what was planned.
+
+        The touched columns must hold the planned bytes, the other columns must be unchanged, the check must find the
+        rows healthy, and the journal must hold their old bytes. Rows that were moved out must be gone.
+        """
         rows, after, rest, broken, kept = connection.execute(self.proving, dict(span)).one()
         if self.target.deletes:
             kept = connection.execute(self.keeping, dict(span)).scalar_one()
@@ -259,7 +292,11 @@ class Chunk:
 
     @cached_property
     def proving(self) -> Select[*tuple[Any, ...]]:
-        """The statement of `prove`: rows, rows with the planned bytes, with the same rest, still broken, journaled."""
+        """Build the statement of `prove`.
+
+        It returns five counts: rows, rows with the planned bytes, rows whose other columns are unchanged, rows that are
+        still broken, and rows whose before-image holds the planned bytes.
+        """
         target, row, image = self.target, self.target.row, self.target.image.c
         joined = target.image.join(row.relation, target.same_key())
         parts: list[ColumnElement[Any]] = [func.count(), literal(0), literal(0), literal(0), literal(0)]
@@ -275,18 +312,24 @@ class Chunk:
 
     @cached_property
     def keeping(self) -> Select[*tuple[Any, ...]]:
-        """How many before-images of a chunk are the planned bytes: asked where the rows themselves were moved out."""
+        """Build the statement that counts the before-images of a chunk that hold the planned bytes.
+
+        It is used for a delete, whose rows are gone.
+        """
         return select(func.count()).select_from(self.target.image).where(self.target.in_chunk(), self.same_image())
 
     def same_image(self) -> ColumnElement[bool]:
-        """Whether the image before, read back, is the bytes that were planned: all that an undo will have."""
+        """Return the condition that the before-image, read back, has the planned digest.
+
+        An undo will have nothing else.
+        """
         target, row = self.target, self.target.row
         held = [(row.column(name), image) for name, image in target.images("b").items()]
         return self.dialect.digest(held) == target.image.c.before_digest
 
     @cached_property
     def record(self) -> Insert:
-        """The statement that enters the operations of a chunk as applied."""
+        """Build the statement that inserts the operations of a chunk into the journal as applied."""
         image = self.target.image.c
         done = select(
             image.run_id,
@@ -298,7 +341,7 @@ class Chunk:
         return insert(self.journal.op).from_select(["run_id", "seq", "grp", "state", "chunk"], done)
 
     def block(self, connection: Connection, run_id: str, chunk: int, op: Op, reason: str) -> None:
-        """Enter one operation as impossible."""
+        """Insert one operation into the journal as `blocked`: it cannot be applied, and `reason` says why."""
         self.journal.stop_unless_whole(connection, self.target.image)
         connection.execute(
             insert(self.journal.op).values(

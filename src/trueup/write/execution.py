@@ -1,4 +1,4 @@
-"""A plan bound to live tables, and a run from its entry in the journal to its settled end."""
+"""Matches a plan or a run with its live tables, and carries a run from its entry in the journal to its final state."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ LISTED = 1000
 
 
 def applying(journal: Journal, database: SqlDatabase, plan: Plan, *, copy: bool = False) -> dict[int, Target]:
-    """The groups of a plan on the live tables, each as it was planned, with image tables, made where missing.
+    """Match each group of the plan with its live table and return one Target per group number.
 
-    Raises `Stopped` where a table is not. With `copy` it is a copy of the database that the plan was made on.
+    Missing image tables are created. Raises `Stopped` where a table is not as it was planned. With `copy` the database
+    is a copy of the one that was planned on.
     """
     bound = {}
     for number, group in enumerate(plan.groups):
@@ -66,9 +67,10 @@ def undoing(
     edited: bool = False,
     same: Sequence[str] = (),
 ) -> dict[int, Target]:
-    """The groups of a run on the live tables, as the run recorded them: for an undo, or for a look at what it did.
+    """Match each group of the run with its live table and return one Target per group number.
 
-    Raises `Refused` where a table is another one now, or must not be written as it is.
+    The table has the key and the columns that the run recorded. Undo uses the targets, and so does a read-only look at
+    what the run did. Raises `Refused` where a table was replaced since or must not be written.
     """
     header = header_of(run)
     bound = {}
@@ -91,7 +93,7 @@ def undoing(
 
 
 def since(run: Mapping[str, Any], bound: Mapping[int, Target]) -> tuple[str, ...]:
-    """What else changed about the tables of a run, a sentence a table."""
+    """Return one sentence for each table of the run, with what else changed about the table since."""
     kept = header_of(run)["tables"]
     live = {target.group.table: target.row.table for target in bound.values()}
     changes = {name: harmless(kept[name], table) for name, table in live.items()}
@@ -99,7 +101,7 @@ def since(run: Mapping[str, Any], bound: Mapping[int, Target]) -> tuple[str, ...
 
 
 def _recognised(database: SqlDatabase, table: Table, standing: Mapping[str, Any] | None) -> Table:
-    """The table with the identity that it had when its standing was taken, if it is still that one."""
+    """Return the table with its recorded identity if it is still the same table as when `standing` was taken."""
     if not standing:
         return table
     return recognised(table, standing, still=database.store.dialect.still(database.connection, table, standing))
@@ -110,7 +112,7 @@ def _planned(database: SqlDatabase, plan: Plan, table: Table) -> Table:
 
 
 def reading_targets(database: SqlDatabase, header: Plan) -> dict[int, Bound]:
-    """The groups of a plan by their numbers, for a dry run."""
+    """Match each group of the plan with its live table, for a dry run. Returns one Bound per group number."""
     return {number: _bound(database, group, header.checks) for number, group in enumerate(header.groups)}
 
 
@@ -123,7 +125,11 @@ def _bound(database: SqlDatabase, group: Group, checks: Mapping[str, Mapping[str
 
 
 def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
-    """Refuse a plan for another database, another environment, another shape, or past its time."""
+    """Raise where the plan must not be applied here:
+
+    `PlanError` for another database, environment or table, or an expired plan; `StoreError` where the database cannot
+    be written.
+    """
     if plan.environment != config.environment:
         raise PlanError(f"the plan is for environment {plan.environment!r}, this one is {config.environment!r}")
     with store.connect() as connection:
@@ -146,7 +152,10 @@ def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
 
 
 def changed(table: Table, plan: Plan, *, copy: bool = False) -> str:
-    """Why a table is not the one that a plan was made for, or an empty string; of a copy only the shape counts."""
+    """Return why the table is not the one that the plan was made for, or ''.
+
+    For a `copy` only the shape is compared.
+    """
     # another account may see less than the one that planned
     unless = f", unless it only looks so to this account: {'; '.join(table.unseen)}" if table.unseen else ""
     if schema_digest(table) != plan.schema.get(table.name):
@@ -157,7 +166,7 @@ def changed(table: Table, plan: Plan, *, copy: bool = False) -> str:
 
 
 def was_started(store: SqlStore, plan_digest: str) -> bool:
-    """Whether a plan has been applied here before, wholly or in part."""
+    """Whether this database has a run of the plan, whether complete or not."""
     journal = Journal(store)
     with store.connect() as connection:
         if not journal.exists(connection):
@@ -168,7 +177,7 @@ def was_started(store: SqlStore, plan_digest: str) -> bool:
 def apply_plan(
     store: SqlStore, plan: PlanFile, path: str, given: Declared, progress: Progress, *, copy: bool = False
 ) -> RunReport:
-    """Apply a plan that has passed every look, to the database that it was made on or to a `copy` of it."""
+    """Apply a plan that has passed every check before it, to its own database or to a `copy` of that database."""
     header, summary = plan.plan, plan.summary
     journal = Journal(store)
     with store.connect(write=True) as connection:
@@ -206,7 +215,7 @@ def apply_plan(
 
 
 def ready(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
-    """See that the account has every right that the run takes, and make what is missing of the journal."""
+    """Raise unless the account has every right that the run needs, then create the missing tables of the journal."""
     store, connection = database.store, database.connection
     permitted(journal, database, plan)
     journal.prepare(connection)
@@ -216,7 +225,7 @@ def ready(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
 
 
 def permitted(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
-    """Raise `StoreError` or `Refused` where the account lacks a right, or no journal may be where it would be."""
+    """Raise `StoreError` or `Refused` where the account lacks a right, or where the journal must not be written."""
     store, connection = database.store, database.connection
     bound = list(reading_targets(database, plan).values())
     rights.refuse_without(store, connection, [*rights.of_tables(database, bound), *rights.of_journal(journal)])
@@ -227,7 +236,7 @@ def permitted(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
 
 
 def require_undo_rights(journal: Journal, database: SqlDatabase, bound: Collection[Target]) -> None:
-    """Raise `StoreError` or `Refused` where the account lacks a right that an undo takes."""
+    """Raise `StoreError` or `Refused` where the account lacks a right that an undo needs."""
     needs = rights.of_tables(database, bound, back=True)
     needs += [*rights.of_journal(journal), *rights.of_images([one.image for one in bound], begins=False)]
     rights.refuse_without(database.store, database.connection, needs)
@@ -235,7 +244,7 @@ def require_undo_rights(journal: Journal, database: SqlDatabase, bound: Collecti
 
 
 def obstacle(store: SqlStore, verb: str, look: Callable[[SqlDatabase], None]) -> str:
-    """Why `verb` would be refused now, for a dry run to say; an empty string where it would not."""
+    """Return why `verb` would be refused now, or ''. A dry run reports it."""
     try:
         with store.connect(write=True) as connection:
             look(SqlDatabase(store, connection))
@@ -253,7 +262,7 @@ def undo_run(
     edited: bool = False,
     same: Sequence[str] = (),
 ) -> RunReport:
-    """Undo a run (its row of the journal) that has passed every look."""
+    """Undo the run of this journal row, which has passed every check before it."""
     journal = Journal(store)
     progress.task("undoing", undoable)
 
@@ -269,7 +278,7 @@ def undo_run(
 
 
 def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
-    """Run the work of a run to its end and leave its state true, whatever happened."""
+    """Call `work`, which applies or undoes the run, and set the run's final state whether or not `work` raises."""
     began = time.perf_counter()
     try:
         try:
@@ -292,7 +301,7 @@ def finish(runner: Runner, work: Callable[[], str], good: str) -> RunReport:
 
 
 def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
-    """One run as its journal shows it."""
+    """Build the report of one run from its journal."""
     row = journal.find(connection, run_id)
     counts = journal.counts(connection, row["run_id"])
     groups = parse_groups(header_of(row))
@@ -323,7 +332,9 @@ def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
 
 
 def header_text(header: Plan, given: Declared, summary: PlanSummary, tables: Mapping[str, Any]) -> str:
-    """What undo, verify and notices need of a plan, kept in the run, with all that is known of its tables."""
+    """Return the header of a run as JSON: what undo, verify and notices need of the plan, and the facts of its
+    tables.
+    """
     groups = [
         {
             "check": g.check,
@@ -343,7 +354,7 @@ def header_text(header: Plan, given: Declared, summary: PlanSummary, tables: Map
 
 
 def header_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What `header_text` kept of a plan. Raises `StoreError`."""
+    """Parse the header that `header_text` wrote. Raises `StoreError`."""
     try:
         found: Mapping[str, Any] = json.loads(row["header"])
     except ValueError:
@@ -352,5 +363,5 @@ def header_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def parse_groups(header: Mapping[str, Any]) -> tuple[Group, ...]:
-    """The groups of a run's header."""
+    """Return the groups that a run's header lists."""
     return tuple(Group(**{**group, "columns": tuple(group["columns"])}) for group in header["groups"])

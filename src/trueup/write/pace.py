@@ -1,8 +1,8 @@
-"""How fast to write next to live traffic: chunk sizes steered by time, rests, waits and the circuit breaker.
+"""Controls how fast a run writes beside live traffic: chunk size, sleep between chunks, pauses and the circuit breaker.
 
 The figures are those of `docs/reliability.md`: chunks of 1, 10, 100, then as many as take `chunk_seconds`, from 100 to
-1,000 (fewer for a while after somebody waited for a lock); a rest after each of at least 5 ms; a stop when more than
-5 % of the last 200 operations were conflicts or more than 1 % could not be carried out.
+1,000 (fewer for a while after somebody waited for a lock); a sleep after each of at least 5 ms; a stop when more than 5
+% of the last 200 operations were conflicts or more than 1 % could not be carried out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ TRIES = 10
 
 
 class Pace:
-    """The size of the next chunk, from how long the last ones held their locks."""
+    """Computes the size of the next chunk from how long the last chunks held their locks."""
 
     def __init__(self, seconds: float, nice: float) -> None:
         self._target = seconds
@@ -41,11 +41,11 @@ class Pace:
         self._size = 1
 
     def size(self) -> int:
-        """Operations in the next chunk."""
+        """Return the number of operations for the next chunk."""
         return self._size
 
     def took(self, count: int, seconds: float) -> None:
-        """A chunk of `count` held its locks for `seconds`."""
+        """Record that a chunk of `count` operations held its locks for `seconds`."""
         rate = count / max(seconds, 1e-4)
         self._rate = rate if not self._rate else 0.7 * self._rate + 0.3 * rate
         self._chunks += 1
@@ -56,32 +56,32 @@ class Pace:
             self._size = min(max(SMALLEST, wanted), LARGEST, self._size * 2 if self._chunks > len(RAMP) else LARGEST)
 
     def halve(self) -> None:
-        """Somebody waited for a lock: hold fewer."""
+        """Halve the chunk size, because another session waited for a lock."""
         self._size = max(1, self._size // 2)
 
     def skipped(self) -> None:
-        """Nothing of a chunk was free: the next one may look at more."""
+        """Grow the next chunk, because no row of the last one was free to write."""
         self._size = min(self._size * 2, LARGEST)
 
     def sleep_after(self, seconds: float) -> None:
-        """Sleep after a chunk that took `seconds`, so that the application has the larger share."""
+        """Sleep after a chunk that took `seconds`, so that the application gets the larger share of the time."""
         if self._nice:
             time.sleep(max(0.005, self._nice * seconds))
 
 
 def backoff(attempt: int) -> float:
-    """Seconds to wait before try `attempt` (from 1): exponential, full jitter, 10 ms to 2 s."""
+    """Return the seconds to wait before try `attempt` (from 1): exponential backoff with full jitter, 10 ms to 2 s."""
     return random.uniform(0.005, min(2.0, 0.01 * 2.0**attempt))  # noqa: S311 - jitter, not a secret
 
 
 class Breaker:
-    """Stops a run whose plan no longer fits the database."""
+    """Stops a run when too many of its operations no longer fit the database."""
 
     def __init__(self) -> None:
         self._last: deque[str] = deque(maxlen=WINDOW)
 
     def saw(self, states: Iterable[str]) -> str:
-        """Count the outcome of a chunk; returns why to stop, or an empty string."""
+        """Count the outcomes of a chunk. Returns why the run must stop, or ''."""
         self._last.extend(states)
         conflicts = sum(state in ("conflict", "missing", "premise_gone") for state in self._last)
         blocked = self._last.count("blocked")
@@ -93,9 +93,9 @@ class Breaker:
 
 
 class Throttle:
-    """Waits while the server is busy, a replica lags, or somebody asked for a pause.
+    """Delays the next chunk while the server is busy, a replica lags, or a pause was requested.
 
-    A person pauses with `trueup pause RUN`, or by making the file `<plan>.pause`.
+    A person requests a pause with `trueup pause RUN`, or by creating the file `<plan>.pause`.
     """
 
     def __init__(self, store: SqlStore, journal: Journal, run_id: str, pause_file: str, progress: Progress) -> None:
@@ -105,7 +105,7 @@ class Throttle:
         self._next = 0.0
 
     def wait(self) -> None:
-        """Return when nothing speaks against the next chunk."""
+        """Wait until the next chunk may be written."""
         said = ""
         while reason := self._reason():
             if reason != said:

@@ -1,4 +1,4 @@
-"""The two directions of a run, as the loop of `Runner.carry` needs them: apply and undo."""
+"""The two directions of a run, apply and undo, behind the interface that the loop of `Runner.carry` uses."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from trueup.write.undo_chunk import UndoChunk
 
 
 class Operation(Protocol):
-    """What the loop knows of an operation: its number in the plan and the group it belongs to."""
+    """The part of an operation that the loop reads: its number in the plan and its group."""
 
     @property
     def seq(self) -> int:
-        """The number in the plan, from 1."""
+        """Return the number in the plan, from 1."""
         ...
 
     @property
     def group(self) -> int:
-        """The number of the group."""
+        """Return the number of the group."""
         ...
 
 
 class UndoOp(NamedTuple):
-    """One operation of a run that is to be taken back."""
+    """One operation of a run that is to be undone."""
 
     seq: int
     group: int
@@ -42,7 +42,7 @@ Item = TypeVar("Item", bound=Operation)
 
 
 class Phase(ABC, Generic[Item]):
-    """One direction: the work of a transaction, what is still open, how a single operation is given up, its locks."""
+    """One direction of a run: how it works on a chunk, which operations are open or locked, how one is given up."""
 
     #: How the chain of the journal calls the transactions.
     name: ClassVar[Literal["apply", "undo"]]
@@ -55,7 +55,7 @@ class Phase(ABC, Generic[Item]):
 
     @abstractmethod
     def bind(self, targets: Mapping[int, Target]) -> None:
-        """Make the chunks anew on the targets of a new connection."""
+        """Create the chunks again for the targets of a new connection."""
 
     @abstractmethod
     def prepare(self, ops: Sequence[Item]) -> None:
@@ -63,21 +63,21 @@ class Phase(ABC, Generic[Item]):
 
     @abstractmethod
     def still_open(self, ops: Sequence[Item]) -> list[Item]:
-        """Those of `ops` that the journal says are not carried out yet."""
+        """Return those of `ops` that the journal does not have as carried out."""
 
     @abstractmethod
     def give_up(self, number: int, op: Item, reason: str) -> dict[int, str]:
-        """Record, in chunk `number`, that one operation cannot be carried out."""
+        """Record in chunk `number` that the operation `op` cannot be carried out."""
 
     def work(self, number: int, ops: Sequence[Item]) -> dict[int, str]:
-        """Carry out `ops` as chunk `number`; returns the state each came to and commits nothing."""
+        """Carry out `ops` as chunk `number` without committing. Returns the state of each operation by its seq."""
         states: dict[int, str] = {}
         for group, some in by_group(ops):
             states |= self._carry_out(group, number, some)
         return states
 
     def locked(self, ops: Sequence[Item]) -> list[Item]:
-        """Those of `ops` whose rows another transaction has locked."""
+        """Return the seqs of those of `ops` whose rows another transaction has locked."""
         found: list[Item] = []
         for group, some in by_group(ops):
             seqs = self._locked_out(group, some)
@@ -92,7 +92,9 @@ class Phase(ABC, Generic[Item]):
     def _locked_out(self, group: int, ops: Sequence[Item]) -> Collection[int]: ...
 
     def _recorded(self, ops: Sequence[Item], *states: str) -> set[int]:
-        """Which operations between the first and the last of `ops` the journal has, in one of `states` if any."""
+        """Return the operations from the first to the last of `ops` that the journal has, only those in
+        `states` if given.
+        """
         op, seqs = self.journal.op, [one.seq for one in ops]
         where = [op.c.run_id == self.run_id, op.c.seq.between(min(seqs), max(seqs))]
         if states:
@@ -103,7 +105,7 @@ class Phase(ABC, Generic[Item]):
 
 
 class Apply(Phase[Op]):
-    """Carry out the operations of a plan. What has no record yet is open; what cannot be done is `blocked`."""
+    """Applies the operations of a plan. An operation without a record is open; one that fails for good is `blocked`."""
 
     name = "apply"
     state = "applying"
@@ -113,7 +115,7 @@ class Apply(Phase[Op]):
         self.chunks = {number: Chunk(self.journal, target) for number, target in targets.items()}
 
     def prepare(self, ops: Sequence[Op]) -> None:
-        """See `Phase`: nothing, as a connection checks references from its beginning."""
+        """See `Phase`. An apply prepares nothing: its connection enforces foreign keys from the start."""
 
     def still_open(self, ops: Sequence[Op]) -> list[Op]:
         """See `Phase`."""
@@ -133,9 +135,11 @@ class Apply(Phase[Op]):
 
 
 class Undo(Phase[UndoOp]):
-    """Take operations back, the newest first. What is recorded as applied is open; the rest is an `undo_conflict`.
+    """Undoes operations, the newest first.
 
-    A row that gets back a reference to nothing is written while the engine does not check references.
+    One recorded as applied is open; one that cannot be undone is an `undo_conflict`.
+
+    A row whose old value is a dangling reference is written while foreign keys are not enforced.
     """
 
     name = "undo"
@@ -146,11 +150,11 @@ class Undo(Phase[UndoOp]):
         self.chunks = {number: UndoChunk(self.journal, target) for number, target in targets.items()}
 
     def prepare(self, ops: Sequence[UndoOp]) -> None:
-        """See `Phase`: `ops` are alike in whether they break a reference again."""
+        """See `Phase`. All of `ops` restore a dangling reference, or none does."""
         self.session.enforce_references(self.checks_references(ops[0]))
 
     def checks_references(self, op: UndoOp) -> bool:
-        """Whether the engine may check references while this operation is taken back."""
+        """Whether foreign keys can stay enforced while this operation is undone."""
         return self.chunks[op.group].target.broken_reference is None
 
     def still_open(self, ops: Sequence[UndoOp]) -> list[UndoOp]:
@@ -174,6 +178,6 @@ class Undo(Phase[UndoOp]):
 
 
 def by_group(ops: Iterable[Item]) -> Iterator[tuple[int, list[Item]]]:
-    """Neighbouring operations of one group together, with the number of the group."""
+    """Split operations into runs of neighbours of one group, each with the number of the group."""
     for group, some in groupby(ops, key=lambda op: op.group):
         yield group, list(some)

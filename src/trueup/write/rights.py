@@ -1,4 +1,4 @@
-"""What an account must be allowed to do before a run of it begins: asked first, so that nothing is left half done."""
+"""Lists the privileges that a run needs, so that a missing one is reported before anything is written."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _JOURNAL: Mapping[str, Sequence[Right]] = {
 
 
 def refuse_without(store: SqlStore, connection: Connection, needs: Sequence[Need]) -> None:
-    """Raise `StoreError` that names the rights of `needs` which this account lacks."""
+    """Raise `StoreError` with the privileges of `needs` that this account lacks."""
     if lacking := store.dialect.lacks(connection, needs):
         raise StoreError(f"{store}: the account needs {', '.join(lacking)}")
 
 
 def of_tables(database: SqlDatabase, bound: Iterable[Bound], *, back: bool = False) -> list[Need]:
-    """What applying groups takes in the application's tables, or with `back` what undoing them does."""
+    """Return the privileges on the application's tables that applying the groups needs, or with `back` undoing them."""
     return [need for one in bound for need in _of_group(database, one, back=back)]
 
 
@@ -56,7 +56,7 @@ def _of_group(database: SqlDatabase, bound: Bound, *, back: bool) -> Iterator[Ne
 
 
 def to_look(database: SqlDatabase, bound: Iterable[Bound]) -> list[Need]:
-    """What looking at the rows of groups takes."""
+    """Return the privileges that reading the rows of the groups needs."""
     for one in bound:
         one.check.holds(one.row)
         one.repair.sets(one.row)
@@ -64,7 +64,7 @@ def to_look(database: SqlDatabase, bound: Iterable[Bound]) -> list[Need]:
 
 
 def of_journal(journal: Journal) -> list[Need]:
-    """What the journal takes to be written to."""
+    """Return the privileges that writing to the journal needs."""
     tables = {
         "meta": journal.meta, "run": journal.run, "op": journal.op, "chunk": journal.chunk, "image": journal.image,
     }  # fmt: skip
@@ -72,24 +72,24 @@ def of_journal(journal: Journal) -> list[Need]:
 
 
 def to_make(journal: Journal) -> list[Need]:
-    """What the journal takes to be made."""
+    """Return the privileges that creating the journal needs."""
     return [*(Need("CREATE", table) for table in journal.tables), _whole("INSERT", journal.meta)]
 
 
 def of_images(images: Sequence[SqlTable], *, begins: bool) -> list[Need]:
-    """What image tables take to be written to, or else to be read."""
+    """Return the privileges on image tables: those for writing where a run `begins`, else those for reading."""
     rights: Sequence[Right] = ("SELECT", "INSERT", "TRIGGER") if begins else ("SELECT", "TRIGGER")
     return [_whole(right, table) for table in images for right in rights]
 
 
 def of_verdict(journal: Journal) -> list[Need]:
-    """What it takes to look into the journal, and to enter in a run what was seen."""
+    """Return the privileges that reading the journal and recording the result of a verification need."""
     reads = [Need("SELECT", table) for table in (journal.run, journal.op, journal.chunk, journal.image)]
     return [*reads, _whole("UPDATE", journal.run)]
 
 
 def of_remark(table: SqlTable) -> list[Need]:
-    """What it takes to keep what happened around a run."""
+    """Return the privileges that storing what happened around a run needs."""
     rights: Sequence[Right] = ("CREATE", "SELECT", "INSERT", "UPDATE", "TRIGGER")
     return [_whole(right, table) for right in rights]
 

@@ -1,4 +1,4 @@
-"""Carries a run through: chunk after chunk, alone, retried when only unlucky, stopped when the plan no longer fits."""
+"""Executes a run: chunk after chunk, with exclusive ownership, retries of transient errors, and a circuit breaker."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHANGED = "a table changed its shape while the run was going on; nothing of this
 
 
 class Runner:
-    """One process's work on one run. `bind` makes the targets of a group on a live connection."""
+    """Executes one run in this process. `bind` creates the targets of the groups on a live connection."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Runner:
         self._stamp = ""
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         self.session.close()
 
     def _bind(self, database: SqlDatabase) -> None:
@@ -62,7 +62,7 @@ class Runner:
             phase.bind(self.targets)
 
     def _measure(self, database: SqlDatabase) -> str:
-        """The shape of the tables as they were bound, in one word: the measure that every chunk is held against."""
+        """Return the schema stamp of the bound tables. Every chunk compares the stamp with the current one."""
         tables = {target.row.table.name: target.row.table for target in self.targets.values()}
         stamp = self.store.dialect.schema_stamp(database.connection, list(tables.values()))
         database.forget()
@@ -76,7 +76,7 @@ class Runner:
             raise Stopped(CHANGED)
 
     def apply(self, plan: PlanFile) -> str:
-        """Carry out what is still open of a plan; returns why it stopped early, or an empty string."""
+        """Apply the open operations of a plan. Returns why it stopped early, or ''."""
         self.session.take(self.applying.state)
         todo = self._open_ops(plan)
         stop = ""
@@ -109,7 +109,7 @@ class Runner:
         return self.session.run_owned(lambda: self.journal.intervals(self.session.connection, self.run_id, *states))
 
     def undo(self) -> str:
-        """Take back what is applied, newest first; returns why it stopped early, or an empty string."""
+        """Undo the applied operations, newest first. Returns why it stopped early, or ''."""
         self.session.take(self.undoing.state)
         left = self._undo_left()
         # an operation that was put aside came after later ones of its row: it goes first, and they after it
@@ -120,12 +120,12 @@ class Runner:
 
     @property
     def _meet(self) -> bool:
-        """Whether two operations of the run may be of one row."""
+        """Whether two operations of the run may concern one row."""
         places = [target.table.place for target in self.targets.values()]
         return len(set(places)) < len(places)
 
     def _undo_left(self) -> int:
-        """Take back what is applied, newest first; returns how many operations are not taken back."""
+        """Undo the applied operations, newest first. Returns the number of operations that were not undone."""
         self.busy = []
         spans = reversed(self._intervals(*UNDOABLE))
         self._undo_all(UndoOp(seq, group) for first, last, group in spans for seq in range(last, first - 1, -1))
@@ -142,9 +142,9 @@ class Runner:
                 self.progress.advance(len(some) - (len(self.busy) - before))
 
     def carry(self, ops: Sequence[Item], phase: Phase[Item]) -> dict[int, str]:
-        """One transaction for `ops`, or as many as it takes: retried, halved, at last given up or left as busy.
+        """Carry out `ops` in one transaction, or in several where it is retried or split in halves.
 
-        Returns the states that the operations came to.
+        An operation that fails alone is given up or left as busy. Returns the state of each operation by its seq.
         """
         moved = ""
         for number in range(1, TRIES + 1):
@@ -176,7 +176,7 @@ class Runner:
         return self._halves(ops, phase)
 
     def _give_up(self, ops: Sequence[Item], phase: Phase[Item], reason: str) -> dict[int, str]:
-        """Halve a chunk that cannot be carried out, until the one operation at fault is found and given up."""
+        """Split a chunk that cannot be carried out in halves until one operation is left, and give that one up."""
         if len(ops) > 1:
             return self._halves(ops, phase)
         (op,) = ops
@@ -193,7 +193,7 @@ class Runner:
         return self.carry(ops[:middle], phase) | self.carry(ops[middle:], phase)
 
     def _without_locked(self, ops: Sequence[Item], phase: Phase[Item]) -> list[Item]:
-        """The operations whose rows no other transaction has locked; the others are put aside as busy."""
+        """Return the operations whose rows no other transaction has locked; leave the others as busy."""
         if self.store.dialect.single_writer:
             return list(ops)
         busy = self.session.run_owned(lambda: phase.locked(ops))

@@ -1,4 +1,4 @@
-"""The connection that a run writes through, and the fence that says the run is this process's."""
+"""The connection that a run writes through, and the fence that proves the run belongs to this process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Session:
-    """Owns the connection and the run. After each takeover `bind` makes what lives on the connection anew."""
+    """Owns the connection and the run. After each takeover `bind` recreates what depends on the connection."""
 
     def __init__(self, journal: Journal, run_id: str, bind: Callable[[SqlDatabase], None], progress: Progress) -> None:
         self.journal, self.run_id = journal, run_id
@@ -32,11 +32,14 @@ class Session:
         self._enforced = True
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         close_quietly(self.connection)
 
     def take(self, state: str) -> None:
-        """Own the run and set its state. Raises `Fenced` where another process has taken it over since this one did."""
+        """Take ownership of the run and set its state.
+
+        Raises `Fenced` if another process took the run over since this one did.
+        """
         self.state, self._owned = state, False
         self.run_owned(lambda: None)
 
@@ -51,7 +54,10 @@ class Session:
         return self._patiently(owned)
 
     def settle(self, state: str, reason: str) -> None:
-        """Record how the run ended, on a new connection if the old one was lost: the fence says whose the run is."""
+        """Record the final state of the run, on a new connection if the old one was lost.
+
+        The fence proves the ownership.
+        """
 
         def settled() -> None:
             self._reconnect_if_lost()
@@ -60,9 +66,9 @@ class Session:
         self._patiently(settled)
 
     def _patiently(self, work: Callable[[], T]) -> T:
-        """Do `work`, again where the connection was lost or a lock was not to be had: neither is a reason to end a run.
+        """Do `work`, and repeat it after a lost connection or a lock timeout. Neither is a reason to end a run.
 
-        After Ctrl-C the server may still be at a statement, and hold the run.
+        After Ctrl-C the server may still execute a statement and hold the lock on the run.
         """
         for number in range(1, TRIES + 1):
             try:
@@ -84,7 +90,7 @@ class Session:
         return True
 
     def enforce_references(self, yes: bool) -> None:
-        """Let the engine check declared foreign keys, or not, in what this connection writes from now on."""
+        """Switch the enforcement of declared foreign keys on or off for what this connection writes from now on."""
         if yes != self._enforced:
             self.store.dialect.enforce_references(self.connection, yes)
             self._enforced = yes

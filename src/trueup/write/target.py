@@ -1,4 +1,4 @@
-"""A group of a plan bound to the live table: what the statements of an apply and of an undo are built from."""
+"""A group of a plan matched with its live table: the statements of an apply and of an undo are built from it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RUN, FIRST, LAST, CHUNK, SEQS = "trueup_run", "trueup_first", "trueup_last", "tr
 
 @dataclass(frozen=True, kw_only=True)
 class Bound:
-    """A group of a plan with the live rows it is about. For an undo `table` is as the run recorded it."""
+    """A group of a plan with its live table, check and repair. For an undo `table` is as the run recorded it."""
 
     group: Group
     table: Table
@@ -30,21 +30,21 @@ class Bound:
 
     @property
     def touched(self) -> list[str]:
-        """The columns whose images are kept."""
+        """Return the columns whose images the journal stores."""
         return touched(self.table, self.group)
 
     @property
     def deletes(self) -> bool:
-        """Whether the rows are moved out."""
+        """Whether the group deletes its rows (moves them to the quarantine)."""
         return self.group.action == "delete"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target(Bound):
-    """A bound group with its image table: what the steps need to build their statements.
+    """A bound group with its image table: the steps of a chunk build their statements from it.
 
     For an undo `table` has the key and the columns that the run recorded; `whole` is false where one of them is gone.
-    With `edited` a person vouches that no key was given to another row since the run.
+    With `edited` a person confirms that no key was given to another row since the run.
     """
 
     number: int
@@ -54,68 +54,71 @@ class Target(Bound):
 
     @property
     def rest(self) -> list[str]:
-        """The stored columns that must stay as they are."""
+        """Return the stored columns that a write must not change."""
         written = set(self.touched)
         return [column.name for column in self.table.stored() if column.name not in written]
 
     @property
     def computed(self) -> list[str]:
-        """The stored generated columns whose value may depend on the settings of a session."""
+        """Return the stored generated columns whose value may depend on the settings of the session."""
         return [name for name in self.table.computed if name in self.table.columns]
 
     @property
     def apart(self) -> list[str]:
-        """Those of `computed` that do not depend on a touched column: a write must leave them as they are."""
+        """Return those of `computed` that do not depend on a touched column: a write must not change them."""
         made = self.table.computed
         return [name for name in self.computed if made[name] and made[name].isdisjoint(self.touched)]
 
     @property
     def premises(self) -> Sequence[Premise]:
-        """The other rows that the finding and its repair rest on."""
+        """Return the other rows that the finding and its repair depend on."""
         return self.check.rests_on(self.row, self.repair.name)
 
     @property
     def rests_on_others(self) -> bool:
-        """Whether more than the row itself decides, so that it is looked at again once all is held."""
+        """Whether the finding depends on other rows too. If so it is evaluated again once all of them are locked."""
         return not isinstance(self.check, RowCheck) or (self.deletes and bool(self.table.referenced_by))
 
     @property
     def broken_reference(self) -> Reference | None:
-        """The declared key that the rows broke before the run, so that giving them back breaks it again."""
+        """Return the declared foreign key that the rows violated before the run. Undoing the run violates it again."""
         return broken_reference(self.table, self.check)
 
     @property
     def unchecked_references(self) -> list[Reference]:
-        """The declared keys of the columns written that the engine may not check, without the broken one."""
+        """Return the foreign keys of the written columns that the engine may not enforce, without the broken one."""
         return unchecked_references(self.table, self.check, self.touched)
 
     def same_key(self) -> ColumnElement[bool]:
-        """The condition that joins a live row to its image."""
+        """Return the condition that joins a live row to its image."""
         columns = self.row.relation.c
         return and_(*(columns[name] == value for name, value in self.held("k").items()))
 
     def images(self, side: Side) -> dict[str, ColumnElement[Any]]:
-        """The columns of the image table that hold one side, by the columns of the table that they are copies of."""
+        """Return the columns of the image table for one side, by the names of the table's columns that they copy."""
         names = self.table.key if side == "k" else self.touched
         return {name: self.image.c[image_column(side, number)] for number, name in enumerate(names)}
 
     def held(self, side: Side) -> dict[str, ColumnElement[Any]]:
-        """The same as values of the table's own columns."""
+        """Return the images of one side, converted to the types of the table's own columns, by column name."""
         into = self.row.dialect.from_image
         return {name: into(image, self.table.columns[name]) for name, image in self.images(side).items()}
 
     def in_chunk(self, *, whole: bool = True) -> ColumnElement[bool]:
-        """The condition that an image belongs to one chunk; see the function `in_chunk`."""
+        """Return the condition that an image belongs to one chunk; see the function `in_chunk`."""
         return in_chunk(self.image, whole=whole)
 
     def kept(self) -> dict[Any, Any]:
-        """Assignments that keep the columns which the engine would set anew on any update."""
+        """Return assignments `column = column` for auto-updated columns (ON UPDATE).
+
+        They make the engine leave these columns as they are.
+        """
         columns = self.row.relation.c
         return {columns[name]: columns[name] for name in renewed(self.row.table, self.group)}
 
 
 def broken_reference(table: Table, check: Check) -> Reference | None:
-    """The declared key of a table that the broken rows of a check break."""
+    """Return the declared foreign key of the table that the broken rows of the check violate, or None."""
     for reference in table.references:
         if set(reference.columns) == set(check.columns) and reference.parent == check.parent():
             return reference
@@ -123,7 +126,10 @@ def broken_reference(table: Table, check: Check) -> Reference | None:
 
 
 def unchecked_references(table: Table, check: Check, written: Sequence[str]) -> list[Reference]:
-    """The keys of columns `written` that the engine does not check, or not while a broken one is given back."""
+    """Return the foreign keys of the columns `written` that the engine does not enforce.
+
+    Where the check has a broken reference, enforcement is off while that is restored, so every other key counts.
+    """
     broken = broken_reference(table, check)
     return [
         one
@@ -133,12 +139,15 @@ def unchecked_references(table: Table, check: Check, written: Sequence[str]) -> 
 
 
 def renewed(table: Table, group: Group) -> list[str]:
-    """The columns that the engine sets anew on any update, without those that the group itself changes."""
+    """Return the columns that the engine sets by itself on any update (ON UPDATE) and that the group does not write."""
     return [column.name for column in table.stored() if column.auto_update and column.name not in group.columns]
 
 
 def in_chunk(table: SqlTable, *, whole: bool = True) -> ColumnElement[bool]:
-    """Rows of a journal table that belong to one chunk; binds `RUN`, and `FIRST` and `LAST`, or else `SEQS`."""
+    """Return the condition that a row of a journal table belongs to one chunk.
+
+    It binds `RUN`, and for a `whole` range `FIRST` and `LAST`, otherwise `SEQS`.
+    """
     seq = table.c.seq
     some = (
         seq.between(bindparam(FIRST, type_=BigInteger), bindparam(LAST, type_=BigInteger))
@@ -149,5 +158,5 @@ def in_chunk(table: SqlTable, *, whole: bool = True) -> ColumnElement[bool]:
 
 
 def tally(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    """How many rows meet a condition."""
+    """Return the aggregate that counts the rows where the condition holds."""
     return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)

@@ -1,4 +1,4 @@
-"""One transaction of an undo: lock, compare, give back, prove, record. The counterpart of `apply_chunk`."""
+"""One transaction of an undo: lock, compare, restore, prove, record. The counterpart of `apply_chunk`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SAVEPOINT = "trueup_rehearsal"
 
 
 class Mismatch(Exception):
-    """What the database shows is not what was planned; the chunk is rolled back."""
+    """The database does not show what was planned. The chunk is rolled back."""
 
 
 class UndoChunk:
@@ -54,9 +54,9 @@ class UndoChunk:
         self.dialect = journal.store.dialect
 
     def undo(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, str]:
-        """Give back what the operations `seqs` (ascending) found, where the row still shows what they wrote.
+        """Restore the old values of the operations `seqs` (ascending), where the row still shows what the run wrote.
 
-        Returns the state each came to; commits nothing.
+        Returns the state of each operation by its seq, without committing.
         """
         shown = self.current(connection, run_id, seqs)
         verdicts = self.verdicts(seqs, shown)
@@ -73,7 +73,7 @@ class UndoChunk:
         return {seq: state for seq, (state, _) in verdicts.items()}
 
     def verdicts(self, seqs: Sequence[int], shown: Mapping[int, Shown]) -> dict[int, tuple[str, str]]:
-        """What each operation would come to, and why it is left alone."""
+        """Return the state and the reason that undoing each operation would give."""
         action, edited = self.target.group.action, self.target.edited
         return {seq: of_undo(action, shown.get(seq), edited=edited) for seq in seqs}
 
@@ -84,26 +84,26 @@ class UndoChunk:
         seqs: Sequence[int],
         given: Sequence[tuple[Target, Sequence[int]]] = (),
     ) -> dict[int, tuple[str, str]]:
-        """The verdicts of `undo` without locks and without writing, as if the operations `given` were taken back first.
+        """Return the verdicts of `undo`, without locks or writes, as if the operations `given` were undone first.
 
-        Of each of these rows `given` holds one operation of each of its targets.
+        `given` holds, for each of its targets, one operation on each of these rows.
         """
         whole, span = chunk_of(run_id, seqs)
         statement = self.found_after(given).where(self.target.in_chunk(whole=whole))
         return self.verdicts(seqs, shown_by_seq(connection.execute(statement, span).all()))
 
     def current(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, Shown]:
-        """Lock the rows of `seqs`, those that are there, and see what they show."""
+        """Lock the live rows of the operations `seqs` and return what each row holds, by seq."""
         whole, span = chunk_of(run_id, seqs)
         return shown_by_seq(connection.execute(self.reading[whole], span).all())
 
     @cached_property
     def found(self) -> Select[Any]:
-        """The images of a run joined to their live rows, with the columns of `Shown`."""
+        """Join the images of a run to their live rows, and select the columns of `Shown`."""
         return self.found_after(())
 
     def found_after(self, given: Sequence[tuple[Target, Sequence[int]]]) -> Select[Any]:
-        """`found`, with the values that the operations `given` would restore in place of what the rows hold now."""
+        """Build `found` with the values that the operations `given` would restore in place of the live ones."""
         target, row, image = self.target, self.target.row, self.target.image.c
         source = target.image.join(row.relation, target.same_key())
         back: dict[str, ColumnElement[Any]] = {}
@@ -128,14 +128,14 @@ class UndoChunk:
 
     @cached_property
     def reading(self) -> tuple[Select[Any], Select[Any]]:
-        """The statement of `current`."""
+        """Build the statement of `current`."""
         target = self.target
         return both(
             lambda whole: self.dialect.locked(self.found.where(target.in_chunk(whole=whole)), target.row.relation)
         )
 
     def locked_out(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> set[int]:
-        """Those of `seqs` whose rows another transaction has locked."""
+        """Return those of `seqs` whose rows another transaction has locked."""
         whole, span = chunk_of(run_id, seqs)
         target = self.target
         rows = (
@@ -147,7 +147,10 @@ class UndoChunk:
         return set(connection.execute(rows, span).scalars()) - free
 
     def give_back(self, connection: Connection, whole: bool, span: Mapping[str, Any], expected: int) -> None:
-        """Set the touched columns to their images, or put the rows back; the engine's own constraints decide."""
+        """Set the touched columns to their before-images, or insert the deleted rows again.
+
+        The engine's own constraints apply. Raises `Mismatch` unless `expected` rows were written.
+        """
         statement = self.restoring[whole] if self.target.deletes else self.giving[whole]
         # SQLAlchemy reads the row count of an INSERT only when it is told to
         counted = {"preserve_rowcount": True}
@@ -157,14 +160,14 @@ class UndoChunk:
             raise Mismatch(f"{written} rows were given back where {expected} were to be")
 
     def prove(self, now: Mapping[int, Shown], back: Sequence[int], then: Mapping[int, Shown]) -> None:
-        """Raise `Mismatch` where a row given back does not show its old value, or another column changed."""
+        """Raise `Mismatch` where a restored row does not hold its old value or another of its columns changed."""
         if any(seq not in now or now[seq].digest != now[seq].before for seq in back):
             raise Mismatch("a row given back does not show its old values")
         if not self.target.deletes and any(now[seq].rest != then[seq].rest for seq in back):
             raise Mismatch("another column of a row changed when it was given back")
 
     def prove_parents(self, connection: Connection, whole: bool, span: Mapping[str, Any]) -> None:
-        """Raise `Mismatch` where a row refers to nothing by a key that the engine did not check."""
+        """Raise `Mismatch` where a restored row has no parent row for a foreign key that the engine did not enforce."""
         for parent, (holding, counting) in self.parents:
             if not self.dialect.single_writer:
                 connection.execute(holding[whole], dict(span)).all()
@@ -173,7 +176,7 @@ class UndoChunk:
 
     @cached_property
     def giving(self) -> tuple[Update, Update]:
-        """The statement that sets the touched columns, and no others, to their images."""
+        """Build the UPDATE that sets the touched columns, and no others, to their before-images."""
         target, columns = self.target, self.target.row.relation.c
         values: dict[Any, Any] = {columns[name]: value for name, value in target.held("b").items()}
         back = self.dialect.exact(update(target.table.sql).values(values | target.kept()).where(target.same_key()))
@@ -181,7 +184,7 @@ class UndoChunk:
 
     @cached_property
     def restoring(self) -> tuple[Insert, Insert]:
-        """The statement that inserts the rows again."""
+        """Build the INSERT that restores the deleted rows from their images."""
         target, columns = self.target, self.target.row.relation.c
         into = self.dialect.exact(self.dialect.restoring(insert(target.table.sql)))
         held = target.held("b")
@@ -190,10 +193,10 @@ class UndoChunk:
 
     @cached_property
     def parents(self) -> list[tuple[str, tuple[tuple[Select[Any], Select[Any]], tuple[Select[Any], Select[Any]]]]]:
-        """For each foreign key that the engine does not check: the parent table, the statement that locks the parents
-        of the rows given back, and the statement that counts the rows without a parent.
+        """Return, for each foreign key that the engine does not enforce, the parent table and two statements.
 
-        The key that the rows broke before the run is not among them.
+        The first locks the parent rows of the restored rows; the second counts the restored rows whose parent is
+        missing. The foreign key that the rows violated before the run is left out.
         """
         return [(one.parent, self._parents(one)) for one in self.target.unchecked_references]
 
@@ -218,10 +221,10 @@ class UndoChunk:
         )
 
     def rehearse(self, connection: Connection, span: Mapping[str, Any], expected: int, before: Sequence[Any]) -> None:
-        """Give the copied rows back inside a savepoint that is rolled back: proof that they can be taken back.
+        """Restore the copied rows inside a savepoint and roll it back, which proves that undo can restore them.
 
-        `before` is what `computed` told before the rows were written. Raises `Mismatch` with the engine's reason where
-        a constraint lets the old values be, and refuses to write them again.
+        `before` is the result of `computed` from before the rows were written. Raises `Mismatch` with the engine's
+        reason where a constraint tolerates the old values in place but refuses to have them written again.
         """
         connection.exec_driver_sql(f"SAVEPOINT {SAVEPOINT}")
         guarded = False
@@ -247,15 +250,18 @@ class UndoChunk:
         connection.exec_driver_sql(f"RELEASE SAVEPOINT {SAVEPOINT}")
 
     def computed(self, connection: Connection, whole: bool, span: Mapping[str, Any]) -> Sequence[Any]:
-        """Two digests of each live row of a chunk: of its stored generated columns, and of those that do not depend on
-        a touched column. The engine computes them anew in our session, whose settings may change the result."""
+        """Return, for each live row of a chunk, its seq and two digests of stored generated columns.
+
+        The first covers all of `Target.computed`, the second those that do not depend on a touched column. The engine
+        computes them again in our session, whose settings may change the result.
+        """
         if not self.target.computed:
             return []
         return connection.execute(self.computing[whole], dict(span)).all()
 
     @cached_property
     def computing(self) -> tuple[Select[Any], Select[Any]]:
-        """The statement of `computed`."""
+        """Build the statement of `computed`."""
         target, seq = self.target, self.target.image.c.seq
         apart = target.row.digest(target.apart) if target.apart else literal("")
         live = target.image.join(target.row.relation, target.same_key())
@@ -263,9 +269,9 @@ class UndoChunk:
         return both(lambda whole: found.where(target.in_chunk(whole=whole)))
 
     def prove_apart(self, connection: Connection, whole: bool, span: Mapping[str, Any], before: Sequence[Any]) -> None:
-        """Raise `Mismatch` where an update changed a generated column that is computed from other columns.
+        """Raise `Mismatch` where an update changed a generated column that does not depend on a touched column.
 
-        `before` is what `computed` told before the rows were written.
+        `before` is the result of `computed` from before the rows were written.
         """
         if self.target.deletes or not self.target.apart:
             return
@@ -274,9 +280,10 @@ class UndoChunk:
             raise Mismatch("a generated column that it does not bear on would be computed as another value")
 
     def behind_guard(self, connection: Connection, span: Mapping[str, Any]) -> None:
-        """Raise `Mismatch` where a rule that a guard kept from being tried would refuse the old values once it is off.
+        """Raise `Mismatch` where a NOT VALID constraint would refuse the old values once the guard is removed.
 
-        What a row held a moment ago is refused only by rules that it may have broken before.
+        The guard refuses the old values first, so the constraint could not be tried. Only constraints that are NOT
+        VALID can refuse a value that the row held a moment ago.
         """
         target = self.target
         changed = {name for name, column in target.table.columns.items() if column.generated} | set(target.touched)
@@ -294,7 +301,9 @@ class UndoChunk:
                 raise Mismatch(f"it could not be taken back: {rule.name}, which is not valid, refuses the old values")
 
     def _refused_by(self, rule: LooseRule) -> Select[Any] | None:
-        """How many of a chunk's rows a rule would refuse as they were before the run; None where that is not known."""
+        """Build the statement that counts the old rows that a NOT VALID constraint would refuse; None if it is
+        unknown.
+        """
         target, held = self.target, self.target.held("b")
         source: FromClause = target.image
         if not target.deletes:
@@ -320,7 +329,7 @@ class UndoChunk:
     def close(
         self, connection: Connection, run_id: str, verdicts: Mapping[int, tuple[str, str]], seen: Mapping[int, str]
     ) -> None:
-        """Enter the outcome of an undo: the state and the reason of each operation."""
+        """Record the state and the reason of each operation of an undo."""
         failpoint("closing")
         op = self.journal.op
         back = sorted(seq for seq, (state, _) in verdicts.items() if state == "undone")
@@ -337,12 +346,12 @@ class UndoChunk:
 
     @cached_property
     def recording(self) -> tuple[Update, Update]:
-        """The statement that enters operations as undone."""
+        """Build the statement that sets operations to undone."""
         op = self.journal.op
         return both(lambda whole: update(op).where(in_chunk(op, whole=whole)).values(state="undone"))
 
     def key_text(self, connection: Connection, run_id: str, seq: int) -> str:
-        """The key of one operation, for a reader."""
+        """Return the key of one operation as text for a reader."""
         image = self.target.image.c
         parts = [
             func.coalesce(self.dialect.preview(self.target.table.columns[name], key), "")
@@ -354,8 +363,11 @@ class UndoChunk:
 
 @contextmanager
 def no_others(target: Target, connection: Connection, expected: int) -> Iterator[None]:
-    """Raise `Mismatch` where more than the `expected` rows change: by a function that a rule of the table calls, or by
-    the action of a key that was not seen."""
+    """Raise `Mismatch` where more than the `expected` rows are written inside the block.
+
+    Another row can be written by a function that a constraint or index of the table calls, or by a foreign key's action
+    (CASCADE) that the account could not see.
+    """
     if not (target.table.calls_functions or target.row.dialect.counts_rows):
         yield
         return
@@ -367,7 +379,7 @@ def no_others(target: Target, connection: Connection, expected: int) -> Iterator
 
 
 def chunk_of(run_id: str, seqs: Sequence[int]) -> tuple[bool, dict[str, Any]]:
-    """Whether `seqs` (ascending) is a range without gaps, and the parameters of the statements for that case."""
+    """Return whether `seqs` (ascending) has no gaps, and the parameters that the statements for that case bind."""
     whole = seqs[-1] - seqs[0] + 1 == len(seqs)
     return whole, {RUN: run_id} | ({FIRST: seqs[0], LAST: seqs[-1]} if whole else {SEQS: list(seqs)})
 

@@ -1,6 +1,6 @@
-"""What an undo would do, row by row, without locks and without writing.
+"""Previews an undo row by row, without locks and without writing.
 
-Each operation is judged as the undo will judge it: on its row as the operations that are taken back before it leave it.
+Each operation is judged as the undo will judge it: on its row after the operations that are undone before it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Verdicts = Mapping[int, tuple[str, str]]
 def previewed(
     journal: Journal, connection: Connection, run: Mapping[str, Any], bound: Mapping[int, Target], progress: Progress
 ) -> dict[str, Any]:
-    """What an undo of a run would do, as fields of its report."""
+    """Return what an undo of the run would do, as fields of its report."""
     run_id = run["run_id"]
     chunks = {number: UndoChunk(journal, target) for number, target in bound.items()}
     places: dict[Any, dict[int, Target]] = {}
@@ -66,7 +66,7 @@ def previewed(
 
 
 def by_row(journal: Journal, connection: Connection, run_id: str, targets: Mapping[int, Target]) -> Iterator[Together]:
-    """The operations of several groups of one table that can be taken back, streamed row by row."""
+    """Stream the operations that can be undone, one row of the table at a time, for several groups of one table."""
     op = journal.op
     parts = []
     for number, target in targets.items():
@@ -88,7 +88,10 @@ def by_row(journal: Journal, connection: Connection, run_id: str, targets: Mappi
 def foreseen(
     connection: Connection, run_id: str, chunks: Mapping[int, UndoChunk], page: Sequence[Together]
 ) -> dict[int, tuple[str, str]]:
-    """The verdicts on all operations of these rows: the newest first, and again as long as more of a row comes back."""
+    """Return the verdicts on all operations of these rows, newest first.
+
+    A row is judged again for as long as undoing another of its operations changes what the row holds.
+    """
     verdicts: dict[int, tuple[str, str]] = {}
     back: list[tuple[int, ...]] = [() for _ in page]
     asked: dict[int, tuple[int, ...]] = {}

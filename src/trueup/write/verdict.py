@@ -1,4 +1,4 @@
-"""What becomes of one operation, decided in one place for the dry run, apply, undo and its preview."""
+"""Decides what becomes of one operation, in one place for the dry run, apply, undo and the preview of an undo."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A row as an undo finds it: the digests of its touched and other columns, now and as the run recorded them.
+    """A row as an undo finds it: digests of its touched and its other columns, now and as the run recorded them.
 
-    `rest` is None where the other columns cannot be compared, as one of them is gone.
+    `rest` is None where the other columns cannot be compared, because one of them is gone.
     """
 
     digest: str
@@ -42,7 +42,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The state that one operation of a plan comes to, why it is not carried out, and the row it was judged by."""
+    """The state of one operation of a plan, the reason if it is not applied, and the live row that was judged."""
 
     op: Op
     state: str
@@ -51,18 +51,18 @@ class Verdict:
 
 
 def stage_of(connection: Connection, row: Row, ops: Sequence[Op]) -> Stage:
-    """Operations of a plan as a relation, to be joined to their rows."""
+    """Stage operations of a plan as a relation that can be joined to their rows."""
     return row.dialect.stage(connection, row.table, [(op.seq, op.before, op.after, op.key) for op in ops])
 
 
 def to_mend(bound: Bound) -> list[ColumnElement[bool]]:
-    """What must be true of a row for it to be written: it is broken, and no row refers to one that is moved out."""
+    """Return the conditions for writing a row: it is broken, and if it is to be deleted no other row refers to it."""
     found = [bound.check.holds(bound.row)]
     return [*found, not_(referred_to(bound.row))] if bound.deletes and bound.table.referenced_by else found
 
 
 def judged(connection: Connection, bound: Bound, ops: Sequence[Op]) -> list[Verdict]:
-    """What becomes of the operations of one group, by their rows as they are now; `applied`: it can be carried out."""
+    """Judge the operations of one group against their live rows. The state `applied` means that it can be applied."""
     row, stage = bound.row, stage_of(connection, bound.row, ops)
     found = connection.execute(
         select(
@@ -79,7 +79,7 @@ def judged(connection: Connection, bound: Bound, ops: Sequence[Op]) -> list[Verd
 
 
 def of_operation(action: Literal["update", "delete"], op: Op, live: Live | None) -> tuple[str, str]:
-    """The state an operation comes to, and the reason where it is not carried out: `applied` where it is."""
+    """Return the state of an operation and, unless the state is `applied`, the reason."""
     if live is None:
         return "missing", "the row is gone"
     if live.digest == op.after and action == "update":
@@ -94,10 +94,10 @@ def of_operation(action: Literal["update", "delete"], op: Op, live: Live | None)
 
 
 def of_undo(action: Literal["update", "delete"], shown: Shown | None, *, edited: bool) -> tuple[str, str]:
-    """The state an operation comes to when it is taken back, and the reason where it is not: `undone` where it is.
+    """Return the state of an operation that is undone and, unless the state is `undone`, the reason.
 
-    A key can be given to another row, and nothing tells an edited row from another one under the same key: unless a
-    person vouches for it (`edited`), a row is given back only where all its other columns are as the run left them.
+    A key can be given to another row, and nothing distinguishes an edited row from another row under the same key. So a
+    row is restored only where all its other columns are as the run left them, unless a person confirms it (`edited`).
     """
     if action == "delete":
         return ("undone", "") if shown is None else ("undo_conflict", "its key is taken by another row")
@@ -113,5 +113,5 @@ def of_undo(action: Literal["update", "delete"], shown: Shown | None, *, edited:
 
 
 def shown_by_seq(rows: Sequence[Any]) -> dict[int, Shown]:
-    """Rows of (seq, digest, rest, after, before, recorded rest) by seq."""
+    """Convert rows of (seq, digest, rest, after, before, recorded rest) to `Shown` by seq."""
     return {int(seq): Shown(now, rest, after, before, kept) for seq, now, rest, after, before, kept in rows}

@@ -1,4 +1,4 @@
-"""Looks at the live rows against the journal, or against a plan, without writing."""
+"""Compares the live rows with the journal, or with a plan, without writing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ IMAGED = ("applied", "undone", "undo_conflict")
 def compare(
     journal: Journal, connection: Connection, run_id: str, bound: Mapping[int, Target], progress: Progress
 ) -> Verification:
-    """Every operation of a run against its row: what still shows the run's work, and whether the journal is whole."""
+    """Compare every operation of a run with its live row, and check that the journal is complete and unaltered."""
     row = journal.find(connection, run_id)
     counts = journal.counts(connection, run_id)
     problems = [problem] if (problem := journal.broken_link(connection, row)) else []
@@ -61,11 +61,11 @@ def compare(
 def images_of(
     journal: Journal, connection: Connection, run_id: str, number: int, target: Target, progress: Progress
 ) -> Counter[str]:
-    """Counts over a group: operations `applied` and `undone`, rows that are `intact` and `restored`, before-images
-    that are `missing` and `altered`.
+    """Count the operations, live rows and images of one group.
 
-    Read in ranges of operations, each found by key: a journal just written has no statistics, and one statement
-    over all of it could be planned as a loop within a loop.
+    The counts are operations `applied` and `undone`, rows that are `intact` and `restored`, before-images that are
+    `missing` and `altered`. It reads ranges of operations by key: a new journal has no statistics, and the engine could
+    run one statement over all operations as a nested loop.
     """
     op, image, live = journal.op, target.image, target.row
     mine = and_(op.c.run_id == run_id, op.c.grp == number)
@@ -112,7 +112,7 @@ def images_of(
 def dry_run(
     store: SqlStore, plan: PlanFile, bind: Callable[[SqlDatabase], Mapping[int, Bound]], progress: Progress
 ) -> RunReport:
-    """Look at every row of a plan as `apply` would, without locks and without writing."""
+    """Judge every row of a plan as `apply` would, without locks and without writing."""
     states: Counter[str] = Counter()
     listed: list[OpRecord] = []
     progress.task("dry run", plan.summary.count)
@@ -141,13 +141,13 @@ def dry_run(
 
 
 def paged(ops: Iterator[Op]) -> Iterator[list[Op]]:
-    """Operations in pages."""
+    """Split operations into pages."""
     while page := list(islice(ops, PAGE)):
         yield page
 
 
 def look(connection: Connection, bound: Bound, ops: Sequence[Op], states: Counter[str], listed: list[OpRecord]) -> None:
-    """Count what would happen to one page of one group."""
+    """Judge one page of operations of one group and add the results to `states` and `listed`."""
     for verdict in judged(connection, bound, ops):
         states[verdict.state] += 1
         if verdict.state in LEFT_ALONE and len(listed) < LISTED:
