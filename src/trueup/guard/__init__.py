@@ -1,1 +1,1 @@
-"""Guards: what an engine owes, installing them, noticing that one is gone, trying one."""
+"""Guards: what an engine must provide, and how guards are installed, tried, removed and found missing."""

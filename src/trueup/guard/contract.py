@@ -1,4 +1,4 @@
-"""The contract of a guard: what the database is told, so that a broken value is refused when it is written."""
+"""The contract of a guard: the constraint, index or trigger that makes the database refuse broken values."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Form = Literal["constraint", "transition"]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One statement, its lock in a few words, and whether it must run outside of a transaction."""
+    """One statement, a description of its lock, and whether it must run outside of a transaction."""
 
     sql: str
     lock: str
@@ -45,11 +45,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What guards one check on one engine. `objects` are the names that the catalogue must show afterwards.
+    """The guard of one check on one engine. `objects` are the names that the catalogue must show afterwards.
 
-    `place` is the table's schema and name. `definer` is the account in whose name triggers run where that is neither
-    the writer's nor the table owner's; `made` says that the account was made for this guard. `reads` are the columns
-    of other tables (schema, table, column) that whoever it runs as must be able to read.
+    `place` is the table's schema and name. `definer` is the account whose rights the triggers use where that is neither
+    the writer nor the table owner; `made` says that the account was created for this guard. `reads` are the columns of
+    other tables (schema, table, column) that the account must be able to read.
     """
 
     name: str
@@ -76,7 +76,9 @@ class Writer:
 
 
 class _Bare(Row):
-    """A row whose columns stand alone (`"metadata"`), or under the name of a trigger's row (`new."metadata"`)."""
+    """A row whose columns are written without a table name (`"metadata"`) or with a trigger's prefix
+    (`new."metadata"`).
+    """
 
     def __init__(self, row: Row, words: GuardDialect, prefix: str) -> None:
         super().__init__(row.table, row.database, row.relation)
@@ -89,40 +91,40 @@ class _Bare(Row):
 
 
 class GuardDialect(ABC):
-    """An engine's own words for guards. Stateless."""
+    """Builds the SQL of guards for one engine. Stateless."""
 
     name: str
     #: What the reader should know about every guard of this engine.
     notes: tuple[str, ...] = ()
 
     def native(self, row: Row) -> Any:
-        """The dialect that words a condition with nothing but the engine's own functions."""
+        """Return the dialect that writes a condition with nothing but the engine's own functions."""
         return row.dialect
 
     def quoted(self, name: str) -> str:
-        """An identifier, always quoted."""
+        """Return the identifier in quotes."""
         return str(spelling(self.name).identifier_preparer.quote_identifier(name))
 
     def table(self, table: Table) -> str:
-        """A table's full name."""
+        """Return the full name of the table, quoted where needed."""
         return str(spelling(self.name).identifier_preparer.format_table(table.sql))
 
     def text(self, value: str) -> str:
-        """A literal. Raises `Refused` for text that the engine cannot spell."""
+        """Return the text as an SQL literal. Raises `Refused` for text that the engine has no literal for."""
         if "\0" in value:
             raise Refused("a guard cannot spell a text with a NUL in it")
         return quoted_text(value)
 
     def spelled(self, expression: ColumnElement[Any], check: Check, row: Row | None = None) -> str:
-        """A condition as SQL, for the server that `row` is on.
+        """Compile a condition to SQL text for the server of `row`.
 
-        Raises `Refused` where it needs a function that only trueup's sessions have.
+        Raises `Refused` where the condition needs a function that exists only in trueup's sessions.
         """
         words = spelling(self.name)
         quoted, compiler = self.text, words.statement_compiler
 
         class Literal(compiler):  # type: ignore[valid-type,misc]
-            """Every text in a guard is quoted by one function, by the rules of its engine."""
+            """Quotes every text in a guard by the rules of the engine."""
 
             def render_literal_value(self, value: Any, type_: Any) -> str:
                 if isinstance(value, str) and not isinstance(type_, sa.JSON):
@@ -140,11 +142,14 @@ class GuardDialect(ABC):
         return _OUTSIDE.sub(lambda match: match[1] or " ", text)
 
     def condition(self, check: Check, row: Row, prefix: str) -> str:
-        """Whether a row is broken, asked of the columns under `prefix`; never NULL."""
+        """Return the SQL condition that a row is broken, over columns with this `prefix`.
+
+        The condition is never NULL.
+        """
         return self.spelled(check.holds(_Bare(row, self, prefix)), check, row)
 
     def reads(self, check: Check, row: Row) -> tuple[tuple[str | None, str, str], ...]:
-        """The columns of other tables that the condition reads."""
+        """Return the columns of other tables that the condition reads."""
         found: dict[tuple[str | None, str, str], None] = {}
         for part in visitors.iterate(check.holds(_Bare(row, self, ""))):
             table = getattr(part, "table", None)
@@ -154,30 +159,34 @@ class GuardDialect(ABC):
         return tuple(found)
 
     def watched(self, check: Check, row: Row) -> list[str]:
-        """The columns whose change can break a row."""
+        """Return the columns whose change can break a row."""
         return list(dict.fromkeys(row.place(name)[0] for name in check.reads))
 
     #: Whether the engine's own client takes a semicolon within a trigger for its end.
     cuts_at_semicolons: bool = False
 
     def settings(self, guard: Guard) -> str:
-        """The statement that has a session read quoted text as it is spelled here; empty where any session does."""
+        """Return the statement that sets how a session reads our quoted text; '' where every session reads it
+        correctly.
+        """
         return ""
 
     def in_any_session(self, guard: Guard) -> list[str]:
-        """What installs a guard in a session of whatever settings, and leaves them as they were."""
+        """Return the statements that install a guard in a session of any settings and restore the settings
+        afterwards.
+        """
         return [step.sql for step in guard.install]
 
     def guard(self, check: Check, database: SqlDatabase, *, transition: bool, window: bool, definer: str = "") -> Guard:
-        """The guard of a check. `window` allows locks that stop writers while the table is read.
+        """Build the guard of a check. `window` allows locks that block writers while the table is read.
 
-        `definer` is the account whose rights triggers run with, where the engine has such. Raises `Refused` where
-        the engine cannot guard it.
+        `definer` is the account whose rights triggers run with, where the engine has that choice. Raises `Refused`
+        where the engine cannot guard the check.
         """
         return self.owned(self._guard(check, database, transition=transition, window=window), database, definer)
 
     def forms(self, check: Check, database: SqlDatabase) -> Iterator[Guard]:
-        """Every form that a guard may have been installed in, to take it off."""
+        """Yield every form in which the guard of the check may have been installed, for removing the guard."""
         for transition, window in ((False, False), (False, True), (True, False)):
             try:
                 yield self.leaving(self._guard(check, database, transition=transition, window=window), database)
@@ -185,15 +194,15 @@ class GuardDialect(ABC):
                 continue  # this check has no such form
 
     def leaving(self, guard: Guard, database: SqlDatabase) -> Guard:
-        """The guard as it is taken off, whatever rights are left."""
+        """Return the guard with the steps that remove it, whatever privileges are left."""
         return guard
 
     def left(self, connection: Connection, guard: Guard) -> str:
-        """What is still there of a guard that was taken off; empty for nothing."""
+        """Return a clause that says what a removed guard left behind, or ''."""
         return ""
 
     def owned(self, guard: Guard, database: SqlDatabase, definer: str) -> Guard:
-        """The guard with what says in whose name it runs. Raises `UsageError` where the engine has no such choice."""
+        """Return the guard with its owner or definer set. Raises `UsageError` where the engine has no such choice."""
         if definer:
             raise UsageError("--definer is for MySQL and MariaDB, where a trigger runs in the name of an account")
         return guard
@@ -217,7 +226,7 @@ class GuardDialect(ABC):
         return self.row(check, row, transition=transition or not isinstance(check, RowCheck), window=window)
 
     def triggers(self, check: Check, lock: str, insert: str, update: str) -> Guard:
-        """Two triggers, whose `CREATE TRIGGER` goes on with these words."""
+        """Build a guard of two triggers. `insert` and `update` are the SQL that follows `CREATE TRIGGER <name>`."""
         name = guard_name(check)
         words = {f"{name}_ins": insert, f"{name}_upd": update}
         notes = ("a reference is asked for when the row is written; deleting what it refers to is not refused",)
@@ -233,86 +242,94 @@ class GuardDialect(ABC):
         )
 
     def spot(self, guard: Guard) -> str:
-        """The full name of the table that a guard stands on."""
+        """Return the full name of the guarded table."""
         return ".".join(self.quoted(part) for part in guard.place if part)
 
     @abstractmethod
     def recorded(self, guard: Guard) -> Guard:
-        """A guard that its record tells of, with the steps that take it off, whatever its form is."""
+        """Return the guard that its record describes, with the steps that remove it in whatever form."""
 
     @abstractmethod
     def row(self, check: Check, row: Row, *, transition: bool, window: bool) -> Guard:
-        """By a condition on the row."""
+        """Build a guard that evaluates a condition on the row."""
 
     @abstractmethod
     def reference(self, check: Check, row: Row, wanted: Refers) -> Guard:
-        """By a foreign key."""
+        """Build a guard that is a foreign key."""
 
     @abstractmethod
     def unique(self, check: Check, row: Row, wanted: Unique) -> Guard:
-        """By a unique index."""
+        """Build a guard that is a unique index."""
 
     @abstractmethod
     def present(self, connection: Connection, names: Sequence[str]) -> Mapping[str, str]:
-        """Which of `names` the catalogue shows, and their definitions as it tells them; one switched off is not there.
+        """Return the definitions, by name, of those of `names` that the catalogue shows; a disabled one counts as
+        absent.
 
-        Names of constraints, triggers and indexes share one space here: a guard's never collide.
+        Names of constraints, triggers and indexes share one mapping here: those of guards never collide.
         """
 
     def standing(
         self, connection: Connection, place: tuple[str | None, str | None], names: Sequence[str]
     ) -> Mapping[str, str]:
-        """`present`, of the objects of one table only."""
+        """Return `present`, limited to objects of one table."""
         return self.present(connection, names)
 
     def trouble(self, connection: Connection, guard: Guard) -> str:
-        """Why the application's writes would fail under a guard that is there: a right of whoever it runs as is gone.
+        """Return why writes would fail under an installed guard, or '': its owner or definer lost a privilege.
 
-        Empty where all is well, and where it cannot be seen.
+        It is '' as well where the privileges cannot be seen.
         """
         return ""
 
     def writers(self, connection: Connection, guard: Guard) -> Sequence[Writer]:
-        """The roles that may write the guarded table, where a session can take another's role for a while."""
+        """Return the roles that may write the guarded table, on engines where a session can switch roles."""
         return ()
 
     def become(self, connection: Connection, role: str) -> None:
-        """Take the role of a writer until the transaction ends."""
+        """Switch to the role of a writer until the transaction ends."""
         raise NotImplementedError
 
     def unowned(self, error: DBAPIError, guard: Guard, database: SqlDatabase) -> str:
-        """A sentence when `error` says that the account may not install what `owned` asks for; else empty."""
+        """Return a sentence if `error` means that the account may not install what `owned` asks for, else ''."""
         return ""
 
     def limit(self, connection: Connection) -> None:  # noqa: B027 - not every engine has limits to set
-        """Set the limits of one step, as its first statements: short waits for locks, no limit on the work itself."""
+        """Set the limits of one step at the start of its transaction: short lock timeouts, no limit on the work
+        itself.
+        """
 
     def prepare(self, connection: Connection) -> None:  # noqa: B027 - not every engine has such steps
-        """The same for a session whose step runs outside of a transaction."""
+        """Set the same limits in a session whose step runs outside of a transaction."""
 
     def release(self, connection: Connection) -> None:  # noqa: B027 - not every engine has such steps
-        """Take the limits of `prepare` back."""
+        """Reset the limits that `prepare` set."""
 
 
 def has_guards(engine: str) -> bool:
-    """Whether an engine can be guarded: its folder has a `guard.py`."""
+    """Whether the engine supports guards: its folder has a `guard.py`."""
     return discovery.has("engines", engine, "guard")
 
 
 def guard_dialect(engine: str) -> GuardDialect:
-    """How an engine words guards. Raises `Refused` where it has none."""
+    """Return the engine's GuardDialect. Raises `Refused` where it has none."""
     if not has_guards(engine):
         raise Refused(f"trueup has no guards on {engine}")
     return discovery.load("engines", engine, GuardDialect, "guard")()
 
 
 def guard_name(check: Check) -> str:
-    """The guard's name, the same every time: at most 52 characters, so that endings fit in any engine's limit."""
+    """Return the guard's name, the same every time: at most 52 characters, so that suffixes fit in any engine's
+    limit.
+    """
     slug = re.sub(r"[^a-z0-9]+", "_", check.title.lower()).strip("_")[:30]
     return f"{PREFIX}{slug}_{digest(json.dumps([check.store, check.title]).encode())[:8]}"
 
 
 def refusal(check: Check, name: str) -> str:
-    """What a refused writer reads: at most 128 characters, as MySQL allows, all of them printable, and no value."""
+    """Return the message that a refused writer gets.
+
+    It has at most 128 characters, as MySQL allows, all of them printable, and contains no value.
+    """
     text = f"{name}: {check.table}.{', '.join(check.columns)} would break the check {check.title}"
     return "".join(sign if sign.isprintable() and sign not in "\\'\"`" else "?" for sign in text)[:128]

@@ -1,7 +1,7 @@
-"""Installing guards, trying them, taking them off, and noticing that one has gone.
+"""Installs guards, removes them, and notices that one is gone.
 
-What was installed is kept in a table beside the journal: names and digests of the definitions as the catalogue tells
-them, so that a guard that a migration or a rebuild has lost, or that somebody changed, is told from one that is there.
+A table beside the journal records what was installed: the names and the digests of the definitions as the catalogue
+shows them. So a guard that a migration or a rebuild has lost, or that somebody changed, is found.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ TRIES, REST = 30, (0.05, 0.4)
 
 @dataclass(frozen=True, slots=True)
 class InstalledGuard:
-    """An installed guard, as its record says, and what the catalogue says of it now; no `problem`: it stands."""
+    """An installed guard. `problem` is empty while the catalogue still shows the guard as it was recorded."""
 
     name: str
     check: str
@@ -78,30 +78,30 @@ class Register:
 
     @cached_property
     def words(self) -> GuardDialect:
-        """How the engine words guards. Raises `Refused` where it has none."""
+        """Return the engine's GuardDialect. Raises `Refused` where it has none."""
         return guard_dialect(self.store.dialect.name)
 
     def prepare(self, connection: Connection) -> None:
-        """Make the tables where they are missing."""
+        """Create the journal's tables and the register's where they are missing."""
         journal = Journal(self.store)
         journal.prepare(connection)
         journal.create(connection, self.table)
 
     def exists(self, connection: Connection) -> bool:
-        """Whether any guard was ever installed here."""
+        """Whether this store has the register's table."""
         return has_guards(self.store.dialect.name) and Journal(self.store).has(connection, self.table)
 
     def standing(self, connection: Connection) -> list[InstalledGuard]:
-        """Every guard that was installed and not taken off since, with what became of it."""
+        """Return every guard that was installed and not removed since, with its present problem."""
         if not self.exists(connection):
             return []
         rows = connection.execute(select(self.table).order_by(self.table.c.name)).mappings().all()
         return [self._standing(connection, row) for row in rows]
 
     def recorded(self, connection: Connection, title: str) -> list[Guard]:
-        """The guards that were installed for a check of this title, with what takes them off.
+        """Return the guards that were installed for a check of this title, with the steps that remove them.
 
-        By the record alone: the configuration may have no such check any more, or mean another table by it.
+        Only the record is read: the configuration may no longer have the check, or use the title for another table.
         """
         if not self.exists(connection):
             return []
@@ -125,7 +125,7 @@ class Register:
         )
 
     def enter(self, connection: Connection, guard: Guard, options: Mapping[str, Any]) -> None:
-        """Remember a guard as the catalogue shows it now."""
+        """Record a guard as the catalogue shows it now."""
         present = self.words.standing(connection, guard.place, guard.objects)
         missing = [name for name in guard.objects if name not in present]
         if missing:
@@ -153,13 +153,13 @@ class Register:
         connection.commit()
 
     def forget(self, connection: Connection, name: str) -> None:
-        """A guard was taken off."""
+        """Delete the record of a guard that was removed."""
         connection.execute(delete(self.table).where(self.table.c.name == name))
         connection.commit()
 
 
 def _recorded(row: RowMapping) -> Guard:
-    """A guard as the register has it, without its statements."""
+    """Build a guard from its record, without its statements."""
     told = json.loads(row["options"])
     schema, bare = told["place"]
     return Guard(
@@ -178,7 +178,7 @@ def _recorded(row: RowMapping) -> Guard:
 
 
 def run_steps(store: SqlStore, words: GuardDialect, connection: Connection, steps: Sequence[Step]) -> None:
-    """Run DDL, each step by itself, waiting briefly for locks and often, so that nobody queues behind us."""
+    """Run each DDL statement by itself, with many short lock timeouts, so that no other session queues behind it."""
     for step in steps:
         for attempt in range(1, TRIES + 1):
             try:
@@ -210,7 +210,7 @@ def _alone(store: SqlStore, words: GuardDialect, step: Step) -> None:
 
 
 def remove_objects(store: SqlStore, words: GuardDialect, connection: Connection, guard: Guard) -> None:
-    """Take off whatever of a guard is there, complete or half made: a step that fails stops no other."""
+    """Drop every object of a guard that exists, whether complete or not. A step that fails does not stop the others."""
     failed: DBAPIError | None = None
     for step in guard.remove:
         try:
@@ -224,7 +224,7 @@ def remove_objects(store: SqlStore, words: GuardDialect, connection: Connection,
 
 
 def broken_rows(database: SqlDatabase, check: Check) -> int:
-    """How many rows a check calls broken now."""
+    """Count the rows that a check finds broken now."""
     broken = check.broken(database)
     key = [broken.row[name] for name in broken.row.table.key] or [null()]
     rows = select(*key).select_from(broken.source).where(broken.where).subquery("trueup_rows")
@@ -232,7 +232,7 @@ def broken_rows(database: SqlDatabase, check: Check) -> int:
 
 
 def missing_guards(store: SqlStore, connection: Connection) -> Iterator[str]:
-    """A sentence for each guard of a store that does not stand as it was installed."""
+    """Yield a sentence for each guard of a store that is gone, was changed, or refuses good writes."""
     try:
         standing = Register(store).standing(connection)
     except (DBAPIError, StoreError) as error:
@@ -251,7 +251,7 @@ def missing_guards(store: SqlStore, connection: Connection) -> Iterator[str]:
 
 
 def refuse_under_guard(store: SqlStore, connection: Connection, titles: Sequence[str]) -> None:
-    """Raise `Refused` when a guard would refuse the broken values that an undo gives back."""
+    """Raise `Refused` when an installed guard would refuse the broken values that an undo restores."""
     standing = [one for one in Register(store).standing(connection) if one.check in titles and one.there]
     if standing:
         names = ", ".join(dict.fromkeys(one.check for one in standing))

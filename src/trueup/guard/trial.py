@@ -1,7 +1,7 @@
-"""Trying a guard: good and bad writes, rolled back, by the operator and as each role of the application.
+"""Tries a guard with good and bad writes that are rolled back, as the operator and as each role of the application.
 
-A guard that refuses what the application may write is an outage. So the application's writes are tried before the
-guard is there and under it: a good one must go on as it did, and a bad one be refused.
+A guard that refuses what the application may write causes an outage. So the application's writes are tried before and
+after the guard is installed: a good write must still succeed, and a bad one must be refused.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ TRIES, REST = 10, (0.05, 0.4)
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a guard did when it was tried, in sentences; `held` is None where nothing could be tried."""
+    """The result of trying a guard, in sentences. `held` is None where nothing could be tried."""
 
     held: bool | None
     said: tuple[str, ...]
 
 
 def try_guard(database: SqlDatabase, check: Check, guard: Guard) -> Trial:
-    """A good write and a bad one on a good row, each rolled back: the first must pass, the second be refused."""
+    """Try a good write and a bad one on a good row, each rolled back: the first must pass, the second be refused."""
     row = database.row(check.table)
     try:
         key = _good_key(database, check, row)
@@ -85,7 +85,7 @@ def _good_key(database: SqlDatabase, check: Check, row: Row) -> tuple[Any, ...] 
 
 
 def _refused(database: SqlDatabase, statement: Any, before: Callable[[], None] = lambda: None) -> DBAPIError | None:
-    """The database's refusal of a write that is rolled back whatever happens; None when it took it."""
+    """Execute a write and roll it back. Returns the error if the database refused the write, else None."""
     connection = database.connection
     for attempt in range(1, TRIES + 1):
         try:
@@ -106,7 +106,7 @@ def _refused(database: SqlDatabase, statement: Any, before: Callable[[], None] =
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one write: it passed, or what refused it; `guarded` when that was the guard."""
+    """The result of one write: whether it passed, or the error that refused it; `guarded` if the guard refused it."""
 
     refused: str = ""
     guarded: bool = False
@@ -119,7 +119,7 @@ Outcomes = Mapping[str, Mapping[str, Outcome]]
 
 
 class AsRoles:
-    """The writes of a table's roles, made from a good row of it; the values are its own and are never shown."""
+    """The writes to try as each role, made from a good row of the table. The row's values are never shown."""
 
     def __init__(self, database: SqlDatabase, words: GuardDialect, check: Check, guard: Guard) -> None:
         self.database, self.words, self.guard = database, words, guard
@@ -150,7 +150,7 @@ class AsRoles:
             self._bad = dict(zip(spoiled, self.database.ask(broken)[0], strict=True))
 
     def outcomes(self) -> Outcomes:
-        """Try all writes as all roles, and take each back."""
+        """Try all writes as all roles and roll each back."""
         return {one.name: dict(self._tried(one)) for one in self.writers} if self._good else {}
 
     def _tried(self, writer: Writer) -> Iterator[tuple[str, Outcome]]:
@@ -190,7 +190,9 @@ class AsRoles:
         }
 
     def compared(self, before: Outcomes, after: Outcomes) -> Trial:
-        """Whether the roles can write under the guard what they could write without it, and nothing bad."""
+        """Compare the outcomes from before and after the guard: good writes must still pass, bad ones be
+        refused by the guard.
+        """
         said: list[str] = []
         for role, writes in after.items():
             kept, untried = [], ""

@@ -28,7 +28,7 @@ _WORKING = {"pg_cron": "cron", "timescaledb": "_timescaledb_config", "pglogical"
 
 
 class PostgresqlTool(Tool):
-    """A custom-format dump of the snapshot that the sums were made on."""
+    """Writes a custom-format dump from the same snapshot that the checksums were computed on."""
 
     name = "postgresql"
     ending = ".dump"
@@ -36,7 +36,7 @@ class PostgresqlTool(Tool):
 
     @contextmanager
     def snapshot(self, store: SqlStore) -> Iterator[Connection]:
-        """REPEATABLE READ, so that it can be exported."""
+        """Open a REPEATABLE READ transaction, whose snapshot can be exported to pg_dump."""
         with store.connect() as connection:
             if pooled(connection):  # pg_dump's settings would stay with sessions of the application
                 raise UsageError(f"{store} is reached through a connection pooler, and pg_dump needs the server itself")
@@ -44,10 +44,10 @@ class PostgresqlTool(Tool):
             yield connection
 
     def dump(self, store: SqlStore, connection: Connection, tables: Sequence[str], path: Path) -> Dumped:
-        """pg_dump refuses a server that is newer than itself, and rows that row security hides.
+        """Run pg_dump. It refuses a server that is newer than itself, and rows that row security hides.
 
-        Chosen tables are dumped by leaving all others out: then the schemas, types and functions that they need are
-        in it.
+        Chosen tables are dumped by excluding all other tables, so that the schemas, types and functions they need are
+        in the dump.
         """
         snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
         tool = program("pg_dump", package=_PACKAGE)
@@ -67,7 +67,7 @@ class PostgresqlTool(Tool):
 
     @contextmanager
     def scratch(self, store: SqlStore, path: Path, url: str, quiet: int) -> Iterator[str]:
-        """A database of its own on the same server, with the same encoding and locale."""
+        """Restore into a new database on the same server, with the same encoding and locale."""
         tool = program("pg_restore", package=_PACKAGE)
         with ExitStack() as stack:
             if url:
@@ -99,7 +99,7 @@ _HIDDEN = (
 
 
 def _parts(connection: Connection, wanted: set[tuple[str, str]]) -> set[tuple[str, str]]:
-    """The partitions of tables, and their partitions in turn."""
+    """Return the partitions of the tables, and the partitions of those in turn."""
     pairs = [((row.above, row.parent), (row.schema, row.name)) for row in connection.execute(text(_INHERITED))]
     found: set[tuple[str, str]] = set()
     while more := {child for parent, child in pairs if parent in wanted | found} - found:
@@ -108,7 +108,9 @@ def _parts(connection: Connection, wanted: set[tuple[str, str]]) -> set[tuple[st
 
 
 def _still(tool: str, path: Path) -> Iterator[str]:
-    """The lines of a dump's table of contents without what acts."""
+    """Yield the lines of a dump's table of contents without the entries that act (triggers, rules, publications
+    ...).
+    """
     done = subprocess.run(  # noqa: S603 - our own words
         [tool, "--list", str(path)], stdin=subprocess.DEVNULL, capture_output=True, check=False
     )
@@ -132,13 +134,13 @@ def _still(tool: str, path: Path) -> Iterator[str]:
 
 
 def _pattern(schema: str, table: str) -> str:
-    """A name that pg_dump takes for nothing but itself."""
+    """Return a pattern for pg_dump that matches this one table only."""
     return ".".join('"' + part.replace('"', '""') + '"' for part in (schema, table))
 
 
 @contextmanager
 def _login(url: URL) -> Iterator[tuple[list[str], dict[str, str | None]]]:
-    """Options and environment for a client program; the password in a private file."""
+    """Return the options and the environment for a client program. The password goes into a private file."""
     host = url.host or url.query.get("host") or ""
     parts = {"--host": host, "--port": url.port or url.query.get("port"), "--username": url.username}
     options = [f"{name}={value}" for name, value in parts.items() if value]

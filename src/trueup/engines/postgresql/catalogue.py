@@ -1,4 +1,4 @@
-"""PostgreSQL's catalogue, read under `search_path = ''` so that every type of a user is qualified."""
+"""Reads PostgreSQL's catalogue under `search_path = ''`, so that every user-defined type comes with its schema."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SPELLED = re.compile(r'"((?:[^"]|"")+)"\."((?:[^"]|"")+)"')
 
 
 def known(connection: Connection, journal: str) -> tuple[dict[str, Place], list[str]]:
-    """The tables of the application by name, and the names of those that are no partitions."""
+    """Return all application tables by name, and the names of those that are not partitions."""
     default = naming(connection)
     rows = connection.execute(ask.TABLES, {"journal": journal}).all()
     parts = {(row.schema, row.name) for row in rows if row.part}
@@ -36,7 +36,10 @@ def known(connection: Connection, journal: str) -> tuple[dict[str, Place], list[
 
 
 def naming(connection: Connection) -> str:
-    """The schema whose tables need no more than their name: what `name_by` said, else the first of the search_path."""
+    """Return the schema that an unqualified table name means.
+
+    It is the one that `name_by` set, else the first existing schema of the `search_path`.
+    """
     said: str | None = connection.info.get(_NAMING)
     if said:
         return said
@@ -45,24 +48,24 @@ def naming(connection: Connection) -> str:
 
 
 def name_by(connection: Connection, schema: str) -> None:
-    """Have names alone mean tables of `schema`, whatever the search_path says."""
+    """Make unqualified names mean tables of `schema`, whatever the `search_path` is."""
     connection.info[_NAMING] = schema
 
 
 def _path(setting: str | None, me: str) -> list[str]:
-    """The schemas of a `search_path`, as the server reads it: a name that is not quoted is in small letters."""
+    """Return the schemas of a `search_path` as the server reads it: an unquoted name is folded to lower case."""
     parts = _PATH.findall("public" if setting is None else setting)
     spelled = [quoted.replace('""', '"') or bare.lower() for quoted, bare in parts]
     return [me if schema == "$user" else schema for schema in spelled if schema]
 
 
 def spelled(place: Place) -> str:
-    """A table's schema and name as no other table can be meant, whatever the `search_path`."""
+    """Return the quoted `"schema"."table"`, unambiguous whatever the `search_path`."""
     return ".".join('"' + str(part).replace('"', '""') + '"' for part in place)
 
 
 def stamp(connection: Connection, tables: Sequence[Table]) -> str:
-    """A digest of the shape of `tables` as the catalogue holds it."""
+    """Return a digest of the shape of `tables` in the catalogue."""
     return str(connection.execute(ask.STAMP, {"oids": [int(table.identity) for table in tables]}).scalar_one())
 
 
@@ -75,7 +78,7 @@ def loose_rules(connection: Connection, table: Table) -> list[LooseRule]:
 
 
 def table(connection: Connection, journal: str, name: str) -> Table:
-    """Read one table, by its name or by `"schema"."name"`. Raises `UsageError` when there is none."""
+    """Read one table by its name or by `"schema"."name"`. Raises `UsageError` when there is none."""
     places, _ = known(connection, journal)
     if name not in places and (parts := _SPELLED.fullmatch(name)):
         return at(connection, journal, (parts[1].replace('""', '"'), parts[2].replace('""', '"')), places)
@@ -83,7 +86,7 @@ def table(connection: Connection, journal: str, name: str) -> Table:
 
 
 def at(connection: Connection, journal: str, place: Place, places: Mapping[str, Place] | None = None) -> Table:
-    """Read the table of a schema and a name as the catalogue spells them. Raises `UsageError` when it is gone."""
+    """Read the table with this schema and name, as the catalogue writes them. Raises `UsageError` when it is gone."""
     if places is None:
         places, _ = known(connection, journal)
     about = connection.execute(ask.CLASS, {"schema": place[0], "name": place[1]}).one_or_none()
@@ -140,7 +143,7 @@ def at(connection: Connection, journal: str, place: Place, places: Mapping[str, 
 
 
 def _types_of(types: Sequence[Any]) -> dict[str, Any]:
-    """The types of the application's that its columns have."""
+    """Return the user-defined types that the columns have."""
     return {
         "enums": [[row.name, list(row.labels)] for row in types if row.kind == "e"],
         "labels": [

@@ -1,4 +1,4 @@
-"""One table of a restored backup beside the live one, in PostgreSQL."""
+"""Copies one table of a restored backup beside the live one, in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ END $trueup$
 
 
 class PostgresqlCopier(Copier):
-    """By COPY, which streams text from one session to the other."""
+    """Copies with COPY, which streams text from one session to the other."""
 
     def copy(self, store: SqlStore, scratch: SqlStore, wanted: Wanted) -> dict[str, int]:
-        """As text first: a type of then may not be there any more."""
+        """See `Copier`. The rows are copied as text first, because a type of the backup may no longer exist."""
         live, there, names = wanted.live, wanted.there, wanted.names
         spelt = {one: quoted(store, one) for one in names}
         columns, key = ", ".join(spelt.values()), [spelt[part] for part in live.key]
@@ -87,12 +87,12 @@ def _one(connection: Connection, sql: str) -> Sequence[Any]:
 
 
 def _bare(column: Column) -> str:
-    """A column's type without its collation, its length kept."""
+    """Return the column's type without its collation but with its length."""
     return column.ddl.partition(" COLLATE ")[0]
 
 
 def _fits(value: str, live: Column, there: Column) -> str:
-    """A condition; empty where type and length are the same and the type is PostgreSQL's own."""
+    """Return the condition that a value fits the live column; '' where both have the same built-in type and length."""
     now, was = _bare(live), _bare(there)
     own = live.family != "enum" and "." not in now.partition("(")[0]
     if now == was and own:

@@ -1,4 +1,4 @@
-"""PostgreSQL, through psycopg 3 or psycopg2, whichever is at hand."""
+"""The dialect of PostgreSQL, through psycopg 3 or psycopg2, whichever is installed."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _PADDED = re.compile(r"character\((\d+)\)")
 class Postgresql(PostgresqlJournal, PostgresqlJson):
     """PostgreSQL 12 or later.
 
-    Sessions have an empty `search_path`, so that a name can never mean another schema's table or function.
-    JSON text is tested by PostgreSQL 16's own function, before that by one that each session makes for itself
-    in `pg_temp`; where neither is to be had (a replica, no TEMP privilege), such a check ends with an error.
+    Sessions have an empty `search_path`, so that a name can never mean another schema's table or function. Text is
+    tested for JSON by a function of PostgreSQL 16; on older servers each session creates its own test in `pg_temp`.
+    Where neither is possible (a replica, no TEMP privilege), such a check ends with an error.
     """
 
     name = "postgresql"
@@ -52,56 +52,61 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
     collects_sets = True  # no parallel plan is made for a cursor
 
     def engine(self, url: URL, *, write: bool) -> Engine:
-        """READ COMMITTED; reading sessions are read-only by setting. Raises `UsageError` without a driver."""
+        """Return an engine whose sessions use READ COMMITTED and, without `write`, are read-only.
+
+        Raises `UsageError` without a driver.
+        """
         return session.engine(url, write=write)
 
     def identity(self, connection: Connection) -> Mapping[str, str]:
-        """The cluster's system identifier (where the role may read it), and the database's oid and name."""
+        """Return the cluster's system identifier (where the role may read it), and the database's oid and name."""
         return session.identity(connection)
 
     def place(self, connection: Connection) -> str:
-        """The server's address and port as the session sees it, and its data directory where the role may."""
+        """Return the server's address and port as the session sees them, and the data directory where the role
+        may read it.
+        """
         return session.place(connection)
 
     def version(self, connection: Connection) -> str:
-        """`PostgreSQL 15.4`."""
+        """Return for example `PostgreSQL 15.4`."""
         return f"PostgreSQL {connection.scalar(sa.select(func.current_setting('server_version')))}"
 
     def now(self) -> ColumnElement[int]:
-        """The server's clock, not the start of the transaction."""
+        """Return the server's clock, not the start of the transaction."""
         return sa.cast(func.floor(sa.extract("epoch", func.clock_timestamp())), BigInteger)
 
     def tables(self, connection: Connection) -> list[str]:
-        """Ordinary and partitioned tables; partitions, views, foreign tables and those of extensions are not listed."""
+        """List ordinary and partitioned tables, without partitions, views, foreign tables and tables of extensions."""
         return catalogue.known(connection, self.journal_schema)[1]
 
     def table(self, connection: Connection, name: str) -> Table:
-        """Read one table; a partition by its own name too, and any by `"schema"."name"`, quoted."""
+        """Read one table: also a partition by its own name, and any table by the quoted `"schema"."name"`."""
         return catalogue.table(connection, self.journal_schema, name)
 
     def own_rows(self, table: Table, alias: str) -> FromClause:
-        """ONLY; a partitioned table has no other rows than those of its partitions."""
+        """Select with ONLY, except for a partitioned table, which has no rows besides those of its partitions."""
         partitioned = str((table.facts or {}).get("kind", "")).startswith("p")
         return super().own_rows(table, alias) if partitioned else Only._construct(table.sql, name=alias)
 
     def loose_rules(self, connection: Connection, table: Table) -> Sequence[LooseRule]:
-        """CHECK, NOT NULL and FOREIGN KEY that are NOT VALID."""
+        """Return the CHECK, NOT NULL and FOREIGN KEY constraints that are NOT VALID."""
         return catalogue.loose_rules(connection, table)
 
     def naming(self, connection: Connection) -> str:
-        """The first schema of the `search_path` that there is, as the role, the database and the URL set it."""
+        """Return the first existing schema of the `search_path` that the role, the database and the URL set."""
         return catalogue.naming(connection)
 
     def name_by(self, connection: Connection, schema: str) -> None:
-        """Until the connection ends."""
+        """Look unqualified names up in `schema` until the connection ends."""
         catalogue.name_by(connection, schema)
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
-        """One query over all that `facts` are made of, by the tables' oids."""
+        """Digest everything that `facts` are made of with one query, by the tables' oids."""
         return catalogue.stamp(connection, tables)
 
     def adopt(self, table: Table) -> Table:
-        """A table of another engine, with types of this one by what its columns hold."""
+        """Give a table of another engine the PostgreSQL types that fit the content of its columns."""
         by_family = {"text": "text", "binary": "bytea", "float": "double precision", "json": "jsonb", "enum": "text"}
 
         def ddl(column: Column) -> str:
@@ -112,14 +117,14 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         return replace(adopted, columns={n: replace(c, ddl=ddl(c)) for n, c in adopted.columns.items()})
 
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
-        """The text of each part, as the pinned settings write it."""
+        """Return the text of each part, as the pinned session settings format it."""
         parts = [(table.columns[name], row.c[name]) for name in table.key]
         return [spelled(value, column) for column, value in parts]
 
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
-        """Arrays unnested side by side, and cast row by row: arrays of arrays would be flattened.
+        """Unnest one array for each column and cast the values row by row: arrays of arrays would be flattened.
 
-        What holds no comma goes over as one text, which spares the driver the quoting of each element.
+        A column whose values hold no comma is sent as one text, so that the driver need not quote each element.
         """
         keys = [f"k{position}" for position in range(len(table.key))]
         labels = ["seq", "before", "after", *keys]
@@ -144,12 +149,14 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         return Stage(sa.select(*shown).subquery("trueup_stage"), values)
 
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
-        """The values as one row's text; the text of a row quotes what is empty and leaves NULL out."""
+        """Digest the values as the text of one ROW. That text quotes an empty string and leaves NULL out."""
         text = sa.cast(func.row(*(numbered(value, column) for column, value in columns)), Text)
         return func.encode(func.sha256(func.convert_to(text, _UTF8)), word("'hex'"), type_=Text)
 
     def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """As an assignment would store it: a CAST cuts off what is too long, so lengths are left to the write."""
+        """Convert `value` as an assignment to `column` would, but leave the length to the write: a CAST
+        truncates silently.
+        """
         padded = _PADDED.fullmatch(whole(beneath(column)).ddl)
         if padded:
             fits = func.char_length(sa.cast(value, Text)) <= int(padded[1])
@@ -162,37 +169,39 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         return sa.cast(value, whole(beneath(column)))
 
     def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
-        """The text as PostgreSQL prints it; of a bytea the first bytes in hexadecimal."""
+        """Return the text as PostgreSQL prints it; for a bytea the first bytes in hexadecimal."""
         if column.family == "binary":
             value = func.substring(sa.cast(value, sa.LargeBinary), 1, 100)
         return func.left(spelled(value, column), 200, type_=Text)
 
     def sum_of_digests(self, value: ColumnElement[str]) -> ColumnElement[str]:
-        """By way of bits: digits of a digest are no number yet."""
+        """Cast the hexadecimal digits to bits and those to a number, as a digest has no direct cast to a number."""
         bits = sa.cast(word("'x'", Text).op("||")(func.substr(value, 1, SUMMED)), BIT(60))
         return sa.cast(func.sum(sa.cast(bits, BigInteger)), Text)
 
     def dumps_by_name(self, column: Column) -> bool:
-        """`regclass` and its like."""
+        """Whether the column is a `regclass` or another `reg...` type."""
         return (column.base or column.ddl).startswith("reg")
 
     def collect(self, wanted: ColumnElement[bool], payload: ColumnElement[str]) -> ColumnElement[str]:
-        """`string_agg`; over 1 GB it is an error."""
+        """Aggregate with `string_agg`, which fails beyond 1 GB."""
         return func.string_agg(sa.cast(payload, Text), word("','"), type_=Text).filter(wanted)
 
     def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """NaN, which PostgreSQL sorts above every number."""
+        """Whether the value is NaN, which PostgreSQL sorts above every number."""
         if column.integer:
             return sa.false()
         return func.coalesce(value == sa.cast(word("'NaN'"), whole(beneath(column))), sa.false())
 
     def moment(self, value: ColumnElement[Any], part: Part) -> ColumnElement[str]:
-        """By `to_char`; what is infinite has no parts, and is told as it is."""
+        """Format with `to_char`. An infinite timestamp has no parts and is returned as text."""
         told = func.to_char(value, sa.literal(_MOMENTS[part], sa.String()), type_=sa.String())
         return func.coalesce(told, sa.cast(value, Text), type_=sa.String())
 
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
-        """`lower()` by Unicode (ICU, else C.UTF-8, else as the database does), white space to one blank, NFC."""
+        """Fold with `lower()` by Unicode (ICU, else C.UTF-8, else the database's rules), collapse white space,
+        apply NFC.
+        """
         unknown = set(rules) - _RULES
         if unknown:
             raise NotChecked(f"PostgreSQL has no words for {', '.join(sorted(unknown))}")
@@ -208,101 +217,110 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         return text
 
     def is_blank(self, value: ColumnElement[str]) -> ColumnElement[bool]:
-        """By the first byte, compared as a byte: what begins with a printable sign of ASCII is not blank."""
+        """Test the first byte first: text that begins with a printable ASCII character is not blank."""
         byte = sa.cast(value, Text).collate("C")
         return sa.case((byte.between(word("'!'"), word("'~'")), sa.false()), else_=super().is_blank(value))
 
     def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
-        """`~`, with its own sign for the end."""
+        """Match with `~`, with `$` for the end of the text."""
         return settled(text).op("~", return_type=sa.Boolean())(sa.literal(portable(pattern, "$"), Text))
 
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
-        """No leading zeros, no plus, no blanks."""
+        """Convert text without leading zeros, plus sign or blanks; other text gives SQL NULL."""
         plain = settled(text)
         inside = taken(plain, "numeric").between(word(str(_LEAST)), word(str(_MOST)))
         number = sa.case((inside, sa.type_coerce(taken(plain, "bigint"), BigInteger())), else_=sa.null())
         return sa.case((plain.op("~")(_INTEGER), number), else_=sa.null())
 
     def writable(self, connection: Connection) -> str:
-        """A replica, or a role or database that is set to read-only."""
+        """Return why nothing can be written, or '': a replica, or a role or database that is set to read-only."""
         return session.read_only(connection)
 
     def lacks(self, connection: Connection, needs: Sequence[Need]) -> list[str]:
-        """By the server's own `has_..._privilege`."""
+        """Ask the server with its own `has_..._privilege` functions."""
         return rights.lacks(connection, needs)
 
     def begin(self, connection: Connection) -> None:
-        """Limits, and once more all that digests depend on: a pooler may have given us another session."""
+        """Set the limits and again all settings that digests depend on: a pooler may have switched the session."""
         session.begin(connection)
 
     def finish(self, connection: Connection) -> None:
-        """Have deferred constraints fail here instead of at COMMIT."""
+        """Check deferred constraints now, so that they fail here instead of at COMMIT."""
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
-        """FOR NO KEY UPDATE, which lets live inserts go on referring to the rows; FOR UPDATE where they will go."""
+        """Lock with FOR NO KEY UPDATE, under which others may insert references to the rows; with `gone` FOR UPDATE."""
         return statement.with_for_update(key_share=not gone, of=row)
 
     def shared(self, statement: Select[Any], row: FromClause) -> Select[Any]:
-        """FOR SHARE, which PostgreSQL allows to a role that may UPDATE a column of the table."""
+        """Lock with FOR SHARE, which PostgreSQL allows to a role that may UPDATE a column of the table."""
         return statement.with_for_update(read=True, of=row)
 
     def await_writers(self, connection: Connection, tables: Sequence[Table]) -> None:
-        """By `pg_locks`, without a lock of our own: one that waits would hold up the application behind it."""
+        """Poll `pg_locks` instead of taking a lock: the application would queue behind a lock that waits."""
         session.await_writers(connection, tables)
 
     def rows_written(self, connection: Connection) -> int:
-        """By the counts of the transaction for every table, the catalogue's included."""
+        """Sum the transaction's row counts over all tables, those of the catalogue included."""
         return int(connection.execute(ROWS_WRITTEN, {"journal": self.journal_schema}).scalar_one())
 
     def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
-        """`=` of the parent's type, under the parent's collation."""
+        """Compare with `=` of the parent's type, under the parent's collation."""
         return refers(child, parent)
 
     def enforce_references(self, connection: Connection, yes: bool) -> None:
-        """By `session_replication_role`, which only a superuser (or a role granted it) may set."""
+        """Set `session_replication_role`, which only a superuser (or a role with the privilege) may do."""
         session.enforce_references(connection, yes)
 
     def suspended(self, connection: Connection) -> AbstractContextManager[None]:
-        """By the same setting, until the savepoint is rolled back; a role that may not set it has the keys checked."""
+        """Set `session_replication_role` until the savepoint is rolled back.
+
+        Without the privilege the keys stay enforced.
+        """
         return session.suspended(connection)
 
     def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
-        """SKIP LOCKED."""
+        """Lock with SKIP LOCKED."""
         return statement.with_for_update(key_share=True, of=row, skip_locked=True)
 
     def restoring(self, statement: Insert) -> Insert:
-        """OVERRIDING SYSTEM VALUE, for identity columns that are GENERATED ALWAYS."""
+        """Add OVERRIDING SYSTEM VALUE, for identity columns that are GENERATED ALWAYS."""
         return Restoring(statement.table)
 
     def retryable(self, error: BaseException) -> bool:
-        """Deadlock, serialisation, lock timeout, statement timeout, a row that moved to another partition."""
+        """Whether it is a deadlock, a serialisation failure, a lock or statement timeout, or a row moved
+        between partitions.
+        """
         return errors.retryable(error)
 
     def exhausted(self, error: BaseException) -> bool:
-        """Insufficient resources, a system error, an internal error, a read-only transaction."""
+        """Whether it is class 53 (resources), a system error, an internal error, or a read-only transaction."""
         return errors.exhausted(error)
 
     def refused_by_guard(self, error: BaseException) -> bool:
-        """By the constraint that the server names, which a trigger of ours says to have, too."""
+        """Whether the constraint that the server names is a guard's. Our triggers set that field too."""
         return errors.refused_by_guard(error)
 
     def describe(self, error: BaseException) -> str:
-        """SQLSTATE, its name, and constraint, table or column; the message only where it cannot carry values."""
+        """Return the SQLSTATE, its name, and the constraint, table or column; the message only where it cannot
+        hold values.
+        """
         return errors.describe(error)
 
     def describe_connect(self, error: BaseException) -> str:
-        """By the driver's sentence, which names what it took for the host, the user, an option: any may be a secret."""
+        """Recognise the driver's sentence and drop its names: host, user or option may be a piece of the password."""
         return why(error)
 
     def disconnected(self, error: BaseException) -> bool:
-        """Connection lost, server shutting down, or the session ended for being idle."""
+        """Whether the connection was lost, the server is shutting down, or the session was ended for being idle."""
         return super().disconnected(error) or errors.disconnected(error)
 
     def idled(self, error: BaseException) -> bool:
-        """By the codes of the limits for idle sessions."""
+        """Whether the error has the code of a limit for idle sessions."""
         return errors.idled(error)
 
     def load(self, connection: Connection) -> str:
-        """Replay lag over one second, four fifths of the connections busy, or sessions that wait for us."""
+        """Wait for replay lag over one second, four fifths of the connections in use, or sessions that wait for
+        our locks.
+        """
         return session.load(connection)

@@ -1,4 +1,4 @@
-"""What errors of PostgreSQL mean: whether to try again, whose fault they are, and what may be told of them."""
+"""Classifies errors of PostgreSQL: whether to retry, whose fault they are, and what may be reported of them."""
 
 from __future__ import annotations
 
@@ -31,35 +31,38 @@ def _original(error: BaseException) -> BaseException:
 
 
 def state_of(error: BaseException) -> str:
-    """Its SQLSTATE; empty where the driver has none."""
+    """Return the error's SQLSTATE; '' where the driver has none."""
     original = _original(error)
     return str(getattr(original, "sqlstate", None) or getattr(original, "pgcode", None) or "")
 
 
 def retryable(error: BaseException) -> bool:
-    """Whether the error passes by itself."""
+    """Whether the error is transient."""
     passing = state_of(error) in _PASSING or "moved to another partition" in _diag(error, "message_primary")
     return passing and not _raised(error)
 
 
 def exhausted(error: BaseException) -> bool:
-    """Whether the server has run out of something, or out of order."""
+    """Whether the server has run out of a resource or is damaged."""
     state = state_of(error)
     return state.startswith(_EXHAUSTED) and not (_raised(error) or (inside(error) and state in _RAISED))
 
 
 def _raised(error: BaseException) -> bool:
-    """Whether a function made the error: who raises one chooses its code, and the application may choose any."""
+    """Whether a function raised the error with RAISE. Then the application may have chosen any code."""
     return _diag(error, "source_function") in _RAISE
 
 
 def inside(error: BaseException) -> bool:
-    """Whether the error came from within a function, so that its words may be the application's and hold a value."""
+    """Whether the error came from within a function, so that its message may be the application's and hold a value."""
     return bool(_diag(error, "context")) and _diag(error, "source_function") not in _OURS_TO_TELL
 
 
 def refused_by_guard(error: BaseException) -> bool:
-    """See `Dialect.refused_by_guard`: a constraint's own field, which holds no value; our triggers fill it in, too."""
+    """See `Dialect.refused_by_guard`.
+
+    It reads the constraint field, which holds no value and which our triggers set too.
+    """
     return names_guard(_diag(error, "constraint_name"))
 
 
@@ -68,9 +71,9 @@ def _diag(error: BaseException, field: str) -> str:
 
 
 def disconnected(error: BaseException) -> bool:
-    """Whether the session is gone. A driver has no code for a connection that broke in its hands.
+    """Whether the session is gone. A driver reports no code for a connection that broke while in use.
 
-    Another server's end that a function met (dblink) is an error like any other, and ours goes on.
+    An error that a function got from another server (dblink) does not count: our session goes on.
     """
     state = state_of(error)
     if state:
@@ -79,12 +82,12 @@ def disconnected(error: BaseException) -> bool:
 
 
 def idled(error: BaseException) -> bool:
-    """Whether the server ended a session for being idle: on a busy machine one that has just begun, too."""
+    """Whether the server ended a session for being idle. On a busy machine that can happen to a new session."""
     return state_of(error) in _IDLE and disconnected(error)
 
 
 def _lacking(error: BaseException, sentence: str) -> str:
-    """The right whose lack the server tells, where the statement leaves no doubt."""
+    """Return the privilege that is missing according to the message, or '' where the statement leaves a doubt."""
     statement = str(getattr(error, "statement", None) or "").lstrip()
     if sentence.startswith("permission denied for schema "):
         return "CREATE" if statement.startswith("CREATE") else "USAGE"
@@ -93,7 +96,7 @@ def _lacking(error: BaseException, sentence: str) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """One line without the value of any row."""
+    """Describe the error in one line that holds no value of any row."""
     original = _original(error)
     state = state_of(error)
     lines = str(original).strip().splitlines()
@@ -119,7 +122,7 @@ def describe(error: BaseException) -> str:
 
 
 def _bare(error: BaseException) -> str:
-    """The code and what it names, without a word of the message."""
+    """Return the error's code and the objects it names, without any word of the message."""
     named = [
         f"{what} {name!r}"
         for what, field in (("constraint", "constraint_name"), ("table", "table_name"), ("column", "column_name"))

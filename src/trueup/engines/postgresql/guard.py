@@ -1,4 +1,4 @@
-"""Guards of PostgreSQL: constraints added NOT VALID and validated afterwards, or a trigger while broken rows remain."""
+"""Guards of PostgreSQL: constraints added NOT VALID and validated later, or a trigger while broken rows remain."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ _LIMITS = {"lock_timeout": "300ms", "statement_timeout": "0", "idle_in_transacti
 
 
 class PostgresqlGuards(GuardDialect):
-    """CHECK and FOREIGN KEY by NOT VALID and VALIDATE, UNIQUE by an index built concurrently."""
+    """Builds CHECK and FOREIGN KEY with NOT VALID and VALIDATE, and UNIQUE from an index built concurrently."""
 
     name = "postgresql"
 
     def text(self, value: str) -> str:
-        """With the backslashes of a kind that means the same whatever `standard_conforming_strings` is."""
+        """Return a literal. One with backslashes is an `E''` literal, which ignores `standard_conforming_strings`."""
         plain = super().text(value)
         return "E" + plain.replace("\\", "\\\\") if "\\" in value else plain
 
     def recorded(self, guard: Guard) -> Guard:
-        """Its trigger with its function, or its constraint, which an index may be left of."""
+        """Return the guard with the steps that drop its trigger and function, or its constraint and a left-over
+        index.
+        """
         own, table = self.quoted(guard.name), self.spot(guard)
         beside = f"{self.quoted(guard.place[0] or 'public')}.{own}"
         steps = (
@@ -51,7 +53,7 @@ class PostgresqlGuards(GuardDialect):
         return replace(guard, remove=steps)
 
     def row(self, check: Check, row: Row, *, transition: bool, window: bool) -> Guard:
-        """A CHECK; a trigger in the transition form, and where the condition asks another table."""
+        """Build a CHECK; in the transition form, which a condition on another table needs as well, a trigger."""
         name, table = guard_name(check), self.table(row.table)
         if transition:
             return self.trigger(check, row)
@@ -74,7 +76,10 @@ class PostgresqlGuards(GuardDialect):
         )
 
     def trigger(self, check: Check, row: Row) -> Guard:
-        """Refuses a value that changes to a broken one; rows that are broken already can be written otherwise."""
+        """Build a trigger that refuses a change to a broken value.
+
+        Other columns of a broken row can still be written.
+        """
         name, table = guard_name(check), self.table(row.table)
         function = self._beside(row.table, name)
         watched = self.watched(check, row)
@@ -124,7 +129,9 @@ class PostgresqlGuards(GuardDialect):
         )
 
     def owned(self, guard: Guard, database: SqlDatabase, definer: str) -> Guard:
-        """A function that reads other tables belongs to a role that may read all their rows, and lasts as they do."""
+        """Give a function that reads other tables to a role that may read all their rows, and that exists as
+        long as they do.
+        """
         guard = super().owned(guard, database, definer)
         if guard.form != "transition" or not guard.reads or database.dialect.name != self.name:
             return guard
@@ -147,7 +154,7 @@ class PostgresqlGuards(GuardDialect):
         return replace(guard, definer=chosen.name, notes=notes, install=install)
 
     def _beside(self, table: Table, name: str) -> str:
-        """A name in the schema of a table."""
+        """Return the name qualified with the schema of the table."""
         return f"{self.quoted(str(table.sql.schema or 'public'))}.{self.quoted(name)}"
 
     def _owners(self, connection: Connection, guard: Guard) -> Sequence[Any]:
@@ -155,7 +162,7 @@ class PostgresqlGuards(GuardDialect):
         return connection.execute(asked.OWNERS, {**asked.wanted(guard.reads), **where}).all()
 
     def trouble(self, connection: Connection, guard: Guard) -> str:
-        """By the rights that the owner of the function has now on what it reads."""
+        """Check the privileges that the function's owner has now on the columns it reads."""
         where = {"names": list(guard.objects), "schema": guard.place[0], "table": guard.place[1]}
         owner = connection.execute(asked.RUNS_AS, where).scalar()
         if owner is None or not guard.reads:
@@ -164,17 +171,17 @@ class PostgresqlGuards(GuardDialect):
         return f"it runs as the role {owner!r}, which {lacks}" if lacks else ""
 
     def writers(self, connection: Connection, guard: Guard) -> Sequence[Writer]:
-        """Every role with INSERT or UPDATE on the table, those that log in first; no superusers."""
+        """Return every role with INSERT or UPDATE on the table except superusers, those that can log in first."""
         rows = connection.execute(asked.WRITERS, {"schema": guard.place[0], "table": guard.place[1]})
         return [Writer(row.name, frozenset(row.inserts or ()), frozenset(row.updates or ())) for row in rows]
 
     def become(self, connection: Connection, role: str) -> None:
-        """SET LOCAL ROLE, and row security as the application meets it."""
+        """Use SET LOCAL ROLE, and turn row security on as it is for the application."""
         connection.exec_driver_sql("SET LOCAL row_security = on")
         run_verbatim(connection, f"SET LOCAL ROLE {self.quoted(role)}")
 
     def reference(self, check: Check, row: Row, wanted: Refers) -> Guard:
-        """A foreign key."""
+        """Build a foreign key."""
         columns = ", ".join(self.quoted(column) for column in wanted.columns)
         parents = ", ".join(self.quoted(column) for column in wanted.parent_columns)
         parent = self.table(wanted.parent)
@@ -182,7 +189,7 @@ class PostgresqlGuards(GuardDialect):
         return self._constrained(check, guard_name(check), self.table(row.table), what, f"{_SHARED} on both tables")
 
     def unique(self, check: Check, row: Row, wanted: Unique) -> Guard:
-        """An index built concurrently; a constraint of it where it is of plain columns."""
+        """Build an index concurrently, and a UNIQUE constraint from it."""
         name, table = guard_name(check), self.table(row.table)
         own = self.quoted(name)
         columns = ", ".join(self.quoted(column) for column in wanted.columns)
@@ -203,30 +210,30 @@ class PostgresqlGuards(GuardDialect):
         )
 
     def present(self, connection: Connection, names: Sequence[str]) -> Mapping[str, str]:
-        """By the system catalogues; an invalid index and a disabled trigger are not there."""
+        """Whether the guard is installed and effective. An invalid index or a disabled trigger counts as absent."""
         return self.standing(connection, (None, None), names)
 
     def standing(
         self, connection: Connection, place: tuple[str | None, str | None], names: Sequence[str]
     ) -> Mapping[str, str]:
-        """`present`, of one table: another schema may hold objects of the same names."""
+        """Return `present`, limited to one table: another schema may have objects of the same names."""
         rows = connection.execute(asked.PRESENT, {"names": list(names), "schema": place[0], "table": place[1]})
         return {str(row.name): str(row.text) for row in rows}
 
     def left(self, connection: Connection, guard: Guard) -> str:
-        """Its function, which a trigger that was dropped by hand, or with its table, leaves."""
+        """Name the function that is left when the trigger was dropped by hand or with its table."""
         found = connection.execute(asked.FUNCTION, {"schema": guard.place[0], "name": guard.name}).scalar()
         return f"the function {found}" if found else ""
 
     def limit(self, connection: Connection) -> None:
-        """A short wait for locks, so that nobody queues behind us; no limit on validating."""
+        """Set a short lock timeout, so that no other session queues behind the step, and no limit on validating."""
         for name, value in _LIMITS.items():
             connection.exec_driver_sql(f"SET LOCAL {name} = '{value}'")
 
     def prepare(self, connection: Connection) -> None:
-        """The same for a statement outside of a transaction; an index built beside the traffic stops nobody.
+        """Set the same limits for the session, with a lock timeout of a minute: a concurrent index build blocks nobody.
 
-        Not through a pooler, which gives what is set to somebody else.
+        Nothing is set through a pooler, which would pass the settings on to other clients.
         """
         if pooled(connection):
             return
@@ -234,7 +241,7 @@ class PostgresqlGuards(GuardDialect):
             connection.exec_driver_sql(f"SET {name} = '{value}'")
 
     def release(self, connection: Connection) -> None:
-        """Nothing of it stays with the session."""
+        """Reset the limits that `prepare` set for the session."""
         if pooled(connection):
             return
         for name in _LIMITS:

@@ -1,4 +1,4 @@
-"""What guards of PostgreSQL ask the system catalogues."""
+"""The queries of PostgreSQL's guards to the system catalogues."""
 
 from __future__ import annotations
 
@@ -82,6 +82,6 @@ WRITERS = sa.text(
 
 
 def wanted(reads: Sequence[tuple[str | None, str, str]]) -> dict[str, list[str]]:
-    """The columns as parameters."""
+    """Return the columns as query parameters."""
     schemas, tables, fields = zip(*reads, strict=True)
     return {"schemas": [str(one) for one in schemas], "tables": list(tables), "fields": list(fields)}

@@ -1,4 +1,4 @@
-"""The journal's own objects on PostgreSQL: types that are nobody else's, owners, grants, publications, and its lock."""
+"""The journal's objects on PostgreSQL: types independent of the application, owners, grants, publications, the lock."""
 
 from __future__ import annotations
 
@@ -107,9 +107,9 @@ _OWNER = sa.text(
 
 
 def image_type(column: Column) -> str:
-    """Types of pg_catalog as they are, without a collation of the application's; all others as text.
+    """Return a built-in type as it is, without a user-defined collation, and `text` for every other type.
 
-    A domain over a type of pg_catalog is kept as that type: vacuumlo looks for large objects in columns of type oid.
+    A domain over a type of pg_catalog is stored as that type: vacuumlo looks for large objects in columns of type oid.
     """
     if own(column):
         return "text"
@@ -119,12 +119,12 @@ def image_type(column: Column) -> str:
 
 
 def into_image(value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-    """Of types that are not PostgreSQL's own, the text that the output function writes."""
+    """Return the value as its image stores it: a user-defined type as the text that its output function writes."""
     return written(value) if own(column) else value
 
 
 def from_image(image: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-    """Text read by the type's input function; the column's collation, where the copy has another."""
+    """Convert an image back to the column's type and collation. Text is read by the type's input function."""
     value: ColumnElement[Any] = read(image, column) if own(column) else image
     collation = _collation(column)
     if collation and (column.base or own(column) or not collation.startswith("pg_catalog.")):
@@ -141,7 +141,7 @@ def _collation(column: Column) -> str:
 
 
 def kept(connection: Connection, schema: str, names: Sequence[str]) -> dict[str, Kept]:
-    """The journal's schema and tables, who may change them, and what hangs on them: one query."""
+    """Read the journal's schema and tables, who may change them, and what depends on them, with one query."""
     columns: dict[str, dict[str, str]] = defaultdict(dict)
     uniques: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     faults: dict[str, list[str]] = defaultdict(list)
@@ -160,12 +160,18 @@ def kept(connection: Connection, schema: str, names: Sequence[str]) -> dict[str,
 
 
 def catalogued(ddl: str) -> str:
-    """Our own types are spelled in capitals by SQLAlchemy, those of images by the catalogue already."""
+    """Return the type in the catalogue's words.
+
+    SQLAlchemy writes our types in capitals; image types are the catalogue's.
+    """
     return ddl.replace("VARCHAR(", "character varying(") if "VARCHAR(" in ddl else ddl.lower() if ddl.isupper() else ddl
 
 
 def published(connection: Connection, schema: str) -> str:
-    """A publication that takes in the journal, unless the owner of its schema says in a comment that it may."""
+    """Return a sentence about a publication that includes the journal, or ''.
+
+    The owner of the journal's schema can allow the publication with a comment.
+    """
     version = connection.dialect.server_version_info or ()
     asked = _PUBLISHED.format(more=_WHOLE_SCHEMA if version >= (15,) else "")
     found = connection.execute(sa.text(asked), {"schema": schema, "said": MAY_BE_PUBLISHED}).first()
@@ -181,7 +187,7 @@ def published(connection: Connection, schema: str) -> str:
 
 
 def seclude(connection: Connection, schema: str, names: Sequence[str], *, place: bool) -> None:
-    """Give new tables to the schema's owner, and revoke what ALTER DEFAULT PRIVILEGES gave away."""
+    """Give new tables to the schema's owner, and revoke what ALTER DEFAULT PRIVILEGES granted to others."""
     for owner in connection.execute(_OWNER, {"schema": schema}).scalars():
         for name in names:
             connection.exec_driver_sql(f'ALTER TABLE "{schema}"."{name}" OWNER TO {owner}')
@@ -193,7 +199,7 @@ def seclude(connection: Connection, schema: str, names: Sequence[str], *, place:
 
 @contextmanager
 def alone(connection: Connection, what: str) -> Iterator[None]:
-    """An advisory lock that ends with the transaction: one of the session would outlive us in a pooler's hands."""
+    """Hold an advisory lock until the transaction ends. A lock of the session would stay behind in a pooler."""
     number = int.from_bytes(hashlib.sha256(f"trueup {what}".encode()).digest()[:8], signed=True)
     connection.execute(sa.select(sa.func.set_config("lock_timeout", f"{LOCK_SECONDS}s", sa.true())))
     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.cast(number, sa.BigInteger))))
@@ -201,39 +207,39 @@ def alone(connection: Connection, what: str) -> Iterator[None]:
 
 
 class PostgresqlJournal(Dialect):
-    """The words that the journal asks for."""
+    """The part of the dialect that the journal uses."""
 
     journal_schema: str = "trueup"
     journal_prefix = ""
 
     def image_type(self, column: Column) -> str:
-        """PostgreSQL's own types as they are, domains over them as those, all others as text."""
+        """Return a built-in type as it is, for a domain its base type, and `text` for every other type."""
         return image_type(column)
 
     def into_image(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """Its text, where the copy is text."""
+        """Convert the value to text where the image is text."""
         return into_image(value, column)
 
     def from_image(self, image: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """Read back from its text."""
+        """Convert an image that is text back to the column's type."""
         return from_image(image, column)
 
     def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
-        """With the schema, as its owner may put into it what he likes."""
+        """Include the schema, whose owner may put anything into it."""
         return kept(connection, self.journal_schema, names)
 
     def catalogued(self, ddl: str) -> str:
-        """As `format_type` does."""
+        """Return the type as `format_type` writes it."""
         return catalogued(ddl)
 
     def unfit(self, connection: Connection, names: Sequence[str]) -> str:
-        """A publication FOR ALL TABLES, or of the journal's schema."""
+        """Refuse a publication FOR ALL TABLES, or of the journal's schema."""
         return published(connection, self.journal_schema)
 
     def seclude(self, connection: Connection, names: Sequence[str], *, place: bool = False) -> None:
-        """ALTER DEFAULT PRIVILEGES may have given rights on them."""
+        """Revoke what ALTER DEFAULT PRIVILEGES may have granted."""
         seclude(connection, self.journal_schema, names, place=place)
 
     def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
-        """`pg_advisory_xact_lock`, in the transaction that commits what is done under it."""
+        """Take `pg_advisory_xact_lock` in the transaction that commits the work."""
         return alone(connection, what)

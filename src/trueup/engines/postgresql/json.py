@@ -1,4 +1,4 @@
-"""PostgreSQL's words for JSON: `json`, `jsonb`, and text that should parse."""
+"""The JSON expressions of PostgreSQL for `json`, `jsonb`, and text that should parse."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PostgresqlJson(Dialect):
     """The JSON part of the dialect."""
 
     def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """A number is an integer when its text has nothing but digits; jsonb writes 1e2 as 100."""
+        """Return the type. A number is an integer when its text has only digits; jsonb writes 1e2 as 100."""
         if storage == "text":
             text = sa.cast(value, Text)
             inner = self.json_type(sa.cast(text, _JSON), "json")
@@ -51,7 +51,10 @@ class PostgresqlJson(Dialect):
         return sa.case((kind != "number", kind), (whole, "integer"), (kind == "number", "double"), else_=sa.null())
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
-        """No look at the digits where all numbers count alike; text by its first character before it is parsed."""
+        """Test the type without reading a number's digits where all numbers are allowed.
+
+        Text is tested by its first character before it is parsed.
+        """
         if "invalid" in types or not types:
             return super().json_is_not(value, storage, types)
         numbers = _NUMBERS & set(types)
@@ -70,7 +73,7 @@ class PostgresqlJson(Dialect):
         return sa.case((text.is_(None), sa.false()), (wrong, sa.true()), else_=sa.not_(is_json(text)))
 
     def _is_not_a(self, kind: str, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool]:
-        """`json_is_not` of `integer` or `double`, the usual spelling first: it takes the value only once."""
+        """Test for `integer` or `double` by the usual notation first, which extracts the value only once."""
         text = sa.cast(value, Text)
         if storage == "jsonb" and kind == "integer":  # the only JSON without any other sign
             return (func.btrim(text, _DIGITS) != _NOTHING).is_(sa.true())
@@ -80,7 +83,7 @@ class PostgresqlJson(Dialect):
         return sa.case((usual, sa.false()), else_=super().json_is_not(value, storage, [kind]))
 
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """Key by key, so that a number never means a place in an array."""
+        """Follow the path key by key, so that a numeric key never means a position in an array."""
         if storage == "jsonb":
             return _walk(value, path, _JSONB)
         readable = _readable(value, storage)
@@ -88,7 +91,7 @@ class PostgresqlJson(Dialect):
         return sa.case((readable, found if storage == "json" else sa.cast(found, Text)), else_=sa.null())
 
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """A string that no text of PostgreSQL can hold (with a NUL, half a surrogate pair) stays as it is spelled."""
+        """Return the text. A string that PostgreSQL's text cannot hold (NUL, half a surrogate pair) stays escaped."""
         if storage == "jsonb":
             return value.op("#>>", return_type=Text())(_ROOT)
         text = sa.cast(value, Text)
@@ -107,11 +110,11 @@ class PostgresqlJson(Dialect):
         return sa.and_(text.is_not(None), sa.not_(self.json_is_not(text, "text", types)))
 
     def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
-        """A cast; a text column takes the text itself."""
+        """Cast the text to the column's type; a text column takes the text itself."""
         return text if column.storage in (None, "text") else read(text, column)
 
     def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """The value as it is spelled, except in jsonb, which has one spelling; what is no JSON as a string."""
+        """Wrap the value without reformatting it, except in jsonb. Text that is not JSON becomes a string."""
         if column.storage == "jsonb":
             return func.jsonb_build_object(sa.literal(key, Text), value, type_=_JSONB)
         text = sa.cast(value, Text)
@@ -122,7 +125,10 @@ class PostgresqlJson(Dialect):
         return sa.cast(whole, _JSON) if column.storage == "json" else whole
 
     def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
-        """Unchanged where there is nothing at `path`. Text and json come out as jsonb spells them."""
+        """Set null at `path`, or return the document unchanged where the path is missing.
+
+        Text and json columns are rewritten in jsonb's spelling.
+        """
         storage: Storage = column.storage or "text"
         keys = sa.cast(sa.literal(list(path), ARRAY(Text)), ARRAY(Text))
         nothing = word("'null'::pg_catalog.jsonb", _JSONB)
@@ -134,13 +140,13 @@ class PostgresqlJson(Dialect):
         return sa.case((sa.and_(is_json(sa.cast(value, Text)), there), back), else_=value)
 
     def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
-        """to_json()."""
+        """Convert with to_json()."""
         return sa.cast(func.to_json(value), Text)
 
     def json_put(
         self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
     ) -> ColumnElement[Any]:
-        """Text and json come out as jsonb spells them."""
+        """Set `members` in the object at `path`. Text and json columns are rewritten in jsonb's spelling."""
         whole = value if column.storage == "jsonb" else sa.cast(value, _JSONB)
         pairs = [
             part for key, text in members.items() for part in (sa.cast(sa.literal(key), Text), sa.cast(text, _JSONB))
@@ -153,14 +159,14 @@ class PostgresqlJson(Dialect):
         return inside if column.storage == "jsonb" else sa.cast(inside, _JSON if column.storage == "json" else Text)
 
     def json_keeps(self, text: ColumnElement[str], column: Column) -> ColumnElement[bool]:
-        """Not equal keys, of which jsonb keeps one."""
+        """Whether jsonb keeps every key: of two equal keys it drops one."""
         if column.storage != "jsonb":
             return sa.true()
         same = strings(text) == strings(sa.cast(sa.cast(text, _JSONB), Text))
         return sa.case((is_json(text), same), else_=sa.false())
 
     def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Whether it can be read as jsonb, which keeps one of equal keys."""
+        """Whether converting the value to jsonb loses nothing, such as one of two equal keys."""
         if column.storage == "jsonb":
             return sa.true()
         text = sa.cast(value, Text)
@@ -168,13 +174,13 @@ class PostgresqlJson(Dialect):
         return sa.case((is_json(text), same), else_=sa.false())
 
     def json_opens(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Whether it can be read as jsonb: json takes numbers and escapes that jsonb cannot hold."""
+        """Whether the value can be converted to jsonb: json allows numbers and escapes that jsonb cannot hold."""
         return sa.true() if column.storage == "jsonb" else func.coalesce(is_json(sa.cast(value, Text)), sa.false())
 
     def json_path_lacks(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
     ) -> ColumnElement[bool]:
-        """By the word for the type alone, which is NULL where nothing is."""
+        """Compare the type alone, which is NULL where the path is missing."""
         words = sorted({"number" if kind in _NUMBERS else kind for kind in types})
         if storage != "jsonb" or "invalid" in types or not types or len(_NUMBERS & set(types)) == 1:
             return super().json_path_lacks(value, storage, path, types)
@@ -182,7 +188,7 @@ class PostgresqlJson(Dialect):
         return func.coalesce(kind != words[0] if len(words) == 1 else kind.not_in(words), sa.true())
 
     def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
-        """As numeric; what is larger than numeric can be is NaN, which PostgreSQL sorts above every number."""
+        """Return the number as numeric; NaN, which sorts above every number, where numeric cannot hold it."""
         if storage == "jsonb":
             return sa.cast(value.op("#>>", return_type=Text())(_ROOT), sa.Numeric)
         text = sa.cast(value, Text)
@@ -190,13 +196,13 @@ class PostgresqlJson(Dialect):
         return sa.case((text.is_(None), sa.null()), (is_json(text), sa.cast(text, sa.Numeric)), else_=nan)
 
     def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
-        """By the function of the type; text as json."""
+        """Return the length by jsonb_array_length() or json_array_length(); text is cast to json."""
         if storage == "jsonb":
             return func.jsonb_array_length(value)
         return func.json_array_length(sa.cast(value, _JSON))
 
     def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
-        """By the function of the type; of text, as json."""
+        """Return the rows of jsonb_array_elements() or json_array_elements(); text is cast to json."""
         if storage == "jsonb":
             found = func.jsonb_array_elements(value).table_valued(sa.column("value", _JSONB))
             return Elements(found, found.c.value, "jsonb")
@@ -204,13 +210,13 @@ class PostgresqlJson(Dialect):
         return Elements(found, found.c.value, "json")
 
     def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
-        """What is left without the keys."""
+        """Whether the object without `keys` is not empty."""
         names = sa.cast(sa.literal(list(keys), ARRAY(Text)), ARRAY(Text))
         rest = sa.cast(value, _JSONB).op("-", return_type=_JSONB)(names)
         return rest != word("'{}'::pg_catalog.jsonb", _JSONB)
 
     def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
-        """jsonb_set_lax(). Text and json come out as jsonb spells them."""
+        """Change the document with jsonb_set_lax(). Text and json columns are rewritten in jsonb's spelling."""
         changed = value if column.storage == "jsonb" else sa.cast(value, _JSONB)
         for path, new in changes:
             keys = sa.cast(sa.literal(list(path), ARRAY(Text)), ARRAY(Text))
@@ -220,23 +226,26 @@ class PostgresqlJson(Dialect):
         return changed if column.storage == "jsonb" else sa.cast(changed, _JSON if column.storage == "json" else Text)
 
     def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
-        """Exactly, as numeric; NaN for what may be beyond all doubles, to which a comparison may turn it."""
+        """Convert exactly to numeric.
+
+        A number that may exceed a double becomes NaN, since a comparison may use doubles.
+        """
         short = sa.case((text.op("~")(word("'[eE]'", Text)), _POWERS), else_=_DIGITS_MOST)
         fits = sa.and_(func.length(text) <= short, text.op("!~", return_type=sa.Boolean())(_HUGE))
         return sa.case((fits, sa.cast(text, sa.Numeric)), else_=sa.cast(word("'NaN'"), sa.Numeric))
 
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
-        """By the collation "C", as text: the trailing blanks of `character(n)` do not count."""
+        """Compare as text under the collation "C". The trailing blanks of `character(n)` do not count."""
         return sa.cast(left, Text).collate("C") == sa.cast(right, Text).collate("C")
 
 
 def _kind(value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-    """PostgreSQL's own word for the type of JSON; of `json` only the first token is read."""
+    """Return PostgreSQL's own name of the JSON type. For `json` only the first token is read."""
     return (func.jsonb_typeof if storage == "jsonb" else func.json_typeof)(value, type_=Text)
 
 
 def _readable(value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool]:
-    """Whether PostgreSQL can look into the document: a column of `json` takes escapes that its functions refuse."""
+    """Whether PostgreSQL's functions can read the document: a `json` column accepts escapes that they refuse."""
     text = sa.cast(value, Text)
     if storage == "text":
         return is_json(text)

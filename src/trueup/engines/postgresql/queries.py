@@ -1,4 +1,4 @@
-"""Questions to PostgreSQL's catalogue. They name tables by oid: a name can mean another table a moment later."""
+"""Queries to PostgreSQL's catalogue. They identify tables by oid: a name can mean another table a moment later."""
 
 # ruff: noqa: S608 - nothing but constants goes into these texts
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Why a table of PostgreSQL cannot be repaired: what would happen beside a write, and what this role cannot see."""
+"""Finds why a table of PostgreSQL cannot be repaired: side effects of a write, and rows this role cannot see."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _parameter(connection: Connection) -> Iterator[str]:
 def obstacles(
     name: str, about: Any, columns: Sequence[Mapping[str, Any]], triggers: Sequence[Any], rules: Sequence[str]
 ) -> list[str]:
-    """Clauses for `Table.obstacles`."""
+    """Return the clauses for `Table.obstacles`."""
     found = []
     if about.kind == "p":
         parts = ", ".join(about.children[:3]) + (" ..." if len(about.children) > 3 else "")
@@ -138,7 +138,7 @@ def _columns(names: Sequence[str]) -> str:
 
 
 def unseen(row: Any) -> Iterator[str]:
-    """Clauses for `Table.unseen`, of one key that refers to the table."""
+    """Return the clauses for `Table.unseen` about one foreign key that refers to the table."""
     if not row.readable:
         yield (
             f"rows of {row.child_spelled} may refer to it, which this role may not read"
@@ -149,10 +149,10 @@ def unseen(row: Any) -> Iterator[str]:
 
 
 def is_guard(trigger: Any) -> bool:
-    """Whether a trigger is a guard of ours: by its name, and by a function that is one condition and one refusal.
+    """Whether a trigger is a guard of trueup: it has a guard's name, and its function is one condition and one refusal.
 
-    The function must fit as a whole, and call nothing but the system's own functions, so that a trigger which does
-    anything else is taken for somebody else's.
+    The function must match as a whole and call only built-in functions. A trigger that does anything else is treated as
+    the application's.
     """
     bare = " ".join(_QUOTED.sub("Q", trigger.body).split())
     settings = trigger.settings.split(";")

@@ -1,4 +1,4 @@
-"""Sessions of PostgreSQL: how they are pinned, and what they are connected to."""
+"""Sessions of PostgreSQL: how they are configured, and which database they are connected to."""
 
 from __future__ import annotations
 
@@ -93,16 +93,16 @@ _COLLATIONS = ("und-x-icu", "pg_c_utf8", "C.utf8", "C.UTF-8")
 
 
 class StillWriting(Exception):
-    """Others did not end their transactions in time; with the code of a lock that was not to be had."""
+    """Other sessions did not end their transactions in time. It has the SQLSTATE of a lock timeout."""
 
     sqlstate = "55P03"
 
 
 def engine(url: URL, *, write: bool) -> Engine:
-    """An engine on whichever driver is at hand. What it sets, it sets anew in each transaction, and for that one only.
+    """Return an engine on the installed driver. Settings are made in each transaction and for that transaction only.
 
-    A session may be one of a pooler (pgbouncer in transaction mode), which hands it to the application afterwards and
-    gives us another: nothing of ours may stay with it, and nothing that was set a transaction ago is believed.
+    A session may belong to a pooler (pgbouncer in transaction mode), which passes it to the application afterwards and
+    gives us another. So no setting of ours may remain in it, and no setting from an earlier transaction is relied upon.
     """
     driver = _driver(url.drivername.partition("+")[2])
     # a pooler does not know which session a prepared statement is in
@@ -160,7 +160,7 @@ def engine(url: URL, *, write: bool) -> Engine:
 
 
 def _begin(cursor: Any, info: Mapping[str, Any], *, write: bool, autocommit: bool) -> None:
-    """Set what a transaction goes by, in one round trip."""
+    """Set the settings of a transaction in one round trip."""
     settings = {**_PINS, **({} if write else _READING), **info.get(_KEPT, {})}
     if autocommit:  # outside of a transaction only a session of our own can be set
         if not info[_POOLED]:
@@ -173,22 +173,22 @@ def _begin(cursor: Any, info: Mapping[str, Any], *, write: bool, autocommit: boo
 
 
 def keep(connection: Connection, settings: Mapping[str, str]) -> None:
-    """Have every transaction of this connection from now on begin with these settings, too."""
+    """Make every later transaction of this connection begin with these settings too."""
     connection.info[_KEPT] = {**connection.info.get(_KEPT, {}), **settings}
 
 
 def pooled(connection: Connection) -> bool:
-    """Whether a pooler stands between, which may give each transaction another session."""
+    """Whether the connection goes through a pooler, which may give each transaction another session."""
     return bool(connection.info[_POOLED])
 
 
 def _local(settings: Mapping[str, str]) -> str:
-    """Statements that set all of them until the transaction ends; none takes a snapshot, as a SELECT would."""
+    """Return statements that set all of them until the transaction ends. None takes a snapshot, as a SELECT would."""
     return "; ".join("SET LOCAL {} TO '{}'".format(name, value.replace("'", "''")) for name, value in settings.items())
 
 
 def _undecoded(text: str | bytes) -> str:
-    """JSON as text: a driver that decodes it fails on deep documents and loses digits."""
+    """Return JSON as text: a driver that decodes it fails on deep documents and loses digits."""
     return text if isinstance(text, str) else bytes(text).decode()
 
 
@@ -219,19 +219,19 @@ def _collation(cursor: Any) -> str:
 
 
 def _teach(connection: Any) -> None:
-    """Make the session's own test of JSON."""
+    """Create the session's own function that tests text for JSON."""
     with connection.cursor() as cursor:
         cursor.execute(f"SET TRANSACTION READ WRITE; {_local(_PINS)}; {_IS_JSON}")
     connection.commit()
 
 
 def begin(connection: Connection) -> None:
-    """The limits of one chunk's transaction, in one round trip."""
+    """Set the limits of one chunk's transaction in one round trip."""
     connection.exec_driver_sql(_local(_WRITING), execution_options={"no_parameters": True})
 
 
 def await_writers(connection: Connection, tables: Sequence[Table]) -> None:
-    """See `Dialect.await_writers`. Raises a lock timeout of our own making."""
+    """See `Dialect.await_writers`. Raises `StillWriting`, which is treated as a lock timeout."""
     oids = {int(table.identity): table.name for table in tables}
     if not oids:
         return
@@ -253,7 +253,7 @@ def await_writers(connection: Connection, tables: Sequence[Table]) -> None:
 
 
 def identity(connection: Connection) -> dict[str, str]:
-    """What tells the database from others; without the system identifier where the role may not read it."""
+    """Return what identifies the database; without the system identifier where the role may not read it."""
     found = {"engine": "postgresql"}
     may = "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'execute')"
     if connection.exec_driver_sql(may).scalar_one():
@@ -265,7 +265,7 @@ def identity(connection: Connection) -> dict[str, str]:
 
 
 def place(connection: Connection) -> str:
-    """Address, port and, where the role may know it, the data directory."""
+    """Return the address, the port and, where the role may read it, the data directory."""
     address, port, folder = connection.exec_driver_sql(
         "SELECT coalesce(host(inet_server_addr()), 'socket'), current_setting('port'),"
         " (SELECT setting FROM pg_catalog.pg_settings WHERE name = 'data_directory')"
@@ -274,7 +274,7 @@ def place(connection: Connection) -> str:
 
 
 def read_only(connection: Connection) -> str:
-    """Why nothing can be written, or an empty string."""
+    """Return why nothing can be written, or ''."""
     recovering, usual, role = connection.exec_driver_sql(
         "SELECT pg_is_in_recovery(), (SELECT reset_val FROM pg_catalog.pg_settings"
         " WHERE name = 'default_transaction_read_only'), (SELECT reset_val FROM pg_catalog.pg_settings"
@@ -290,7 +290,9 @@ def read_only(connection: Connection) -> str:
 
 
 def enforce_references(connection: Connection, yes: bool) -> None:
-    """Foreign keys are triggers of the system, which `session_replication_role` switches off, for a transaction."""
+    """Switch foreign keys on or off: they are system triggers, which `session_replication_role` disables in a
+    transaction.
+    """
     keep(connection, {_ROLE: "origin" if yes else "replica"})
     try:
         connection.exec_driver_sql("SELECT 1")

@@ -1,4 +1,4 @@
-"""Words of PostgreSQL that depend on the server's version, or that SQLAlchemy has no form for."""
+"""SQL constructs of PostgreSQL that depend on the server's version or that SQLAlchemy lacks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class is_json(FunctionElement[bool]):  # noqa: N801 - used like the functions it
 
 
 class folded(FunctionElement[str]):  # noqa: N801 - as above
-    """Text in lower case, by Unicode where the server can."""
+    """Text in lower case, by Unicode's rules where the server has them."""
 
     name = "trueup_folded"
     type = Text()
@@ -32,13 +32,13 @@ class folded(FunctionElement[str]):  # noqa: N801 - as above
 
 
 class Restoring(Insert):
-    """An INSERT ... SELECT that may give values to GENERATED ALWAYS AS IDENTITY columns."""
+    """An INSERT ... SELECT that may set columns that are GENERATED ALWAYS AS IDENTITY."""
 
     inherit_cache = True
 
 
 class Only(Alias):
-    """A table under another name without the rows of tables that inherit from it: what a foreign key looks at."""
+    """A table under an alias, without the rows of tables that inherit from it: a foreign key sees the same rows."""
 
     inherit_cache = True
 
@@ -50,7 +50,7 @@ def _only(element: Only, compiler: SQLCompiler, **options: Any) -> str:
 
 
 class taken_in(FunctionElement[Any]):  # noqa: N801 - as above
-    """Text, read by a type's input function: that is what reads a string of JSON, whatever the type."""
+    """Text converted by a type's input function, through jsonb_to_record(), which uses that function for every type."""
 
     name = "trueup_taken_in"
     inherit_cache = True

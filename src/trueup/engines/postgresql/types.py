@@ -1,4 +1,4 @@
-"""Types of PostgreSQL for SQLAlchemy: by the catalogue's own text, with the rules that compare their values."""
+"""Types of PostgreSQL for SQLAlchemy, in the catalogue's own words, with the rules for comparing their values."""
 
 from __future__ import annotations
 
@@ -62,12 +62,12 @@ _TYPES: Mapping[str, TypeEngine[Any]] = {
 
 
 class Verbatim(sa.types.UserDefinedType[Any]):
-    """A type by the text of the catalogue; its values are never decoded by the driver.
+    """A type in the catalogue's own words. The driver never decodes its values.
 
-    `equals` is the schema of its `=` where that is not `pg_catalog`: under an empty `search_path` it would
-    not be found, and `citext` would be compared as text, without its index. `rule` is the column's collation, spelled.
-    `domain` says that the column's own type is a domain over this one, of a kind (enum, range, composite) whose
-    operators take any type of the kind, but no domain.
+    `equals` is the schema of its `=` operator where that is not `pg_catalog`: under an empty `search_path` the operator
+    would not be found, and `citext` would be compared as text, without its index. `rule` is the column's collation as
+    SQL. `domain` says that the column's own type is a domain over this one, of a kind (enum, range, composite) whose
+    operators accept any type of the kind but no domain.
     """
 
     cache_ok = True
@@ -80,14 +80,14 @@ class Verbatim(sa.types.UserDefinedType[Any]):
         self.domain = domain
 
     def get_col_spec(self, **_: Any) -> str:
-        """The text itself."""
+        """Return the type's text."""
         return self.ddl
 
     class Comparator(sa.types.UserDefinedType.Comparator[Any]):
-        """Says where `=` is to be found, and compares what is beneath a domain."""
+        """Qualifies `=` with its schema, and compares the base type of a domain."""
 
         def operate(self, op: operators.OperatorType, *other: Any, **kwargs: Any) -> sa.ColumnElement[Any]:
-            """`=` by its schema, all else as usual."""
+            """Qualify `=` with the schema of the type; leave other operators as they are."""
             if operators.is_comparison(op) and any(map(_over_a_kind, (self.expr, *other))):
                 return sa.type_coerce(op(_undomained(self.expr), *map(_undomained, other), **kwargs), sa.Boolean())
             equals = getattr(self.type, "equals", "")
@@ -101,12 +101,12 @@ class Verbatim(sa.types.UserDefinedType[Any]):
 
 @compiles(Verbatim)
 def _verbatim(element: Verbatim, compiler: Any, **_: Any) -> str:
-    """A per cent sign in a type's name is no parameter."""
+    """Double the per cent signs in a type's name, so that none is read as a parameter."""
     return element.ddl.replace("%", "%%") if compiler.dialect.identifier_preparer._double_percents else element.ddl
 
 
 class Collated(sa.Text):
-    """Text of a column; `rule` is its collation, spelled, the database's own too."""
+    """The type of a text column; `rule` is its collation as SQL, even if it is the database's default."""
 
     def __init__(self, collation: str | None = None, rule: str = "") -> None:
         super().__init__(collation=collation)
@@ -122,7 +122,7 @@ def _undomained(value: Any) -> Any:
 
 
 def type_of(row: Mapping[str, Any]) -> TypeEngine[Any]:
-    """The type of a column, from its row in the catalogue; a domain counts as what is beneath it."""
+    """Return the type of a column from its row in the catalogue. A domain is replaced by its base type."""
     base, rule = row["base"], row["rule"] or ""
     if row["base_schema"] == "pg_catalog":
         if base in _TYPES:
@@ -136,12 +136,12 @@ def type_of(row: Mapping[str, Any]) -> TypeEngine[Any]:
 
 
 def beneath(column: Column) -> str:
-    """A column's type without what a domain refuses: the write itself will tell, for the one row."""
+    """Return the column's type, or the base type of a domain, whose constraints only the write itself tests."""
     return column.base or column.ddl
 
 
 def whole(ddl: str) -> Verbatim:
-    """A type that a CAST takes: without its collation, and without a length that would cut silently."""
+    """Return the type for a CAST: without its collation, and without a length that would truncate silently."""
     bare = ddl.rpartition(" COLLATE ")[0] if ddl.endswith('"') and " COLLATE " in ddl else ddl
     bare = re.sub(r" COLLATE [^ ]+$", "", bare)
     shortened = _SHORTENED.fullmatch(bare)
@@ -151,21 +151,27 @@ def whole(ddl: str) -> Verbatim:
 
 
 def own(column: Column) -> bool:
-    """Whether the type, or the one beneath a domain, is one of the application's or of an extension: under an empty
-    `search_path` only those have a schema before their name."""
+    """Whether the type, or the base type of a domain, belongs to the application or to an extension.
+
+    Under an empty `search_path` only such types have a schema before their name.
+    """
     return "." in beneath(column).partition(" COLLATE ")[0]
 
 
 def written(value: ColumnElement[Any]) -> ColumnElement[str]:
-    """The text that the type's output function writes: a cast may write another, as of `char(n)` or `boolean`, or one
-    that the application made."""
+    """Return the text that the type's output function writes.
+
+    A cast may write another text: that of `char(n)` or `boolean`, or one that the application created.
+    """
     # not IS NOT NULL, which takes a composite of nothing but NULL for NULL
     return sa.case((value.is_distinct_from(sa.null()), sa.func.concat(value, type_=sa.Text)), else_=sa.null())
 
 
 def read(text: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-    """A value of a column by its type's input function: a CAST of text runs what was made with CREATE CAST, which a
-    superuser may do for types of PostgreSQL's own, too."""
+    """Convert text to the column's type by the type's input function.
+
+    A CAST of text would run a function from CREATE CAST, which a superuser can define even for built-in types.
+    """
     kind = whole(beneath(column))
     name = _bare(kind.ddl)
     if name in _FROM_TEXT:
@@ -177,7 +183,7 @@ def read(text: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
 
 
 def taken(text: ColumnElement[Any], name: str) -> ColumnElement[Any]:
-    """Text as a value of one of the `_INPUTS`: what a CAST of text does where the application made none."""
+    """Convert text to one of the `_INPUTS` types, as a CAST does where the application created none."""
     function, modified = _INPUTS[name]
     spelled: list[ColumnElement[Any]] = [sa.func.textout(sa.cast(text, sa.Text))]
     if modified:
@@ -186,29 +192,33 @@ def taken(text: ColumnElement[Any], name: str) -> ColumnElement[Any]:
 
 
 def spelled(value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
-    """A value's text as PostgreSQL's own cast makes it, whatever casts to text the application made."""
+    """Return the text of a value as PostgreSQL's own cast makes it, whatever casts to text the application created."""
     return sa.cast(value, sa.Text) if _bare(whole(beneath(column)).ddl) in _TO_TEXT else written(value)
 
 
 def _bare(ddl: str) -> str:
-    """A type without its modifier."""
+    """Return the type without its modifier."""
     return re.sub(r"\([0-9,]+\)", "", ddl)
 
 
 def numbers(ddl: str) -> bool:
-    """Whether `numbered` gives the numbers of values of a type; within composites and the like it does not look."""
+    """Whether `numbered` converts values of this type to oids. It does not look into composites and the like."""
     return _NAMING.fullmatch(ddl) is not None
 
 
 def numbered(value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-    """Of what names an object of the catalogue (`regclass` ...) the object's number: its name may change, or become
-    another one's."""
+    """Convert a value that names an object of the catalogue (`regclass` ...) to the object's oid.
+
+    The name of the object may change, or become that of another object.
+    """
     found = _NAMING.fullmatch(beneath(column))
     return value if found is None else sa.cast(value, Verbatim(f"oid{found[1]}"))
 
 
 def settled(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Text that every function takes: some refuse a collation of the application under which two texts are one."""
+    """Return text that every function accepts: some refuse a nondeterministic collation, under which unlike
+    texts are equal.
+    """
     text = sa.cast(value, sa.Text)
     rule = getattr(value.type, "rule", "")
     return text if rule in ("", _USUAL, 'pg_catalog."C"') else _ruled(text, _USUAL)
@@ -219,7 +229,7 @@ def _ruled(value: ColumnElement[Any], rule: str) -> ColumnElement[Any]:
 
 
 def refers(child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Equality by the parent's type and collation, as PostgreSQL's own triggers ask."""
+    """Return equality by the parent's type and collation, as PostgreSQL's own foreign key triggers compare."""
     rule = getattr(parent.type, "rule", "")
     if not rule:
         return parent == child
