@@ -1,1 +1,1 @@
-"""What MySQL and MariaDB share."""
+"""The code that MySQL and MariaDB share."""

@@ -1,8 +1,8 @@
-"""MySQL and MariaDB: the dump of each, and their command-line clients to restore it.
+"""Backs up MySQL and MariaDB with the dump program of each, and restores with their command-line clients.
 
-A dump is written in two parts of one file: tables with their rows, and behind them all that acts by itself or for
-others (triggers, routines, events, views). A scratch copy on the application's own server is made of the first part
-alone: an event in it would run there too, on whatever database it names.
+A dump is written in two parts of one file: tables with their rows, and behind them everything that acts (triggers,
+routines, events, views). A scratch copy on the application's own server is made of the first part alone: an event in it
+would run there too, on whatever database it names.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _ELSEWHERE = re.compile(rb"^\s*(?:/\*!\d*\s*)?(?:USE\b|(?:CREATE|DROP|ALTER)\s+(
 
 
 class InnodbTool(Tool):
-    """A logical dump in one transaction; a table must be as before it, or as after it, to be verified."""
+    """Writes a logical dump in one transaction.
+
+    To be verified, a table must match its sums from before or after the dump.
+    """
 
     ending = ".sql"
     # sessions cannot share a snapshot, and a lock on all tables would stop the application
@@ -43,7 +46,7 @@ class InnodbTool(Tool):
 
     @contextmanager
     def snapshot(self, store: SqlStore) -> Iterator[Connection]:
-        """One snapshot for all the sums before the dump."""
+        """Open one snapshot for all the checksums before the dump."""
         with store.connect() as connection:
             connection.rollback()
             connection.execute(text("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
@@ -51,7 +54,7 @@ class InnodbTool(Tool):
             yield connection
 
     def dump(self, store: SqlStore, connection: Connection, tables: Sequence[str], path: Path) -> Dumped:
-        """The trailer is looked for: a dump that was cut off can exit well."""
+        """Write the dump and check that it has its last line: a dump that was cut off can exit with 0."""
         tool = self._program(self.dumps)
         own = str(store.url.database)
         views = list(connection.execute(text(_VIEWS)).scalars())
@@ -73,7 +76,7 @@ class InnodbTool(Tool):
         return Dumped(Path(tool).name, quiet, tuple(_limits(connection, whole=not tables)))
 
     def restorable(self, connection: Connection, tables: Sequence[str]) -> None:
-        """Only tables that the server keeps itself: others may stand for tables elsewhere."""
+        """Allow only tables that the server stores itself: others may stand for tables elsewhere."""
         own_tables(connection, tables)
 
     def _whole(self, path: Path) -> None:
@@ -90,7 +93,7 @@ class InnodbTool(Tool):
 
     @contextmanager
     def scratch(self, store: SqlStore, path: Path, url: str, quiet: int) -> Iterator[str]:
-        """A database of its own on the same server, with tables and rows and nothing that acts."""
+        """Restore tables and rows, and nothing that acts, into a new database on the same server."""
         client = self._program(self.clients)
         if not complete(path):
             raise StoreError("the dump ends before its last line")
@@ -126,7 +129,7 @@ _SHOWN = {
 
 
 def _limits(connection: Connection, *, whole: bool) -> Iterator[str]:
-    """What the account may not see, and what may therefore not be in the backup."""
+    """Return what the account may not see, which therefore may be missing from the backup."""
     grants = [str(row[0]) for row in connection.exec_driver_sql("SHOW GRANTS")]
     own = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
     spelled = {own.replace("`", "``"), own.replace("`", "``").replace("_", r"\_").replace("%", r"\%")}
@@ -141,7 +144,7 @@ def _limits(connection: Connection, *, whole: bool) -> Iterator[str]:
 
 
 def _words(grant: str, databases: set[str]) -> set[str]:
-    """The privileges of a line of SHOW GRANTS, where they are on everything or on the whole database."""
+    """Return the privileges in a line of SHOW GRANTS that apply to everything or to a whole database."""
     found = re.match(r"GRANT (.+) ON (?:(\*\.\*)|`((?:[^`]|``)*)`\.\*) TO ", grant)
     if found is None or (found[3] is not None and found[3] not in databases):
         return set()
@@ -149,7 +152,7 @@ def _words(grant: str, databases: set[str]) -> set[str]:
 
 
 def _stays(path: Path, quiet: int) -> None:
-    """Raise `Refused` where the part to restore would turn to another database."""
+    """Raise `Refused` where the part to restore would switch to another database."""
     with path.open("rb") as file:
         while file.tell() < quiet:
             line = file.readline(1 << 16)
@@ -163,7 +166,7 @@ def _stays(path: Path, quiet: int) -> None:
 
 @contextmanager
 def _unlogged(store: SqlStore) -> Iterator[bool]:
-    """Whether the account may keep a session out of the binary log: replicas need no scratch copies."""
+    """Whether the account may keep a session out of the binary log. Replicas need no scratch copies."""
     with store.connect(write=True) as connection:
         try:
             connection.exec_driver_sql("SET SESSION sql_log_bin = 0")
@@ -175,7 +178,7 @@ def _unlogged(store: SqlStore) -> Iterator[bool]:
 
 
 def own_tables(connection: Connection, tables: Sequence[str]) -> None:
-    """Raise `Refused` where a table's rows are kept elsewhere: restored into a copy, they would be written there."""
+    """Raise `Refused` where a table stores its rows elsewhere: restoring a copy would write them there."""
     for name, engine in connection.exec_driver_sql(_ENGINES):
         if str(name) in tables and str(engine or "").lower() not in _OWN:
             raise Refused(
@@ -185,7 +188,7 @@ def own_tables(connection: Connection, tables: Sequence[str]) -> None:
 
 
 def complete(path: Path) -> bool:
-    """Whether a dump has its last line."""
+    """Whether a dump ends with its last line."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 200))
         return _TRAILER in file.read()
@@ -193,7 +196,7 @@ def complete(path: Path) -> bool:
 
 @contextmanager
 def _login(url: URL) -> Iterator[str]:
-    """The option that names a private file with the connection in it, and has no other read."""
+    """Return the option that names a private file with the connection and prevents reading any other option file."""
     parts = {
         "host": url.host,
         "port": url.port,

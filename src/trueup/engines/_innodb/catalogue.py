@@ -1,4 +1,4 @@
-"""The catalogue of MySQL and MariaDB: `information_schema`, read for what SQLAlchemy's reflection leaves out."""
+"""Reads the catalogue of MySQL and MariaDB: `information_schema`, for what SQLAlchemy's reflection leaves out."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _NO_KEY = frozenset({"float", "double", "real", "json", "vector"}) | _SPATIAL | 
 
 
 def known(connection: Connection, prefix: str) -> dict[str, shared.Place]:
-    """The base tables of the current database, without the journal's."""
+    """Return the base tables of the current database, without the journal's."""
     return shared.names((None, name) for name in _named(connection, "TABLE_SCHEMA = DATABASE()", prefix))
 
 
@@ -58,7 +58,7 @@ def _named(connection: Connection, where: str, prefix: str, **values: str) -> li
 
 
 def _place(connection: Connection, prefix: str, name: str) -> tuple[str, shared.Place]:
-    """The name and the place of a table. One of another database is found by `database.table`: keys may hold it."""
+    """Return the name and the place of a table. `database.table` finds one of another database, as foreign keys may."""
     places = known(connection, prefix)
     if name not in places:
         for dot in (number for number, letter in enumerate(name) if letter == "."):
@@ -136,7 +136,7 @@ def table(connection: Connection, prefix: str, name: str, *, mariadb: bool) -> T
 def _facts(
     connection: Connection, schema: str, bare: str, about: Sequence[Any], triggers: list[list[str]], *, mariadb: bool
 ) -> dict[str, Any]:
-    """What else makes up the table's shape."""
+    """Return the other facts of the table's shape."""
     return {
         "engine": str(about[0]),
         "collation": str(about[3]),
@@ -149,9 +149,9 @@ def _facts(
 
 
 def stamp(connection: Connection, tables: Sequence[Table], *, mariadb: bool) -> str:
-    """The shape of tables in one word, by what costs least and yet holds all of their facts.
+    """Digest the shape of tables by the cheapest queries that still cover all of their facts.
 
-    Their definitions, triggers, the keys that refer to them, and which tables they are.
+    They read the definitions, the triggers, the foreign keys that refer to the tables, and the tables' numbers.
     """
     parts: list[str] = []
     here = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
@@ -235,15 +235,15 @@ def _family(word: str) -> Family:
 
 
 class _Time(mysql.TIME):
-    """TIME as the driver gives it: SQLAlchemy's fails on one of more than a day."""
+    """TIME as the driver returns it: SQLAlchemy's type fails on one of more than a day."""
 
     def result_processor(self, dialect: Any, coltype: Any) -> Callable[[Any], Any]:
-        """Nothing to convert."""
+        """Convert nothing."""
         return lambda value: value
 
 
 def _type(column: Column) -> TypeEngine[Any]:
-    """A type without any conversion of its own: JSON is not parsed, an ENUM's stray value is no error."""
+    """Return a type without any conversion: JSON is not parsed, an invalid ENUM value is no error."""
     kind = kind_of(column.ddl)
     if column.integer:
         return sa.BigInteger()
@@ -258,7 +258,7 @@ def _type(column: Column) -> TypeEngine[Any]:
 
 
 def _guarded_json(connection: Connection, schema: str, name: str) -> frozenset[str]:
-    """Text columns with CHECK (json_valid(column)), which is what JSON is on MariaDB."""
+    """Return the text columns with CHECK (json_valid(column)), which is how MariaDB stores JSON."""
     clauses = _rows(
         connection,
         "SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS "
@@ -328,7 +328,7 @@ def _partitions(connection: Connection, schema: str, name: str) -> list[str]:
 
 
 def _generated(connection: Connection, schema: str, name: str) -> list[list[str]]:
-    """What the generated columns are made of."""
+    """Return the expressions of the generated columns."""
     rows = _rows(
         connection,
         "SELECT COLUMN_NAME, GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = :schema "

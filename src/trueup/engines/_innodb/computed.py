@@ -1,4 +1,4 @@
-"""What MySQL and MariaDB compute by themselves: generated columns, and indexes over expressions."""
+"""Reads what MySQL and MariaDB compute by themselves: generated columns, and indexes over expressions."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ _TOKEN = re.compile(r"'(?:[^'\\]|\\.|'')*'|`(?:[^`]|``)*`|[\w$]+(?:\.\d+)?|<=>|<
 
 @dataclass(frozen=True)
 class Computed:
-    """The expressions of generated columns, by name, and which of them are stored; the parts of the indexes: rows of
-    index, column (None for an expression) and expression."""
+    """The expressions of generated columns by name, the names of the stored ones, and the parts of the indexes.
+
+    Each part of an index is (index, column, expression); column is None for an expression.
+    """
 
     expressions: Mapping[str, str]
     stored: Collection[str]
     indexes: Sequence[tuple[str, str | None, str | None]]
 
     def sources(self, expression: str, columns: Collection[str]) -> frozenset[str]:
-        """The columns that an expression is computed from: without detours, and through other generated ones."""
+        """Return the columns that an expression is computed from, directly or through other generated columns."""
         names = {name.lower(): name for name in columns}
         found, more = set[str](), named(expression, names)
         while more - found:
@@ -33,7 +35,7 @@ class Computed:
         return frozenset(found)
 
     def kept(self, columns: Collection[str]) -> dict[str, frozenset[str]]:
-        """The stored columns, each with its sources."""
+        """Return the stored generated columns, each with its sources."""
         return {name: self.sources(self.expressions[name], columns) for name in self.expressions if name in self.stored}
 
 
@@ -66,12 +68,12 @@ def computed(connection: Connection, schema: str, name: str, *, mariadb: bool) -
 
 
 def _unescaped(expression: str) -> str:
-    """MySQL shows an expression as if it stood in quotes itself."""
+    """Remove the backslashes: MySQL shows an expression as if it were a quoted string."""
     return re.sub(r"\\(.)", r"\1", expression, flags=re.DOTALL)
 
 
 def tokens(expression: str, names: Mapping[str, str]) -> list[str]:
-    """The texts, words and signs of an expression, in order; a column as its name after a back-tick.
+    """Return the texts, words and signs of an expression in order. A column becomes its name after a back-tick.
 
     `names` are all columns, by their names in lower case.
     """
@@ -91,5 +93,5 @@ def tokens(expression: str, names: Mapping[str, str]) -> list[str]:
 
 
 def named(expression: str, names: Mapping[str, str]) -> set[str]:
-    """The columns that an expression names."""
+    """Return the columns that an expression names."""
     return {token[1:] for token in tokens(expression, names) if token.startswith("`")}

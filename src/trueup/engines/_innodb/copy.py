@@ -1,4 +1,4 @@
-"""One table of a restored backup beside the live one, in MySQL and MariaDB."""
+"""Copies one table of a restored backup beside the live one, in MySQL and MariaDB."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from trueup.stores.sql import SqlDatabase, SqlStore
 
 
 class InnodbCopier(Copier):
-    """Within one server."""
+    """Copies within one server."""
 
     def copy(self, store: SqlStore, scratch: SqlStore, wanted: Wanted) -> dict[str, int]:
-        """By INSERT ... SELECT, and by what is not the same when it is converted back."""
+        """See `Copier`.
+
+        It copies with INSERT ... SELECT, converts each value back, and moves aside rows that differ.
+        """
         if (store.url.host, store.url.port) != (scratch.url.host, scratch.url.port):
             raise UsageError("the scratch database must be on the same server, so that rows can be copied inside of it")
         live, there = wanted.live, wanted.there
@@ -47,7 +50,7 @@ class InnodbCopier(Copier):
 
     @abstractmethod
     def unchecked(self, store: SqlStore, connection: Connection, name: str) -> None:
-        """Have no CHECK of the copy `name` refuse a row of then."""
+        """Prevent the CHECK constraints of the copy `name` from refusing a row of the backup."""
 
 
 _STRICT = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES"
@@ -59,7 +62,7 @@ _UNIQUES = text(
 
 
 def _drop_uniques(store: SqlStore, connection: Connection, name: str, key: Sequence[str]) -> None:
-    """Take from a copy the unique indexes but the key's, which would refuse a row of then."""
+    """Drop the unique indexes of a copy except the key's: they could refuse a row of the backup."""
     own = spelled(store, name)
     for index, parts in connection.execute(_UNIQUES, {"table": name}).all():
         if parts != "/".join(key):
@@ -67,7 +70,7 @@ def _drop_uniques(store: SqlStore, connection: Connection, name: str, key: Seque
 
 
 def _compared(database: SqlDatabase, wanted: Wanted, scratch: str) -> dict[str, int]:
-    """Count, by column, the rows of the copy that are not as in the scratch database, and move them aside."""
+    """Count, by column, the rows of the copy that differ from the scratch database, and move them aside."""
     live, there, dialect = wanted.live, wanted.there, database.dialect
     now = _relation(live, wanted.name, None, wanted.names)
     left = _relation(live, wanted.name + LEFT, None, wanted.names)

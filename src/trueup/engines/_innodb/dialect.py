@@ -1,4 +1,4 @@
-"""What MySQL and MariaDB have in common: sessions, keys, canonical bytes, text and locks."""
+"""The part of the dialect that MySQL and MariaDB share: sessions, keys, canonical bytes, text and locks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _MOMENTS = {"day": "%Y-%m-%d", "hour": "%Y-%m-%d %H", "hour of day": "%H", "minu
 
 
 class InnoDB(Asking, InnodbJournal):
-    """MySQL or MariaDB. Text in the journal's hands is text in utf8mb4, whatever the column's character set."""
+    """MySQL or MariaDB. Text in the journal is in utf8mb4, whatever the column's character set."""
 
     #: Which of the twins it is.
     is_mariadb: bool = False
@@ -58,40 +58,46 @@ class InnoDB(Asking, InnodbJournal):
     blanks: str
 
     def engine(self, url: URL, *, write: bool) -> Engine:
-        """Sessions in UTC, READ COMMITTED, strict, with short lock waits; by mysqlclient, else PyMySQL.
+        """Return an engine whose sessions are in UTC, READ COMMITTED, strict, with short lock waits.
 
-        Raises `UsageError` when neither is there, or the URL names no database.
+        The driver is mysqlclient, else PyMySQL. Raises `UsageError` when neither is installed, or the URL names no
+        database.
         """
         return session.engine(url, write=write)
 
     def actual(self, connection: Connection) -> str:
-        """`mysql` or `mariadb`, by what the server says of itself."""
+        """Return `mysql` or `mariadb`, by what the server says about itself."""
         words = connection.exec_driver_sql("SELECT CONCAT(VERSION(), ' ', @@version_comment)").scalar_one()
         found = session.is_mariadb(str(words))
         return self.name if found == self.is_mariadb else "mariadb" if found else "mysql"
 
     def place(self, connection: Connection) -> str:
-        """Host, port and data directory."""
+        """Return host, port and data directory."""
         return str(connection.exec_driver_sql("SELECT CONCAT_WS(':', @@hostname, @@port, @@datadir)").scalar_one())
 
     def now(self) -> ColumnElement[int]:
-        """The server's clock."""
+        """Return the server's clock."""
         return func.unix_timestamp(type_=sa.BigInteger)
 
     def tables(self, connection: Connection) -> list[str]:
-        """The base tables of the database that the URL names."""
+        """List the base tables of the database that the URL names."""
         return list(catalogue.known(connection, self.journal_prefix))
 
     def table(self, connection: Connection, name: str) -> Table:
-        """Read one base table; `rows` is exact below 100,000."""
+        """Read one base table. `rows` is exact below 100,000."""
         return catalogue.table(connection, self.journal_prefix, name, mariadb=self.is_mariadb)
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
-        """By SHOW CREATE TABLE, the triggers, the keys that refer to it, and the table's number."""
+        """Digest SHOW CREATE TABLE, the triggers, the foreign keys that refer to the tables, and the tables'
+        numbers.
+        """
         return catalogue.stamp(connection, tables, mariadb=self.is_mariadb)
 
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
-        """Text; bytes, and text in a character set that is not lossless, as hexadecimal digits."""
+        """Return each part as text.
+
+        Bytes, and text in a character set that is not lossless, become hexadecimal digits.
+        """
         return [self._token(row.c[name], kind_of(table.columns[name].ddl)) for name in table.key]
 
     def _token(self, value: ColumnElement[Any], kind: Kind) -> ColumnElement[str]:
@@ -102,13 +108,16 @@ class InnoDB(Asking, InnodbJournal):
         return using(value, "utf8mb4") if kind.charset else text_of(value)
 
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
-        """One JSON text, unpacked by JSON_TABLE into columns of the key's own types, so that its index is used."""
+        """Send one JSON text, which JSON_TABLE unpacks into columns of the key's own types, so that its index
+        is used.
+        """
         return stage(connection, table, ops)
 
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
-        """Texts, bytes and JSON by their own digest, numbers and times as their text, `N` for NULL, between bars.
+        """Digest the values between bars: text, bytes and JSON by their own digest, numbers and times as text, NULL as
+        `N`.
 
-        By CONCAT, not CONCAT_WS: what cannot be told must make the digest NULL, not be skipped.
+        It uses CONCAT, not CONCAT_WS: a value without a canonical form must make the digest NULL and not be skipped.
         """
         parts: list[ColumnElement[Any]] = []
         for column, value in columns:
@@ -138,9 +147,10 @@ class InnoDB(Asking, InnodbJournal):
         return func.coalesce(cast_as(value, "CHAR"), nothing)
 
     def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """`value` in the column's type, but never cut to its size: what does not fit must be refused when stored.
+        """Convert `value` to the column's type without cutting it to the size: what does not fit must be refused when
+        stored.
 
-        Raises `Refused` for text in a character set that spells characters in two ways (big5, sjis, gbk ...).
+        Raises `Refused` for text in a character set that has two encodings for a character (big5, sjis, gbk ...).
         """
         if isinstance(value, sa.Null):
             return value
@@ -155,7 +165,7 @@ class InnoDB(Asking, InnodbJournal):
         return number_or_time(value, kind)
 
     def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
-        """Text as it is, bytes as `0x` and hexadecimal digits, BIT as a number."""
+        """Return text as it is, bytes as `0x` and hexadecimal digits, BIT as a number."""
         kind = kind_of(column.ddl)
         if column.family == "binary":
             return func.concat("0x", func.hex(func.left(value, 99)), type_=sa.Text)
@@ -168,27 +178,27 @@ class InnoDB(Asking, InnodbJournal):
         return func.left(text_of(value), 200, type_=sa.Text)
 
     def sum_of_digests(self, value: ColumnElement[str]) -> ColumnElement[str]:
-        """In decimals, by CONV."""
+        """Convert the digits to decimals with CONV."""
         number = cast_as(func.conv(func.left(value, SUMMED), 16, 10), "DECIMAL(30,0)")
         return cast_as(func.sum(number), "CHAR", sa.Text())
 
     def dumps_rounded(self, column: Column) -> bool:
-        """A FLOAT, of which six digits are written."""
+        """Whether the column is a FLOAT: a dump writes six digits of it."""
         return column.ddl.lower().startswith("float")
 
     @abstractmethod
     def valid(self, text: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether `text` parses as JSON; never an error, NULL for NULL."""
+        """Whether `text` parses as JSON; NULL for NULL, never an error."""
 
     def json_valid(self, text: ColumnElement[str], types: Sequence[str]) -> ColumnElement[bool]:
-        """Parsed first, asked for its type after: of malformed text the type is an error."""
+        """Parse first and read the type afterwards: JSON_TYPE of malformed text is an error."""
         kind = self.json_type(text, "text")
         return func.coalesce(kind.in_(list(types)), sa.false())
 
     def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
-        """Numbers as their text, `tinyint(1)` as true and false, JSON as it is.
+        """Return numbers as text, `tinyint(1)` as true and false, JSON as it is.
 
-        Moments get a `T` before their time and lose a fraction of zeros.
+        A timestamp gets a `T` before its time and loses a fraction of zeros.
         """
         kind = kind_of(column.ddl)
         if column.boolean:
@@ -207,15 +217,15 @@ class InnoDB(Asking, InnodbJournal):
         return func.json_quote(text, type_=sa.Text)
 
     def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
-        """As a double."""
+        """Return the number as a double."""
         return sa.type_coerce(sa.type_coerce(text, NullType()) * sa.literal_column("1e0"), sa.Double())
 
     def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
-        """JSON_LENGTH."""
+        """Return the length by JSON_LENGTH."""
         return func.json_length(value)
 
     def _wrapped(self, key: str, value: ColumnElement[Any], valid: ColumnElement[bool]) -> ColumnElement[str]:
-        """JSON text around JSON text, which stays as it is spelled; what does not parse becomes a string."""
+        """Wrap JSON text in an object without reformatting it. Text that does not parse becomes a string."""
         name = "{" + json.dumps(key, ensure_ascii=False) + ": "
         inner = sa.case(
             (value.is_(None), literal("null", sa.Text)), (valid, text_of(value)), else_=func.json_quote(text_of(value))
@@ -223,11 +233,11 @@ class InnoDB(Asking, InnodbJournal):
         return func.concat(literal(name, sa.Text), inner, literal("}", sa.Text), type_=sa.Text)
 
     def moment(self, value: ColumnElement[Any], part: Part) -> ColumnElement[str]:
-        """By DATE_FORMAT."""
+        """Format with DATE_FORMAT."""
         return func.date_format(value, literal(_MOMENTS[part], sa.String()), type_=sa.String())
 
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
-        """Lower case by Unicode 5.2, the same on both engines; Unicode's white space as one blank.
+        """Fold to lower case by Unicode 5.2, the same on both engines, and collapse Unicode white space.
 
         Raises `NotChecked` for `unicode`: neither engine can normalise.
         """
@@ -244,27 +254,27 @@ class InnoDB(Asking, InnodbJournal):
         return sa.type_coerce(folded, sa.Text())
 
     def is_blank(self, value: ColumnElement[str]) -> ColumnElement[bool]:
-        """By the first byte: of white space in UTF-8 it is below 33, or 194, or 225 to 227."""
+        """Test the first byte first: white space in UTF-8 begins with one below 33, with 194, or with 225 to 227."""
         first = func.ascii(text_of(value))
         return sa.case(
             (first.between(33, 193), sa.false()), (first.between(195, 224), sa.false()), else_=super().is_blank(value)
         )
 
     def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
-        """REGEXP in a collation that tells letters apart by their bytes."""
+        """Match with REGEXP under a collation that compares bytes."""
         return text_of(text).collate("utf8mb4_bin").regexp_match(portable(pattern, r"\z"))
 
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Equal as bytes in utf8mb4: no collation, no padding."""
+        """Compare the bytes in utf8mb4, without collation or padding."""
         return bytes_of(text_of(left)) == bytes_of(text_of(right))
 
     def collect_limit(self, connection: Connection) -> int | None:
-        """GROUP_CONCAT cuts its text without an error, by its own limit or by that of a packet."""
+        """Return the limit of GROUP_CONCAT or of a packet. Beyond it GROUP_CONCAT cuts its text without an error."""
         limits = sa.text("SELECT LEAST(@@group_concat_max_len, @@max_allowed_packet)")
         return int(connection.execute(limits).scalar_one())
 
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
-        """The one decimal spelling: no leading zeros, no plus, no blanks."""
+        """Convert text without leading zeros, plus sign or blanks; other text gives SQL NULL."""
         plain = text_of(text)
         number = cast_as(plain, "SIGNED", sa.BigInteger())
         short = plain.regexp_match(rf"^(0|-?[1-9][0-9]{{0,{LONGEST_INTEGER - 1}}})\z")
@@ -274,10 +284,10 @@ class InnoDB(Asking, InnodbJournal):
         return sa.case((short, number), (spelled, sa.case((fits, number), else_=sa.null())), else_=sa.null())
 
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
-        """FOR UPDATE, by the key's index and in the order of FROM, which is to begin with the stage.
+        """Lock with FOR UPDATE, through the key's index and in the order of FROM, which must begin with the stage.
 
-        Left to itself the optimizer reads a small table whole, and so locks all of it. With `gone` it locks, beside the
-        row, its entries in the indexes that foreign keys refer to: who refers to the row holds those and no others.
+        Otherwise the optimizer scans a small table and so locks all of it. With `gone` it also locks the row's entries
+        in the indexes that foreign keys refer to: an insert that refers to the row locks only these.
         """
         table = getattr(row, "element", row)
         info = getattr(table, "info", {})
@@ -298,21 +308,28 @@ class InnoDB(Asking, InnodbJournal):
         return self._for_update(statement, rows)
 
     def shared(self, statement: Select[Any], row: FromClause) -> Select[Any]:
-        """A shared lock: it waits for rows being inserted, changed or deleted. It does not reach into subqueries."""
+        """Take a shared lock, which waits for rows being inserted, changed or deleted.
+
+        It does not reach into subqueries.
+        """
         return self._for_update(statement, [row], read=True)
 
     def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
-        """By the parent's collation; of ENUM and SET by the numbers of their members."""
+        """Compare under the parent's collation; ENUM and SET by the numbers of their members."""
         return as_key(child, parent)
 
     @abstractmethod
     def _for_update(
         self, statement: Select[Any], rows: Sequence[FromClause], *, read: bool = False, skip: bool = False
     ) -> Select[Any]:
-        """`statement` with the engine's own locking clause for `rows`: shared for `read`, `skip` without waiting."""
+        """Add the engine's own locking clause for `rows`: shared for `read`, without waiting for `skip`."""
 
     def writable(self, connection: Connection) -> str:
-        """Too old, read-only, a replica, a binary log of statements, or one of several primaries."""
+        """Return why nothing can be written, or ''.
+
+        Reasons are a version that is too old, a read-only server, a replica, a binary log of statements, several
+        primaries.
+        """
         version = connection.dialect.server_version_info or ()
         numbers = tuple(part for part in version if isinstance(part, int))[:3]
         if numbers < self.oldest:
@@ -331,15 +348,15 @@ class InnoDB(Asking, InnodbJournal):
         return session.copied_from(connection, *self.replica_status)
 
     def begin(self, connection: Connection) -> None:
-        """Nothing: sessions are made with their limits."""
+        """Set nothing: the session was opened with its limits."""
 
     def enforce_references(self, connection: Connection, yes: bool) -> None:
-        """By `foreign_key_checks`, which any account may set for its own session."""
+        """Set `foreign_key_checks`, which any account may set for its own session."""
         session.say(connection, f"SET SESSION foreign_key_checks = {int(yes)}")
 
     @contextmanager
     def suspended(self, connection: Connection) -> Iterator[None]:
-        """By the same setting, for as long as the block lasts."""
+        """Set `foreign_key_checks` to 0 inside the block."""
         self.enforce_references(connection, False)
         try:
             yield
@@ -347,23 +364,23 @@ class InnoDB(Asking, InnodbJournal):
             self.enforce_references(connection, True)
 
     def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
-        """SKIP LOCKED."""
+        """Lock with SKIP LOCKED."""
         return self._for_update(statement, [row], skip=True)
 
     def retryable(self, error: BaseException) -> bool:
-        """Deadlocks, lock waits and statements that ran too long."""
+        """Whether the error is a deadlock, a lock wait timeout or a statement timeout."""
         return errors.code_of(error) in errors.RETRYABLE
 
     def exhausted(self, error: BaseException) -> bool:
-        """No disk space, no memory, I/O errors, a server that became read-only."""
+        """Whether the disk or memory is full, an I/O error occurred, or the server became read-only."""
         return errors.code_of(error) in errors.EXHAUSTED
 
     def refused_by_guard(self, error: BaseException) -> bool:
-        """By the words of the SIGNAL, or the constraint's name."""
+        """Recognise a guard by the message of its SIGNAL or by its constraint's name."""
         return errors.refused_by_guard(error)
 
     def describe(self, error: BaseException) -> str:
-        """Our words, the server's number and the constraint's name."""
+        """Return our own words, the server's number and the constraint's name."""
         return errors.describe(error)
 
     def disconnected(self, error: BaseException) -> bool:
@@ -371,7 +388,7 @@ class InnoDB(Asking, InnodbJournal):
         return super().disconnected(error) or errors.code_of(error) in errors.DISCONNECTED
 
     def load(self, connection: Connection) -> str:
-        """By the statements at work. How far its replicas lag a primary cannot tell."""
+        """Return a reason while many statements run. A primary does not know how far its replicas lag."""
         row = connection.exec_driver_sql("SHOW GLOBAL STATUS LIKE 'Threads_running'").one_or_none()
         if row is None:
             return "the server does not tell how busy it is"

@@ -1,4 +1,4 @@
-"""What errors of MySQL and MariaDB mean: whether to try again, whose fault they are, and our words for them."""
+"""Classifies errors of MySQL and MariaDB: whether to retry, whose fault they are, and our own words for them."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ _NAMED = (
 
 
 def refused(connection: Connection, code: int) -> OperationalError:
-    """An error as the server would raise it, for what it refuses without one."""
+    """Return the error that the server would raise, for something that it refuses without one."""
     return OperationalError("", {}, connection.dialect.loaded_dbapi.OperationalError(code, "refused"))
 
 
 def code_of(error: BaseException) -> int | None:
-    """The server's or the driver's number of an error; None when it has none."""
+    """Return the server's or the driver's number of an error; None when it has none."""
     inner = error.orig if isinstance(error, DBAPIError) else error
     arguments = getattr(inner, "args", ())
     return arguments[0] if arguments and isinstance(arguments[0], int) else None
@@ -108,7 +108,7 @@ def _message(error: BaseException) -> str:
 
 
 def _named(code: int | None, message: str) -> str:
-    """The constraint, column or right that a message is about."""
+    """Return the constraint, column or privilege that a message names."""
     for codes, pattern in _NAMED:
         if code in codes and (found := pattern.search(message)):
             return next(group for group in found.groups() if group is not None).replace("``", "`")
@@ -116,7 +116,7 @@ def _named(code: int | None, message: str) -> str:
 
 
 def refused_by_guard(error: BaseException) -> bool:
-    """See `Dialect.refused_by_guard`: a SIGNAL in our words, or a constraint (MySQL: TABLE.KEY) of ours by its name."""
+    """See `Dialect.refused_by_guard`. It reads the message of a SIGNAL, or the constraint's name (MySQL: TABLE.KEY)."""
     code, message = code_of(error), _message(error)
     if code == SIGNALLED:
         return says_guard(message)
@@ -124,7 +124,7 @@ def refused_by_guard(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """Our words, the number and a constraint's name. The server's sentence is dropped: it repeats values."""
+    """Return our own words, the number and a constraint's name. The server's sentence is dropped: it repeats values."""
     code = code_of(error)
     if code is None:
         return type(error.orig if isinstance(error, DBAPIError) else error).__name__

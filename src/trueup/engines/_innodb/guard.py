@@ -1,4 +1,4 @@
-"""Guards of MySQL and MariaDB: triggers, since adding a CHECK copies the table under a lock."""
+"""Guards of MySQL and MariaDB: triggers, because adding a CHECK copies the table under a lock."""
 
 from __future__ import annotations
 
@@ -52,27 +52,29 @@ _NOT_OURS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410, 1133})
 
 
 class InnodbGuards(GuardDialect):
-    """Triggers that SIGNAL; foreign keys and unique indexes are added online."""
+    """Builds triggers that SIGNAL, and foreign keys and unique indexes that are added online."""
 
     def text(self, value: str) -> str:
-        """With backslashes and NUL as the modes of our own sessions read them."""
+        """Return a literal with backslashes and NUL escaped for the SQL mode of our own sessions."""
         return "'" + value.replace("\\", "\\\\").replace("'", "''").replace("\0", "\\0") + "'"
 
     cuts_at_semicolons = True
 
     def settings(self, guard: Guard) -> str:
-        """As our own sessions have it: in another mode a backslash in quotes is two."""
+        """Set the SQL mode of our own sessions: another mode may read a backslash in quotes as two."""
         return _MODES if any("\\" in step.sql for step in guard.install) else ""
 
     def in_any_session(self, guard: Guard) -> list[str]:
-        """Between settings of the mode."""
+        """Set the SQL mode before the statements and restore it afterwards."""
         steps = super().in_any_session(guard)
         if not (settings := self.settings(guard)):
             return steps
         return ["SET @trueup_mode = @@SESSION.sql_mode", settings, *steps, "SET SESSION sql_mode = @trueup_mode"]
 
     def recorded(self, guard: Guard) -> Guard:
-        """Its triggers with the account that was made for them, or its constraint."""
+        """Return the guard with the steps that drop its triggers and the account created for them, or its
+        constraint.
+        """
         if guard.form != "transition":
             drop = Step(f"ALTER TABLE {self.spot(guard)} DROP CONSTRAINT {self.quoted(guard.name)}", _META)
             return replace(guard, remove=(drop,))
@@ -81,7 +83,7 @@ class InnodbGuards(GuardDialect):
         return replace(guard, remove=tuple(steps))
 
     def row(self, check: Check, row: Row, *, transition: bool, window: bool) -> Guard:
-        """Two triggers; a CHECK only within a window, and where the condition is of the row alone."""
+        """Build two triggers, or within a `window` a CHECK, where the condition reads only the row."""
         name, table = guard_name(check), self.table(row.table)
         if window and not transition:
             own = self.quoted(name)
@@ -107,7 +109,7 @@ class InnodbGuards(GuardDialect):
         )
 
     def reference(self, check: Check, row: Row, wanted: Refers) -> Guard:
-        """A foreign key, added online; that takes rows on trust, so the check is asked again afterwards."""
+        """Build a foreign key, added online. Existing rows are not checked then, so the check runs again afterwards."""
         name, table = guard_name(check), self.table(row.table)
         own = self.quoted(name)
         columns = ", ".join(self.quoted(column) for column in wanted.columns)
@@ -129,7 +131,7 @@ class InnodbGuards(GuardDialect):
         )
 
     def unique(self, check: Check, row: Row, wanted: Unique) -> Guard:
-        """A unique index, built online."""
+        """Build a unique index online."""
         name, table = guard_name(check), self.table(row.table)
         own = self.quoted(name)
         columns = ", ".join(self.quoted(column) for column in wanted.columns)
@@ -147,9 +149,9 @@ class InnodbGuards(GuardDialect):
         )
 
     def owned(self, guard: Guard, database: SqlDatabase, definer: str) -> Guard:
-        """Triggers run in the name of an account: one made for the guard and locked, or one that is named.
+        """Give the triggers a definer: the account `definer`, or a locked one created for the guard.
 
-        The operator's own would take all writes of the application with it when it is dropped.
+        With the operator's account as definer, all writes of the application would fail once that account is dropped.
         """
         guard = super().owned(guard, database, "")
         if guard.form != "transition":
@@ -172,7 +174,7 @@ class InnodbGuards(GuardDialect):
         return replace(guard, install=install, remove=remove, definer=name, made=True, notes=notes)
 
     def account(self, name: str) -> str:
-        """`user@host`, quoted. Raises `UsageError` for anything else."""
+        """Return the quoted `user@host`. Raises `UsageError` for anything else."""
         user, at, host = name.rpartition("@")
         if not at or not user or not host:
             raise UsageError(f"--definer {name!r} is no account; write USER@HOST, such as app@%")
@@ -180,14 +182,14 @@ class InnodbGuards(GuardDialect):
 
     @abstractmethod
     def made_for(self, account: str) -> str:
-        """Make an account that cannot log in."""
+        """Return the statement that creates an account that cannot log in."""
 
     @abstractmethod
     def dropped(self, account: str) -> str:
-        """Drop it."""
+        """Return the statement that drops the account."""
 
     def unowned(self, error: DBAPIError, guard: Guard, database: SqlDatabase) -> str:
-        """Which rights are missing to make the account, and what to do instead."""
+        """Say which privileges are missing to create the account, and what to do instead."""
         code = error.orig.args[0] if error.orig is not None and error.orig.args else None
         if code not in _NOT_OURS or not guard.definer:
             return ""
@@ -205,7 +207,7 @@ class InnodbGuards(GuardDialect):
     needed: str
 
     def trouble(self, connection: Connection, guard: Guard) -> str:
-        """By the accounts of the server, where this one may see them."""
+        """Look the definers up among the server's accounts, where this account may see them."""
         found = self._asked(connection, _DEFINERS, guard).scalars().all()
         for definer in map(str, found):
             try:
@@ -230,23 +232,23 @@ class InnodbGuards(GuardDialect):
         return connection.execute(sa.text(sql).bindparams(wanted), {"table": guard.place[1]})
 
     def present(self, connection: Connection, names: Sequence[str]) -> Mapping[str, str]:
-        """By information_schema."""
+        """Read information_schema."""
         return self.standing(connection, (None, None), names)
 
     def standing(
         self, connection: Connection, place: tuple[str | None, str | None], names: Sequence[str]
     ) -> Mapping[str, str]:
-        """`present`, of one table."""
+        """Return `present`, limited to one table."""
         wanted: sa.BindParameter[Sequence[str]] = sa.bindparam("names", list(names), expanding=True)
         rows = connection.execute(sa.text(_PRESENT).bindparams(wanted), {"table": place[1]})
         return {str(row[0]): str(row[1]) for row in rows}
 
     def leaving(self, guard: Guard, database: SqlDatabase) -> Guard:
-        """With the account that may have been made for it."""
+        """Add the step that drops the account that may have been created for the guard."""
         return self.owned(guard, database, "")
 
     def left(self, connection: Connection, guard: Guard) -> str:
-        """Its account, where accounts may be seen."""
+        """Name the guard's account if it still exists, where accounts may be seen."""
         if not guard.made:
             return ""
         try:
@@ -257,12 +259,12 @@ class InnodbGuards(GuardDialect):
         return f"the account {guard.definer!r}" if there else ""
 
     def limit(self, connection: Connection) -> None:
-        """A short wait for the metadata lock: everybody else queues behind us. Keys are added without a look."""
+        """Set a short wait for the metadata lock, behind which all others queue, and `foreign_key_checks` to 0."""
         connection.exec_driver_sql("SET SESSION lock_wait_timeout = 1")
         # with them on, a foreign key is added by copying the table
         connection.exec_driver_sql("SET SESSION foreign_key_checks = 0")
 
 
 def own_account(guard: Guard, database: str) -> str:
-    """The account made for one guard of one database, at most 32 characters, as MySQL allows."""
+    """Return the name of the account for one guard of one database, at most 32 characters, as MySQL allows."""
     return f"trueup_guard_{digest(json.dumps([database, guard.name]).encode())[:12]}@localhost"

@@ -1,4 +1,4 @@
-"""Indexes of MySQL and MariaDB: neither has partial ones, so what is indexed is NULL for the rows that are good."""
+"""Indexes of MySQL and MariaDB. Neither has partial indexes, so the indexed expression is NULL for healthy rows."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from trueup.sql.indexes import Index, IndexDialect
 
 
 class InnodbIndexes(IndexDialect):
-    """An index belongs to its table, which DROP INDEX has to name."""
+    """Builds indexes that belong to their table, which DROP INDEX has to name."""
 
     def of_columns(self, name: str, table: str, columns: str) -> Index:
-        """An ordinary index."""
+        """Build an ordinary index."""
         return Index(f"CREATE INDEX {name} ON {table} ({columns})", f"DROP INDEX {name} ON {table}")
 
 
 def flag(condition: str) -> str:
-    """1 where a condition holds, else NULL."""
+    """Return SQL that is 1 where a condition holds, else NULL."""
     return f"CASE WHEN {condition} THEN 1 END"

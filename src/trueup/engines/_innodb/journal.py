@@ -1,4 +1,4 @@
-"""The journal's own tables on MySQL and MariaDB, as `information_schema` shows them."""
+"""Reads the journal's own tables on MySQL and MariaDB from `information_schema`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TRIGGERS = (
 
 
 def kept(connection: Connection, names: Sequence[str]) -> dict[str, Kept]:
-    """Those of `names` that are there; whether an account may write to them is the grants of their database."""
+    """Return those of `names` that exist. Privileges are not read: the grants on the database decide who may write."""
     faults: dict[str, list[str]] = defaultdict(list)
     columns: dict[str, dict[str, str]] = defaultdict(dict)
     uniques: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -77,7 +77,10 @@ def _asked(connection: Connection, statement: str, names: Sequence[str], by: str
 
 
 def catalogued(ddl: str) -> str:
-    """Our own types are spelled in capitals by SQLAlchemy, those of images by the catalogue already."""
+    """Return the type in the catalogue's words.
+
+    SQLAlchemy writes our types in capitals; image types are the catalogue's.
+    """
     if not ddl.isupper():
         return _plain(ddl)
     lower = ddl.lower().replace("integer", "int")
@@ -85,36 +88,36 @@ def catalogued(ddl: str) -> str:
 
 
 def _plain(ddl: str) -> str:
-    """Without what depends on the server's version: the display width of integers, NULL where it is the default."""
+    """Remove what depends on the server's version: the display width of integers, and NULL where it is the default."""
     return _WIDTH.sub(r"\1", ddl.removesuffix(" NULL"))
 
 
 def _options(**values: str) -> dict[str, str]:
-    """Options of a table, by both names that SQLAlchemy has for the engine."""
+    """Return table options under both names that SQLAlchemy has for the engine."""
     return {f"{engine}_{name}": value for engine in ("mysql", "mariadb") for name, value in values.items()}
 
 
 class InnodbJournal(Dialect):
-    """The words that the journal asks for."""
+    """The part of the dialect that the journal uses."""
 
     journal_options = _options(engine="InnoDB", charset="utf8mb4", collate="utf8mb4_bin")
     image_options = _options(row_format="DYNAMIC")
     journal_text = LONGTEXT()
 
     def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
-        """By `information_schema`."""
+        """Read `information_schema`."""
         return kept(connection, names)
 
     def catalogued(self, ddl: str) -> str:
-        """As `COLUMN_TYPE` does, with the character set."""
+        """Return the type as `COLUMN_TYPE` has it, with the character set."""
         return catalogued(ddl)
 
     def largest(self, connection: Connection) -> int | None:
-        """`max_allowed_packet`."""
+        """Return `max_allowed_packet`."""
         return session.packet(connection)
 
     def unfit(self, connection: Connection, names: Sequence[str]) -> str:
-        """Triggers that the account may not see: the catalogue shows none, and says nothing."""
+        """Refuse where the account may not see triggers: the catalogue then shows none, without an error."""
         database = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
         hidden = [name for name in names if not rights(connection).on("TRIGGER", database, name)]
         if not hidden:
@@ -126,5 +129,5 @@ class InnodbJournal(Dialect):
         )
 
     def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
-        """By GET_LOCK; a lock that was not to be had in ten seconds is an error that passes."""
+        """Use GET_LOCK. A lock that was not obtained in ten seconds is a retryable error."""
         return session.alone(connection, what)

@@ -35,7 +35,7 @@ _PROCESS = "GRANT PROCESS ON *.*"
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """Keys by whole columns; `prefixed` are the columns of which the primary key holds only the beginning.
+    """The keys of a table by whole columns. Of the columns in `prefixed` the primary key holds only the beginning.
 
     `names` and `whole` are the indexes that a statement may name, `ignored` those that it must not (MariaDB).
     """
@@ -49,22 +49,22 @@ class Keys:
     ignored: Mapping[str, tuple[str, ...]]
 
     def unheld(self, references: Sequence[Reference]) -> list[str]:
-        """Why those who refer to a row cannot be waited for: no statement may read the index where they hold it."""
+        """Return why an insert that refers to a row cannot be waited for: the index it locks is IGNORED."""
         wanted = {reference.parent_columns for reference in references}
         found = sorted(name for name, have in self.ignored.items() if any(have[: len(one)] == one for one in wanted))
         return [f"rows that refer to it may be found by its index {name!r}, which is IGNORED" for name in found]
 
     def that_begin(self, columns: tuple[str, ...]) -> list[str]:
-        """The names of the indexes that begin with `columns`: a foreign key may refer to any of them."""
+        """Return the names of the indexes that begin with `columns`: a foreign key may use any of them."""
         return sorted(name for name, have in self.whole.items() if have[: len(columns)] == columns)
 
     def index_of(self, key: tuple[str, ...]) -> str | None:
-        """The name of the unique index that holds `key`."""
+        """Return the name of the unique index on `key`."""
         return "PRIMARY" if key and key == self.primary else self.names.get(key)
 
 
 def keys_of(connection: Connection, schema: str, name: str) -> Keys:
-    """The indexes of a table."""
+    """Read the indexes of a table."""
     rows = connection.execute(
         sa.text(
             # all columns: IGNORED is there on newer MariaDB only
@@ -102,7 +102,10 @@ def keys_of(connection: Connection, schema: str, name: str) -> Keys:
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """Declared foreign keys as far as the account sees them; `children` are database and name of those that refer."""
+    """Declared foreign keys as far as the account sees them.
+
+    `children` are (database, name) of the referring tables.
+    """
 
     outward: tuple[Reference, ...]
     inward: tuple[Reference, ...]
@@ -110,7 +113,7 @@ class Links:
 
 
 def links_of(connection: Connection, schema: str, name: str) -> Links:
-    """Foreign keys of the table, and those that point at it, from other databases too."""
+    """Return the foreign keys of the table, and those that refer to it, from other databases too."""
     rows = connection.execute(
         sa.text(
             "SELECT k.CONSTRAINT_NAME, k.TABLE_SCHEMA, k.TABLE_NAME, k.COLUMN_NAME, k.REFERENCED_TABLE_SCHEMA, "
@@ -164,7 +167,7 @@ _Types = Mapping[tuple[str, str, str], Kind]
 
 
 def _types(connection: Connection, tables: set[tuple[str, str]]) -> _Types:
-    """The types of columns by database, table and name; names in lower case, as a key may spell them otherwise."""
+    """Return the types of columns by database, table and name, in lower case, since a key may use another case."""
     statement = sa.text(
         "SELECT COLUMN_NAME, COLUMN_TYPE, COLLATION_NAME FROM information_schema.COLUMNS "
         "WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name"
@@ -194,7 +197,9 @@ def _act(rule: Any) -> str:
 
 
 def unseen(connection: Connection, schema: str, name: str, links: Links, *, mariadb: bool) -> list[str]:
-    """Why rows that refer to the table's may be hidden from the account: it is shown only what it has a right on."""
+    """Return why rows that refer to the table may be hidden: an account sees only tables on which it has a
+    privilege.
+    """
     mine = rights(connection)
     clauses = []
     if mine.server("PROCESS"):
@@ -219,14 +224,14 @@ def unseen(connection: Connection, schema: str, name: str, links: Links, *, mari
 
 
 def inward_stamp(connection: Connection, schema: str, name: str, *, mariadb: bool) -> Sequence[Any]:
-    """What changes with the keys that refer to a table."""
+    """Return a text that changes with the foreign keys that refer to a table."""
     if rights(connection).server("PROCESS"):
         return _inward(connection, schema, name, mariadb=mariadb)
     return links_of(connection, schema, name).inward
 
 
 def _inward(connection: Connection, schema: str, name: str, *, mariadb: bool) -> list[tuple[Any, ...]]:
-    """InnoDB's own list of the keys that refer to a table: constraint, table, how many columns, and rules."""
+    """Read InnoDB's own list of the foreign keys that refer to a table: constraint, table, number of columns, rules."""
     if mariadb:  # its names are those of files
         source, parent = "INNODB_SYS_FOREIGN", f"CONCAT({_file('schema')}, '/', {_file('name')})"
     else:
@@ -243,12 +248,12 @@ def _file(parameter: str) -> str:
 
 
 def _decoded(name: str) -> str:
-    """`app/c@0020h` is `app/c h`. Letters beyond ASCII stay as they are, for people to guess."""
+    """Decode `app/c@0020h` to `app/c h`. Letters beyond ASCII stay encoded."""
     return re.sub(r"@([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), name)
 
 
 def identity(connection: Connection, schema: str, name: str, *, mariadb: bool) -> str:
-    """The number of a table, of a partitioned one that of its oldest partition; '' where it may not be read.
+    """Return the number of a table, for a partitioned one that of its oldest partition; '' where it may not be read.
 
     The oldest partition stays when others are added.
     """

@@ -1,6 +1,7 @@
-"""Whether an account of MySQL or MariaDB may do what a run will do: the server is asked, by statements that do nothing.
+"""Tests the privileges of an account of MySQL or MariaDB by statements that the server prepares but does not run.
 
-EXPLAIN of a write takes the rights of the write, and names a table that is not there only to who may write to it.
+EXPLAIN of a write needs the privileges of the write, and reports a missing table only to an account that may write to
+it.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ _GIVEN_BY = {"LOCK": "DELETE", "SHARE": "SELECT"}
 
 
 class Asking(Dialect):
-    """The word that preflight asks for."""
+    """The part of the dialect that preflight uses to test privileges."""
 
     def lacks(self, connection: Connection, needs: Sequence[Need]) -> list[str]:
-        """By statements that read and write nothing; CREATE and TRIGGER by SHOW GRANTS."""
+        """Test with statements that read and write nothing; CREATE and TRIGGER by SHOW GRANTS."""
         return list(dict.fromkeys(sentence for need in needs for sentence in _lacks(connection, need)))
 
 

@@ -1,4 +1,4 @@
-"""Which triggers of MySQL and MariaDB are guards of trueup's, by their body."""
+"""Recognises the triggers of MySQL and MariaDB that are trueup's guards, by their body."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _WORDS = re.compile(
 
 
 def is_guard(name: str, text: str) -> bool:
-    """Whether a trigger is a guard of ours: by its name, and by a body that as a whole can do nothing but refuse."""
+    """Whether a trigger is a guard of trueup: it has a guard's name, and its whole body can do nothing but refuse."""
     return names_guard(name) and all(_only_refuses(bare(quoted, text)) for quoted in _QUOTED)
 
 

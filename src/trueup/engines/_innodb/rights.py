@@ -1,4 +1,4 @@
-"""What an account of MySQL or MariaDB may do, and so what it sees: of the rest the catalogue says nothing."""
+"""Reads the privileges of an account of MySQL or MariaDB. The catalogue is silent about what they do not cover."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Place = TypeVar("Place")
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What `SHOW GRANTS` lists for a session: its account's own rights, and those of the roles that are active.
+    """The privileges that `SHOW GRANTS` lists for a session: those of its account and of the active roles.
 
-    Rights on single columns, procedures and the like are left out. `literal` is whether a name of a database in a grant
-    is no pattern (MySQL with `partial_revokes`).
+    Privileges on single columns, procedures and the like are left out. `literal` says that a database name in a grant
+    is not a pattern (MySQL with `partial_revokes`).
     """
 
     everywhere: frozenset[str] = frozenset()
@@ -34,22 +34,25 @@ class Rights:
     literal: bool = False
 
     def server(self, right: str) -> bool:
-        """Whether the account has a right on the whole server, whatever was taken back of it in single databases."""
+        """Whether the account has a privilege on the whole server, even if it was revoked on single databases."""
         return _holds(self.everywhere, right)
 
     def every_database(self, right: str) -> bool:
-        """Whether it has a right in every database but the server's own."""
+        """Whether it has a privilege on every database but the server's own."""
         taken = any(_holds(rights, right) for name, rights in self.revoked.items() if name not in _OWN)
         return self.server(right) and not taken
 
     def on(self, right: str, database: str, table: str) -> bool:
-        """Whether it has a right on a table, and with it on all its columns."""
+        """Whether it has a privilege on a table, and so on all its columns."""
         if self.server(right) and not _holds(self.revoked.get(database, frozenset()), right):
             return True
         return _holds(self._in(database), right) or _holds(self.tables.get((database, table), frozenset()), right)
 
     def _in(self, database: str) -> frozenset[str]:
-        """The server uses the rights of one name alone, the nearest. Of several patterns only what all give is sure."""
+        """Return the privileges on a database.
+
+        The server applies the grant of the closest name only. Of several patterns only what all grant is certain.
+        """
         spelled = [rights for name, rights in self.databases.items() if self._plain(name) == database]
         if spelled:
             return frozenset.intersection(*spelled)
@@ -57,7 +60,7 @@ class Rights:
         return frozenset.intersection(*map(_all_of(fits), fits)) if fits else frozenset()
 
     def _plain(self, name: str) -> str | None:
-        """A name in a grant that means one database; None for a pattern."""
+        """Return the database that a name in a grant means; None for a pattern."""
         if self.literal:
             return name
         return None if re.search(r"(?<!\\)[%_]", name) else re.sub(r"\\([%_\\])", r"\1", name)
@@ -71,7 +74,7 @@ class Rights:
 
 
 def _all_of(several: Iterable[frozenset[str]]) -> Callable[[frozenset[str]], frozenset[str]]:
-    """Spell out ALL PRIVILEGES as what the others list, so that they have it in common."""
+    """Expand ALL PRIVILEGES to the privileges that the other sets list, so that an intersection keeps them."""
     named = frozenset[str]().union(*several)
     return lambda rights: named if _ALL in rights else rights
 
@@ -81,7 +84,7 @@ def _holds(rights: frozenset[str], right: str) -> bool:
 
 
 def rights(connection: Connection) -> Rights:
-    """What the session's account may do; read once a session."""
+    """Return the privileges of the session's account, read once per session."""
     found: Rights | None = connection.info.get(_CACHED)
     if found is None:
         partial = connection.exec_driver_sql("SHOW GLOBAL VARIABLES LIKE 'partial_revokes'").one_or_none()
@@ -92,7 +95,7 @@ def rights(connection: Connection) -> Rights:
 
 
 def parse(lines: Iterable[str], *, literal: bool = False) -> Rights:
-    """Read the lines of `SHOW GRANTS`. A line of another form gives no right."""
+    """Parse the lines of `SHOW GRANTS`. A line of another form grants nothing."""
     everywhere: set[str] = set()
     databases: dict[str, set[str]] = defaultdict(set)
     tables: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -126,7 +129,7 @@ def _frozen(found: Mapping[Place, set[str]]) -> dict[Place, frozenset[str]]:
 
 
 def grant(right: str, database: str, table: str) -> str:
-    """The statement that gives a right on a table, or on all of a database (`*`), to be shown."""
+    """Return the statement that grants a privilege on a table, or on all of a database (`*`), for display."""
     names = (
         name if re.fullmatch(r"\w+|\*", name) else "`" + name.replace("`", "``") + "`" for name in (database, table)
     )

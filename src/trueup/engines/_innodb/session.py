@@ -1,4 +1,4 @@
-"""Sessions of MySQL and MariaDB: the driver at hand, and settings pinned for exact bytes."""
+"""Sessions of MySQL and MariaDB: the installed driver, and settings pinned so that values are compared exactly."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def engine(url: URL, *, write: bool) -> Engine:
 
 
 def _begin(raw: Any, *, write: bool) -> dict[str, Any]:
-    """Pin a new session, and return its settings as they were. Raises `StoreError` where a proxy hands sessions out."""
+    """Pin a new session and return its settings from before. Raises `StoreError` where a proxy multiplexes sessions."""
     server = str(raw.get_server_info())
     names = [*settings(server, write=write), *_NAMES]
     with suppress_closing(raw.cursor()) as cursor:
@@ -135,7 +135,7 @@ def _begin(raw: Any, *, write: bool) -> dict[str, Any]:
 
 
 def _give_back(raw: Any, error: type[Exception], found: Mapping[str, Any]) -> None:
-    """Set a session back to what it was: behind a proxy another client gets it next."""
+    """Restore a session's settings: behind a proxy another client gets the session next."""
     with suppress(error), suppress_closing(raw.cursor()) as cursor:
         cursor.execute("ROLLBACK")
         cursor.execute("SET " + ", ".join(f"SESSION {name} = {_literal(value)}" for name, value in found.items()))
@@ -148,7 +148,9 @@ def _literal(value: Any) -> str:
 
 
 def settings(server: str, *, write: bool) -> dict[str, str]:
-    """What is set in a session, but for its names: variables and their values as SQL."""
+    """Return the variables that are set in a session, with their values as SQL; character set and collation
+    come apart.
+    """
     theirs = dict(_MYSQL)
     prefix = "transaction"
     if is_mariadb(server):
@@ -165,7 +167,7 @@ def settings(server: str, *, write: bool) -> dict[str, str]:
 
 
 def pin(server: str, *, write: bool) -> str:
-    """The statement that a new session begins with."""
+    """Return the statement that a new session begins with."""
     assignments = ", ".join(f"SESSION {name} = {value}" for name, value in settings(server, write=write).items())
     return f"{NAMES}, {assignments}"
 
@@ -187,7 +189,7 @@ def _driver(url: URL) -> str:
 
 @contextmanager
 def suppress_closing(cursor: Any) -> Iterator[Any]:
-    """A cursor, closed at the end even when its server is gone."""
+    """Yield a cursor and close it at the end, even when the server is gone."""
     try:
         yield cursor
     finally:
@@ -198,7 +200,7 @@ def suppress_closing(cursor: Any) -> Iterator[Any]:
 def say(connection: Connection, statement: str) -> None:
     """Run a SET outside of SQLAlchemy's bookkeeping: it neither begins nor needs a transaction.
 
-    Nothing happens on a session that is closed; a lost connection raises no error here, the next statement will.
+    A closed session is skipped. A lost connection raises no error here; the next statement will.
     """
     if connection.closed or connection.invalidated:
         return
@@ -208,12 +210,12 @@ def say(connection: Connection, statement: str) -> None:
 
 
 def raw_error(connection: Connection) -> type[Exception]:
-    """The driver's error class."""
+    """Return the driver's error class."""
     return dialect_error(connection.engine)
 
 
 def dialect_error(engine: Engine) -> type[Exception]:
-    """The error class of an engine's driver."""
+    """Return the error class of an engine's driver."""
     found = engine.dialect.loaded_dbapi.Error
     assert issubclass(found, Exception)
     return found
@@ -221,10 +223,10 @@ def dialect_error(engine: Engine) -> type[Exception]:
 
 @contextmanager
 def watchdog(connection: Connection, seconds: float) -> Iterator[None]:
-    """KILL QUERY, from a second session, what `connection` still runs after `seconds`.
+    """Run KILL QUERY from a second session on a statement of `connection` that still runs after `seconds`.
 
-    The lock makes sure that nothing is killed once the block was left; the server's uptime and uuid, that the number
-    is still this session's and not one given out anew after a restart, or by another server behind the same address.
+    A lock makes sure that nothing is killed once the block was left. The server's uptime and uuid prove that the
+    connection number is still this session's, and not one of a restarted or another server behind the same address.
     """
     info = connection.info
     if "trueup_thread" not in info:
@@ -265,7 +267,7 @@ ALONE_SECONDS = 10
 
 @contextmanager
 def alone(connection: Connection, what: str) -> Iterator[None]:
-    """GET_LOCK on a digest of the database's name and `what`, as names of locks are the server's and short."""
+    """Take GET_LOCK on a digest of the database's name and `what`: lock names are global to the server and short."""
     database = str(connection.exec_driver_sql("SELECT LOWER(DATABASE())").scalar_one())
     name = digest(f"{database}\0{what}".encode())
     if connection.exec_driver_sql(f"SELECT GET_LOCK('{name}', {ALONE_SECONDS})").scalar_one() != 1:
@@ -280,7 +282,7 @@ _PACKET = "trueup_packet"
 
 
 def packet(connection: Connection) -> int:
-    """Bytes that a statement of this session may have."""
+    """Return the size limit of a statement of this session in bytes."""
     if _PACKET not in connection.info:
         connection.info[_PACKET] = int(connection.exec_driver_sql("SELECT @@SESSION.max_allowed_packet").scalar_one())
     found: int = connection.info[_PACKET]
@@ -288,7 +290,7 @@ def packet(connection: Connection) -> int:
 
 
 class Settings:
-    """The server's settings that `writable` looks at; one that the server does not know is off."""
+    """The server's settings that `writable` reads. A setting that the server does not know counts as off."""
 
     def __init__(self, connection: Connection) -> None:
         names = (
@@ -304,12 +306,15 @@ class Settings:
         return self.text(name) in ("ON", "1")
 
     def text(self, name: str) -> str:
-        """A setting as the server spells it."""
+        """Return a setting in the server's words."""
         return self._values.get(name, "")
 
 
 def copied_from(connection: Connection, asked: str, host: str) -> str:
-    """Why this server is not to be written to, when it copies another: `asked` tells which, under the name `host`."""
+    """Return why a server that replicates another must not be written to; `asked` is the statement that shows it.
+
+    `host` is the column of its result with the other server's name.
+    """
     try:
         row = connection.exec_driver_sql(asked).mappings().first()
     except DBAPIError as error:

@@ -1,4 +1,4 @@
-"""Words of MySQL and MariaDB that SQLAlchemy lacks, and what a column's type says about its bytes."""
+"""SQL constructs of MySQL and MariaDB that SQLAlchemy lacks, and what a column's type says about its bytes."""
 
 from __future__ import annotations
 
@@ -56,29 +56,29 @@ def _compile_json_table(element: _JsonTable, compiler: SQLCompiler, **options: A
 
 
 def cast_as(value: Any, kind: str, type_: TypeEngine[Any] | None = None) -> ColumnElement[Any]:
-    """`CAST(value AS kind)`; SQLAlchemy's own knows only some kinds. `kind` is one of ours, never a user's text."""
+    """Return `CAST(value AS kind)`: SQLAlchemy's own knows only some kinds. `kind` is never a user's text."""
     return sa.type_coerce(_Cast(value, sa.literal_column(kind)), type_ or NullType())
 
 
 def text_of(value: Any) -> ColumnElement[str]:
-    """Any value as text in utf8mb4."""
+    """Return any value as text in utf8mb4."""
     return cast_as(value, "CHAR CHARACTER SET utf8mb4", sa.Text())
 
 
 def bytes_of(value: Any) -> ColumnElement[Any]:
-    """The bytes of a text or of binary data."""
+    """Return the bytes of a text or of binary data."""
     return cast_as(value, "BINARY")
 
 
 def using(value: Any, charset: str) -> ColumnElement[str]:
-    """Text in another character set; bytes are taken to be of that set already."""
+    """Return text in another character set. Bytes are assumed to be in that set already."""
     return _Using(value, sa.literal_column(charset))
 
 
 def legible(value: Any) -> ColumnElement[str]:
-    """Text of a column for a reader: half a surrogate pair is a question mark.
+    """Return the text of a column for a reader, with half a surrogate pair as a question mark.
 
-    It can be stored in ucs2 and utf32, on MariaDB in utf8mb3 and utf8mb4 too, which hands it out as it is.
+    Half a pair can be stored in ucs2 and utf32, and on MariaDB in utf8mb3 and utf8mb4, which return it as it is.
     """
     return using(using(value, "utf16"), "utf8mb4")
 
@@ -86,14 +86,14 @@ def legible(value: Any) -> ColumnElement[str]:
 def json_table(
     document: ColumnElement[Any], columns: list[tuple[str, str, str]], name: str | None = None
 ) -> sa.TableValuedAlias:
-    """The arrays in a JSON array as rows; `columns` are name, type and path."""
+    """Return the arrays in a JSON array as rows; `columns` are name, type and path."""
     shape = ", ".join(f"`{column}` {kind} PATH '{path}'" for column, kind, path in columns)
     labels: list[sa.ColumnClause[Any]] = [sa.column(sa.sql.quoted_name(column, quote=True)) for column, _, _ in columns]
     return _JsonTable(document, sa.literal_column(shape)).table_valued(*labels, name=name)
 
 
 class Members(sa.Text):
-    """ENUM and SET, read as text; a foreign key compares their numbers."""
+    """ENUM and SET, read as text. A foreign key compares their numbers."""
 
     def __init__(self, ddl: str, collation: str | None = None) -> None:
         super().__init__(collation=collation)
@@ -101,7 +101,9 @@ class Members(sa.Text):
 
 
 def as_key(child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether InnoDB takes `child` for `parent` in a foreign key: by the collation, or the numbers, of the parent."""
+    """Whether InnoDB matches `child` with `parent` in a foreign key: by the collation, or the numbers, of the
+    parent.
+    """
     mine, theirs = child.type, parent.type
     if isinstance(mine, Members) and isinstance(theirs, Members) and mine.ddl != theirs.ddl:
         return sa.type_coerce(parent, NullType()) + 0 == sa.type_coerce(child, NullType()) + 0
@@ -115,11 +117,11 @@ def as_key(child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnEleme
 
 
 def alike(child: Kind, parent: Kind) -> bool:
-    """Whether `as_key` says what a foreign key between columns of these types does.
+    """Whether `as_key` compares as a foreign key between columns of these types does.
 
-    InnoDB takes one between many types that are unlike, and compares the stored bytes: 0.5 in DECIMAL(5,1) is the
+    InnoDB accepts a foreign key between many unlike types and compares the stored bytes: 0.5 in DECIMAL(5,1) is the
     parent of 0.05 in DECIMAL(5,2), and 1970 in YEAR that of 70 in TINYINT UNSIGNED. Under a collation without padding
-    no VARCHAR finds its parent in a CHAR: MySQL says that there is none, and MariaDB goes down.
+    no VARCHAR finds its parent in a CHAR: MySQL says that there is none, and MariaDB crashes.
     """
     words = {child.word, parent.word}
     if words <= {"enum", "set"}:
@@ -138,14 +140,14 @@ def alike(child: Kind, parent: Kind) -> bool:
 
 
 def forced(index: str) -> str:
-    """The hint to read a table by this index."""
+    """Return the hint to read a table by this index."""
     # formatted twice: by SQLAlchemy, then by the driver
     return "FORCE INDEX (`" + index.replace("`", "``").replace("%", "%%%%") + "`)"
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A column's type taken apart: `decimal(10,2) unsigned` is ('decimal', (10, 2))."""
+    """A parsed column type: `decimal(10,2) unsigned` is ('decimal', (10, 2))."""
 
     word: str
     arguments: tuple[int, ...] = ()
@@ -163,7 +165,7 @@ class Kind:
 
 
 def kind_of(ddl: str) -> Kind:
-    """Read a type as `Column.ddl` holds it."""
+    """Parse a type as `Column.ddl` holds it."""
     word = re.match(r"\s*([a-z0-9_]+)", ddl, re.IGNORECASE)
     arguments = re.match(r"\s*[a-z0-9_]+\s*\(([\d,\s]+)\)", ddl, re.IGNORECASE)
     # an ENUM's members may say anything: only what follows the last bracket counts
@@ -184,12 +186,12 @@ def kind_of(ddl: str) -> Kind:
 
 
 def hexadecimal(kind: Kind) -> bool:
-    """Whether a key of this type travels as hexadecimal digits."""
+    """Whether a key of this type is sent as hexadecimal digits."""
     return kind.word in ("binary", "varbinary") or bool(kind.charset and not kind.lossless)
 
 
 def staged(kind: Kind) -> str:
-    """The type of a staged key part: the column's own wherever JSON_TABLE takes it."""
+    """Return the type of a staged key part: the column's own wherever JSON_TABLE accepts it."""
     size = kind.arguments[0] if kind.arguments else kind.widest
     if hexadecimal(kind):
         return f"VARCHAR({8 * size}) CHARACTER SET ascii COLLATE ascii_bin"
@@ -206,12 +208,12 @@ def staged(kind: Kind) -> str:
 
 
 def utf8(value: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
-    """Text by its bytes in utf8mb4, where it has such."""
+    """Return text by its bytes in utf8mb4, where it has such."""
     return value if kind.charset in UTF8 or not kind.lossless else using(value, "utf8mb4")
 
 
 def number_or_time(value: ColumnElement[Any], kind: Kind) -> ColumnElement[Any]:
-    """A value as a column of this type stores it, if it fits."""
+    """Return a value as a column of this type stores it, if it fits."""
     places = kind.arguments[-1] if kind.arguments else 0
     if kind.word in ("tinyint", "smallint", "mediumint", "int", "integer", "bigint"):
         return cast_as(value, "DECIMAL(65,0)", sa.Numeric())

@@ -1,4 +1,4 @@
-"""How a chunk's operations are handed to MySQL and MariaDB."""
+"""Sends the operations of a chunk to MySQL and MariaDB."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trueup.sql.tables import Table
 
 
 def stage(connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
-    """One JSON text, unpacked by JSON_TABLE into columns of the key's own types."""
+    """Send one JSON text, which JSON_TABLE unpacks into columns of the key's own types."""
     kinds = [kind_of(table.columns[name].ddl) for name in table.key]
     columns = [
         ("seq", "BIGINT", "$[0]"),

@@ -1,9 +1,10 @@
-"""Whether an expression of MySQL or MariaDB is the same in every session.
+"""Decides whether an expression of MySQL or MariaDB has the same value in every session.
 
-An index over a virtual column, or over an expression, holds what the application's session computed. Ours looks for the
-entry of what it computes itself: where settings (`sql_mode`, `lc_time_names`, `div_precision_increment` ...) make that
-another value, the old entry stays in the index for ever (CHECK TABLE: corrupt). So only what no setting bends is
-written to, which is a list of words: settings and functions come with every version.
+An index over a virtual column, or over an expression, holds what the application's session computed. Our session
+searches for the entry that it computes itself. Where settings (`sql_mode`, `lc_time_names`, `div_precision_increment`
+...) change the value, the old entry stays in the index for ever (CHECK TABLE: corrupt). So trueup writes only where no
+setting changes an expression. It uses an allow list of words, since settings and functions are added with every
+version.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ _CHARSET = re.compile(r"\b(?:(?:charset|using|collate|character set) \w+|(?:_[a-
 
 
 def bent(computed: Computed, columns: Sequence[Column]) -> dict[str, frozenset[str]]:
-    """Why rows of a table are not to come or go, nor some columns to change: clauses, each with these columns."""
+    """Return clauses that say why rows must not be inserted or deleted, nor these columns changed."""
     by_name = {column.name: column for column in columns}
     found: dict[str, frozenset[str]] = {}
     for index in dict.fromkeys(name for name, _, _ in computed.indexes):
@@ -62,7 +63,7 @@ def _steady_column(name: str, computed: Computed, columns: Mapping[str, Column])
 
 
 def _steady(expression: str, computed: Computed, columns: Mapping[str, Column]) -> bool:
-    """Whether no setting of a session bends an expression."""
+    """Whether no setting of a session changes the value of an expression."""
     names = {name.lower(): name for name in columns}
     if any(  # of a stored column the value is there
         name in computed.expressions and name not in computed.stored and not _steady_column(name, computed, columns)
@@ -89,7 +90,10 @@ def _steady(expression: str, computed: Computed, columns: Mapping[str, Column]) 
 
 
 def _without_parts(signs: Sequence[str], columns: Mapping[str, Column]) -> list[str]:
-    """The tokens, with a number in the place of what is one by any settings: `year(column)`, `column is null`."""
+    """Return the tokens with a number in place of a part that is a number under any settings: `year(column)`.
+
+    Another such part is `column is null`.
+    """
     left: list[str] = []
     at = 0
     while at < len(signs):

@@ -1,4 +1,4 @@
-"""The triggers of a table of MySQL or MariaDB, and which of them are guards that cannot do more than refuse."""
+"""Reads the triggers of a table of MySQL or MariaDB, and recognises guards that can do nothing but refuse."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SEVERAL = re.compile(r"\bFROM\b(?:(?!\bWHERE\b)[^(),])*,(?!\s*JSON_TABLE\b)", r
 
 
 def triggers_of(connection: Connection, schema: str, name: str) -> list[list[str]]:
-    """Name, time, event, text (as a digest), and whether it is a guard of ours, of each trigger that may be seen."""
+    """Return each visible trigger: name, time, event, digest of its text, and whether it is a guard of trueup."""
     rows = connection.execute(
         sa.text(
             "SELECT TRIGGER_NAME, ACTION_TIMING, EVENT_MANIPULATION, ACTION_STATEMENT, SQL_MODE "
@@ -46,7 +46,7 @@ def triggers_of(connection: Connection, schema: str, name: str) -> list[list[str
 
 
 def _is_guard(connection: Connection, schema: str, name: str, text: str, mode: str) -> bool:
-    """By its name and form, and because its condition calls and reads nothing that could do more than look."""
+    """Whether it has a guard's name and form, and its condition calls and reads nothing that could have an effect."""
     modes = mode.split(",")
     otherwise = ("\\" in text and "NO_BACKSLASH_ESCAPES" in modes) or ('"' in text and "ANSI_QUOTES" in modes)
     if otherwise or not is_guard(name, text):  # what is quoted would be read in another way than the server does
@@ -69,7 +69,7 @@ def _is_guard(connection: Connection, schema: str, name: str, text: str, mode: s
 
 
 def _base_tables(connection: Connection, schema: str, names: set[str]) -> set[str]:
-    """Those of `names` that are tables, of which nothing is called when they are read, as it may be of a view."""
+    """Return those of `names` that are base tables. Reading a view could call a function."""
     if not names:
         return set()
     wanted: sa.BindParameter[list[str]] = sa.bindparam("names", sorted(names), expanding=True)

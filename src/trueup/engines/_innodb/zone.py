@@ -1,8 +1,8 @@
-"""What a table of MySQL or MariaDB keeps that the session's time zone had a part in.
+"""Finds values of a table of MySQL or MariaDB that were computed in the time zone of a session.
 
-A TIMESTAMP is a moment, which expressions see as the clock of the session's zone. What is kept of such an expression,
-in a stored column or in an index, was made in the application's zone. A write from our sessions, which are at UTC,
-makes it anew: other values, and an index that no longer fits its table (CHECK TABLE: corrupt).
+A TIMESTAMP is a moment, which expressions see as the clock of the session's zone. A stored column or an index over such
+an expression was computed in the application's zone. A write from our sessions, which are in UTC, computes it again:
+other values, and an index that no longer fits its table (CHECK TABLE: corrupt).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ASKS = re.compile(r"\b(?:unix_timestamp|from_unixtime)\(", re.IGNORECASE)
 
 
 def zoned(computed: Computed, columns: Sequence[Column]) -> list[str]:
-    """Why a table is not written to: clauses on its generated columns and indexes."""
+    """Return clauses that say which generated columns and indexes forbid writing to the table."""
     made, indexes = computed.expressions, computed.indexes
     kept = {*computed.stored, *(column for _, column, _ in indexes if column is not None)}
 
@@ -39,7 +39,7 @@ def zoned(computed: Computed, columns: Sequence[Column]) -> list[str]:
 
 
 def _depends(expression: str, plain: Collection[str], found: Collection[str]) -> bool:
-    """Whether an expression sees one of the TIMESTAMPs in `plain` as a clock, or reads a column in `found`."""
+    """Whether an expression uses one of the TIMESTAMPs in `plain` as a clock time, or reads a column in `found`."""
     # without quotes where the session that made it had sql_quote_show_create off
     quoted = "`" in expression
 

@@ -1,4 +1,4 @@
-"""MariaDB: mariadb-dump and mariadb."""
+"""Backs up MariaDB with mariadb-dump and mariadb."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from trueup.engines._innodb.backup import InnodbTool
 
 
 class MariadbTool(InnodbTool):
-    """MariaDB's own programs, also under their former names."""
+    """Uses MariaDB's own programs, also under their former names."""
 
     name = "mariadb"
     dumps = ("mariadb-dump", "mysqldump")

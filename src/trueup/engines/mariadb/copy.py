@@ -1,4 +1,4 @@
-"""One table of a restored backup beside the live one, in MariaDB."""
+"""Copies one table of a restored backup beside the live one, in MariaDB."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from trueup.stores.sql import SqlStore
 
 
 class MariadbCopier(InnodbCopier):
-    """In a session that checks no CHECK."""
+    """Copies in a session that evaluates no CHECK."""
 
     def unchecked(self, store: SqlStore, connection: Connection, name: str) -> None:
-        """By a setting of the session."""
+        """Set `check_constraint_checks` to 0 for the session."""
         run_verbatim(connection, "SET SESSION check_constraint_checks = 0")

@@ -1,4 +1,4 @@
-"""MariaDB 10.6 and later."""
+"""The dialect of MariaDB 10.6 and later."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ _EDGES = r"\A[ \t\r\n]+|[ \t\r\n]+\z"
 class Mariadb(InnoDB):
     """MariaDB 10.6 or later to write.
 
-    JSON is text with the CHECK json_valid(), so it is told by its first character. Rows that got past the
-    CHECK (loaded with `check_constraint_checks=0`) are taken for what they begin like. Of equal keys the
-    first counts. JSON in a text column without the CHECK is parsed in full, to any depth.
+    JSON is text with the CHECK json_valid(), so its type is read from the first character. Rows that bypassed the CHECK
+    (loaded with `check_constraint_checks=0`) get the type of their first character. Of equal keys the first counts.
+    JSON in a text column without the CHECK is parsed in full, to any depth.
     """
 
     name = "mariadb"
@@ -56,24 +56,30 @@ class Mariadb(InnoDB):
     blanks = "(*UCP)[[:space:]]+"
 
     def identity(self, connection: Connection) -> Mapping[str, str]:
-        """The server's uid where it has one (10.11.8 and later), else its place; and the database."""
+        """Return the database and the server's uid (10.11.8 and later), or else the server's place."""
         schema = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
         found = connection.exec_driver_sql("SHOW GLOBAL VARIABLES LIKE 'server_uid'").one_or_none()
         server = str(found[1]) if found is not None and found[1] else self.place(connection)
         return {"engine": self.name, "server_uid": server, "schema": schema}
 
     def spelling(self) -> sa.Dialect:
-        """MySQL's, told of MariaDB, as our sessions have it: the registry has an object where others have a class."""
+        """Return MySQL's dialect in MariaDB mode, as our sessions use it:
+
+        SQLAlchemy's registry has an object instead of a class.
+        """
         made: sa.Dialect = registry.load("mysql")(paramstyle="named", is_mariadb=True)
         return made
 
     def version(self, connection: Connection) -> str:
-        """`MariaDB 10.11.19`."""
+        """Return for example `MariaDB 10.11.19`."""
         words = str(connection.exec_driver_sql("SELECT VERSION()").scalar_one())
         return "MariaDB " + words.removeprefix("5.5.5-").partition("-")[0]
 
     def _token(self, value: ColumnElement[Any], kind: Kind) -> ColumnElement[str]:
-        """Text with half a surrogate pair, which no driver can read, by its bytes; it addresses nothing."""
+        """Return the key part as text. Text with half a surrogate pair, which no driver can read, becomes its bytes.
+
+        Such a key addresses no row.
+        """
         token = super()._token(value, kind)
         if hexadecimal(kind) or not kind.charset.startswith("utf8"):
             return token
@@ -81,17 +87,20 @@ class Mariadb(InnoDB):
         return sa.case((whole, token), else_=func.concat(_HALF, func.hex(value)))
 
     def addresses(self, key: Sequence[str]) -> bool:
-        """Unless a part is text that no driver can hand back."""
+        """Whether no part is text that no driver can return."""
         return not any(re.fullmatch(f"{_HALF}(?:[0-9A-F]{{2}})+", part) for part in key)
 
     def valid(self, text: ColumnElement[Any]) -> ColumnElement[bool]:
-        """JSON_VALID, and a second opinion on what nests too deep for it."""
+        """Test with JSON_VALID, and test deeply nested text, which it rejects, with a regular expression."""
         opened = func.length(text) - func.length(func.replace(func.replace(text, "[", ""), "{", ""))
         deep = sa.case((opened > DEEPEST, text_of(text).regexp_match(_GRAMMAR)), else_=sa.false())
         return sa.case((func.json_valid(text) == 1, sa.true()), else_=deep)
 
     def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """By the first character; only what begins with white space is parsed. `1e2` is a double, as elsewhere."""
+        """Read the type from the first character; only text that begins with white space is parsed.
+
+        `1e2` is a double.
+        """
         first = func.left(value, 1)
         number = sa.case((text_of(value).regexp_match("[.eE]"), "double"), else_="integer")
         parsed = func.json_type(value)
@@ -105,7 +114,9 @@ class Mariadb(InnoDB):
         return word
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
-        """By the first character where it decides, so that a healthy value is taken out of its document once."""
+        """Test the first character where that decides, so that a healthy value is extracted from its document
+        only once.
+        """
         if not types:
             return value.is_not(None)
         if "invalid" in types:
@@ -133,30 +144,30 @@ class Mariadb(InnoDB):
         )
 
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """JSON_EXTRACT. It compares keys as they are spelled, so every usual spelling is tried."""
+        """Extract with JSON_EXTRACT. It compares keys as they are escaped, so every usual escaping is tried."""
         found = [func.json_extract(value, spelled, type_=sa.Text) for spelled in _paths(path)]
         return found[0] if len(found) == 1 else func.coalesce(*found, type_=sa.Text)
 
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """JSON_UNQUOTE for strings, all else as it is spelled."""
+        """Return strings by JSON_UNQUOTE, and other values as they are."""
         plain = func.regexp_replace(text_of(value), _EDGES, "")
         forms = {"string": self.json_string(value, storage), "null": sa.null(), "invalid": sa.null()}
         return sa.case(forms, value=self.json_type(value, storage), else_=plain)
 
     def json_string(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """JSON_UNQUOTE."""
+        """Return the string by JSON_UNQUOTE."""
         return func.json_unquote(value, type_=sa.Text)
 
     def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
-        """The text itself: JSON is text here."""
+        """Return the text itself: JSON is text here."""
         return text
 
     def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """The value as it is spelled."""
+        """Wrap the value without reformatting it."""
         return self._wrapped(key, value, sa.true() if column.storage == "json" else self.valid(value))
 
     def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
-        """JSON_REPLACE, which keeps every value's spelling; a document without `path` stays as it is."""
+        """Set null with JSON_REPLACE, which reformats no value. A document without `path` stays as it is."""
         storage: Storage = "json" if column.storage == "json" else "text"
         changed = reduce(lambda document, spelled: func.json_replace(document, spelled, sa.null()), _paths(path), value)
         there = self.json_get(value, storage, path).is_not(None)
@@ -166,7 +177,9 @@ class Mariadb(InnoDB):
     def json_put(
         self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
     ) -> ColumnElement[Any]:
-        """JSON_REPLACE of the key's every spelling, then JSON_INSERT where it has none."""
+        """Replace the key in every usual escaping with JSON_REPLACE, then add it with JSON_INSERT where it is
+        missing.
+        """
         storage: Storage = "json" if column.storage == "json" else "text"
         changed = value
         for key, text in members.items():
@@ -182,13 +195,13 @@ class Mariadb(InnoDB):
         return sa.type_coerce(changed, sa.Text())
 
     def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Not what nests too deep for MariaDB's own functions, which would make it NULL."""
+        """Whether the document is shallow enough for MariaDB's own functions, which would make a deeper one NULL."""
         return func.json_valid(value) == 1
 
     def json_path_lacks(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
     ) -> ColumnElement[bool]:
-        """By the first character of what is taken out once."""
+        """Test the first character of the value, which is extracted once."""
         letters = "".join(_FIRST[kind] for kind in types if kind in _FIRST)
         letters += _DIGITS if {"integer", "double"} <= set(types) else ""
         if not letters or "invalid" in types or len({"integer", "double"} & set(types)) == 1:
@@ -197,26 +210,26 @@ class Mariadb(InnoDB):
         return func.left(self.json_get(value, storage, path), 1).in_(list(letters)).isnot(sa.true())
 
     def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
-        """As a double."""
+        """Return the number as a double."""
         return cast_as(func.regexp_replace(value, _EDGES, ""), "DOUBLE", sa.Double())
 
     def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
-        """As a double; not by arithmetic, to which a number beyond all doubles is an error."""
+        """Convert to a double by a function: in arithmetic a number beyond all doubles is an error."""
         return cast_as(text, "DOUBLE", sa.Double())
 
     def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
-        """JSON_TABLE, which makes SQL NULL of JSON null."""
+        """Return the rows of JSON_TABLE, which turns JSON null into SQL NULL."""
         found = json_table(value, [("e", "JSON", "$")])
         return Elements(found, func.coalesce(found.c.e, literal("null", sa.Text)), "json")
 
     def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
-        """The length of what is left without the keys, in every usual spelling."""
+        """Whether the object is not empty without the keys, in every usual escaping."""
         spelled = [path for key in keys for path in _paths([key])]
         rest = func.json_remove(value, *spelled) if spelled else value
         return func.json_length(rest) > 0
 
     def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
-        """JSON_SET, which keeps every other value's spelling; a path of which no part is there changes nothing."""
+        """Change with JSON_SET, which reformats no other value. A path without an existing parent changes nothing."""
         pairs: list[Any] = []
         for path, new in changes:
             paths = [literal(spelled, sa.Text) for spelled in _paths(path)]
@@ -229,12 +242,12 @@ class Mariadb(InnoDB):
     def _for_update(
         self, statement: Select[Any], rows: Sequence[FromClause], *, read: bool = False, skip: bool = False
     ) -> Select[Any]:
-        """Of all the tables in FROM: MariaDB has no OF. Those in subqueries stay free."""
+        """Lock the rows of all tables in FROM: MariaDB has no OF. Tables in subqueries stay unlocked."""
         return statement.with_for_update(read=read, skip_locked=skip)
 
     @contextmanager
     def deadline(self, connection: Connection, seconds: float) -> Iterator[None]:
-        """By max_statement_time, for this session and until the end of the block."""
+        """Set max_statement_time for this session until the end of the block."""
         session.say(connection, f"SET SESSION max_statement_time = {float(seconds)}")
         try:
             yield
@@ -243,7 +256,10 @@ class Mariadb(InnoDB):
 
 
 def _paths(keys: Sequence[str]) -> list[str]:
-    """A path as it is, as Python's json writes it, and as PHP's does: MariaDB does not decode before it compares."""
+    """Return a path unescaped, as Python's json escapes it, and as PHP's does:
+
+    MariaDB compares keys without decoding.
+    """
     spellings = [
         [json.dumps(key, ensure_ascii=False) for key in keys],
         [json.dumps(key) for key in keys],

@@ -6,15 +6,15 @@ from trueup.engines._innodb.guard import InnodbGuards
 
 
 class MariadbGuards(InnodbGuards):
-    """As InnoDB has them."""
+    """Builds guards as `InnodbGuards` does."""
 
     name = "mariadb"
     needed = "CREATE USER, SET USER"
 
     def made_for(self, account: str) -> str:
-        """A user that is locked."""
+        """Return the statement that creates a locked user."""
         return f"CREATE USER {account} ACCOUNT LOCK"
 
     def dropped(self, account: str) -> str:
-        """DROP USER."""
+        """Return a DROP USER."""
         return f"DROP USER IF EXISTS {account}"

@@ -1,4 +1,4 @@
-"""Indexes of MariaDB: of a computed column."""
+"""Indexes of MariaDB over a computed column."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from trueup.sql.indexes import Index
 
 
 class MariadbIndexes(InnodbIndexes):
-    """An expression has an index by way of a column that is computed when it is read, and not shown."""
+    """Indexes an expression through an invisible virtual column."""
 
     def of_condition(self, name: str, table: str, key: str, condition: str) -> Index:
-        """An index of an invisible virtual column of the same name."""
+        """Build an invisible virtual column and an index of the same name."""
         column = f"ADD COLUMN {name} TINYINT AS ({flag(condition)}) VIRTUAL INVISIBLE, ADD INDEX {name} ({name})"
         drop = f"ALTER TABLE {table} DROP COLUMN {name}"
         return Index(f"ALTER TABLE {table} {column}", drop, f"{name} = 1")
 
     def plan(self, connection: Connection, statement: str) -> tuple[str, ...]:
-        """EXPLAIN, a line a table."""
+        """Run EXPLAIN, which gives a line for each table."""
         rows = connection.exec_driver_sql(f"EXPLAIN {statement}", execution_options={"no_parameters": True}).mappings()
         return tuple(
             f"{row['table']}: {row['type']}, key {row['key'] or 'none'}, about {row['rows']} rows" for row in rows

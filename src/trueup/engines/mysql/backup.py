@@ -1,4 +1,4 @@
-"""MySQL: mysqldump and mysql."""
+"""Backs up MySQL with mysqldump and mysql."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from trueup.engines._innodb.backup import InnodbTool
 
 
 class MysqlTool(InnodbTool):
-    """MySQL's own programs; MariaDB installs some of the same name."""
+    """Uses MySQL's own programs. MariaDB installs some under the same name."""
 
     name = "mysql"
     dumps = ("mysqldump",)

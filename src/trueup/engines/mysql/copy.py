@@ -1,4 +1,4 @@
-"""One table of a restored backup beside the live one, in MySQL."""
+"""Copies one table of a restored backup beside the live one, in MySQL."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _CHECKS = text(
 
 
 class MysqlCopier(InnodbCopier):
-    """Without the CHECKs, which no setting keeps quiet."""
+    """Copies without the CHECK constraints, which no setting disables."""
 
     def unchecked(self, store: SqlStore, connection: Connection, name: str) -> None:
-        """Drop them."""
+        """Drop the CHECK constraints of the copy."""
         for check in connection.execute(_CHECKS, {"table": name}).scalars().all():
             run_verbatim(connection, f"ALTER TABLE {spelled(store, name)} DROP CHECK {quoted(store, str(check))}")

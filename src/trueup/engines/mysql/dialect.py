@@ -1,4 +1,4 @@
-"""MySQL 8 and 9."""
+"""The dialect of MySQL 8 and 9."""
 
 from __future__ import annotations
 
@@ -38,9 +38,8 @@ _STRING = r'"([^"\\]|\\.)*"'
 class Mysql(InnoDB):
     """MySQL 8.0.22 or later to write, 8.0 to scan.
 
-    JSON is binary here: keys are unique and in an order of MySQL's own, and dates, times and bytes that an
-    application put into a document as such read as strings. Of text that should hold JSON, what nests deeper
-    than 100 is 'invalid': MySQL cannot read it.
+    JSON is binary here: keys are unique and in MySQL's own order, and dates, times and bytes that an application stored
+    in a document read as strings. Text that nests deeper than 100 is 'invalid' as JSON: MySQL cannot read it.
     """
 
     name = "mysql"
@@ -49,16 +48,16 @@ class Mysql(InnoDB):
     blanks = "[[:space:]]+"
 
     def identity(self, connection: Connection) -> Mapping[str, str]:
-        """The server's uuid and the database."""
+        """Return the server's uuid and the database."""
         row = connection.exec_driver_sql("SELECT @@GLOBAL.server_uuid, DATABASE()").one()
         return {"engine": self.name, "server_uuid": str(row[0]), "schema": str(row[1])}
 
     def version(self, connection: Connection) -> str:
-        """`MySQL 9.7.4`."""
+        """Return for example `MySQL 9.7.4`."""
         return "MySQL " + str(connection.exec_driver_sql("SELECT VERSION()").scalar_one()).partition("-")[0]
 
     def valid(self, text: ColumnElement[Any]) -> ColumnElement[bool]:
-        """JSON_VALID, kept away from what opens more than 100 brackets before it closes one: an error there."""
+        """Test with JSON_VALID, but not text that opens more than 100 brackets before it closes one: an error there."""
         start = func.substring_index(func.substring_index(text, "]", 1), "}", 1)
         bare = func.regexp_replace(start, _STRING, "")
         fine = func.json_valid(text) == 1
@@ -66,7 +65,7 @@ class Mysql(InnoDB):
         return sa.case((func.char_length(text) <= DEEPEST, fine), (_opened(start) <= DEEPEST, fine), else_=deep)
 
     def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """JSON_TYPE in fewer words; opaque values (dates, times, bytes) are strings."""
+        """Return JSON_TYPE in our words. Opaque values (dates, times, bytes) are strings."""
         kind = func.json_type(value, type_=sa.Text)
         opaque = sa.case((kind.is_not(None), "string"), else_=sa.null())
         word = sa.case(_WORDS, value=kind, else_=opaque)
@@ -75,7 +74,7 @@ class Mysql(InnoDB):
         return word
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
-        """JSON_TYPE compared with MySQL's own words."""
+        """Compare JSON_TYPE with MySQL's own words."""
         if storage == "text" and types:
             return super().json_is_not(value, storage, types)
         if set(types) <= {"invalid"}:
@@ -89,12 +88,12 @@ class Mysql(InnoDB):
         return wrong.is_(sa.true())
 
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """JSON_EXTRACT; of text, its result is JSON of MySQL's own spelling."""
+        """Extract with JSON_EXTRACT. From text it returns JSON in MySQL's own format."""
         found = func.json_extract(value, _path(path))
         return sa.case((self.valid(value), found), else_=sa.null()) if storage == "text" else found
 
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """JSON_UNQUOTE; of opaque values MySQL's text for them."""
+        """Return the text by JSON_UNQUOTE, for opaque values MySQL's text of them."""
         kind = self.json_type(value, storage)
         string = self.json_string(value, storage)
         if storage != "text":
@@ -103,15 +102,15 @@ class Mysql(InnoDB):
         return sa.case(forms, value=kind, else_=func.trim(text_of(value)))
 
     def json_string(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """JSON_UNQUOTE, which leaves text alone that has a blank before its quote; a JSON value has none."""
+        """Return the string by JSON_UNQUOTE. That ignores text with a blank before its quote; a JSON value has none."""
         return func.json_unquote(func.json_extract(value, "$") if storage == "text" else value)
 
     def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
-        """JSON for a JSON column, the text itself for a text one."""
+        """Return JSON for a JSON column, the text itself for a text column."""
         return cast_as(text, "JSON") if column.storage == "json" else text
 
     def json_keeps(self, text: ColumnElement[str], column: Column) -> ColumnElement[bool]:
-        """Not numbers that would lose digits, nor equal keys, of which one would be lost."""
+        """Whether no number would lose digits and no two keys are equal: MySQL keeps one of them."""
         if column.storage != "json":
             return sa.true()
         same = strings(text) == strings(text_of(cast_as(text, "JSON")))
@@ -119,13 +118,13 @@ class Mysql(InnoDB):
         return sa.case((bare.regexp_match(_LONG_NUMBER), sa.false()), else_=same)
 
     def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """JSON_OBJECT for a JSON column; text is put together as text and keeps its spelling."""
+        """Wrap with JSON_OBJECT in a JSON column; in a text column as text, without reformatting it."""
         if column.storage == "json":
             return func.json_object(literal(key, sa.Text), value)
         return self._wrapped(key, value, self.valid(value))
 
     def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
-        """JSON_REPLACE. Text is spelled anew by it, so text with numbers that would lose digits stays as it is."""
+        """Set null with JSON_REPLACE. It reformats text, so text with numbers that would lose digits stays as it is."""
         changed = func.json_replace(value, _path(path), cast_as(literal("null", sa.Text), "JSON"))
         if column.storage == "json":
             return changed
@@ -136,13 +135,13 @@ class Mysql(InnoDB):
     def json_put(
         self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
     ) -> ColumnElement[Any]:
-        """JSON_SET; text is spelled anew by it."""
+        """Set `members` with JSON_SET, which reformats text."""
         pairs = [part for key, text in members.items() for part in (_path([*path, key]), cast_as(text, "JSON"))]
         changed = func.json_set(value, *pairs)
         return changed if column.storage == "json" else text_of(changed)
 
     def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Not text with numbers that would lose digits, or with equal keys, of which one would be lost."""
+        """Whether text has no numbers that would lose digits, and no equal keys of which one would be lost."""
         if column.storage == "json":
             return sa.true()
         same = strings(value) == strings(text_of(cast_as(value, "JSON")))
@@ -151,28 +150,28 @@ class Mysql(InnoDB):
     def json_path_lacks(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
     ) -> ColumnElement[bool]:
-        """By JSON_TYPE alone, which is NULL where nothing is."""
+        """Compare JSON_TYPE alone, which is NULL where the path is missing."""
         if storage == "text" or "string" in types or "invalid" in types:
             return super().json_path_lacks(value, storage, path, types)
         known = func.json_type(self.json_get(value, storage, path))
         return known.in_([word for word, kind in _WORDS.items() if kind in types]).isnot(sa.true())
 
     def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
-        """As a double."""
+        """Return the number as a double."""
         return cast_as(func.json_extract(value, "$") if storage == "text" else value, "DOUBLE", sa.Double())
 
     def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
-        """JSON_TABLE, which makes SQL NULL of JSON null."""
+        """Return the rows of JSON_TABLE, which turns JSON null into SQL NULL."""
         found = json_table(value, [("e", "JSON", "$")])
         return Elements(found, func.coalesce(found.c.e, cast_as(literal("null", sa.Text), "JSON")), "json")
 
     def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
-        """The length of what is left without the keys."""
+        """Whether the object is not empty without the keys."""
         rest = func.json_remove(value, *(_path([key]) for key in keys)) if keys else value
         return func.json_length(rest) > 0
 
     def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
-        """JSON_SET; a path of which no part is there changes nothing."""
+        """Change with JSON_SET. A path without an existing parent changes nothing."""
         pairs: list[Any] = []
         for path, new in changes:
             pairs += [sa.case((new.is_(None), _NOWHERE), else_=literal(_path(path), sa.Text)), cast_as(new, "JSON")]
@@ -182,11 +181,11 @@ class Mysql(InnoDB):
     def _for_update(
         self, statement: Select[Any], rows: Sequence[FromClause], *, read: bool = False, skip: bool = False
     ) -> Select[Any]:
-        """OF the rows' tables: what it refers to stays free."""
+        """Lock with OF the rows' tables, so that the tables they refer to stay unlocked."""
         return statement.with_for_update(of=list(rows), read=read, skip_locked=skip)
 
     def deadline(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
-        """A watchdog: max_execution_time does not stop an UPDATE."""
+        """Start a watchdog: max_execution_time does not stop an UPDATE."""
         return session.watchdog(connection, seconds)
 
 

@@ -1,4 +1,4 @@
-"""Indexes of MySQL: of an expression."""
+"""Indexes of MySQL over an expression."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from trueup.sql.indexes import Index, lines_of
 
 
 class MysqlIndexes(InnodbIndexes):
-    """An index of an expression is used where a query has the very expression."""
+    """Builds functional indexes, which MySQL uses where a query has exactly the same expression."""
 
     def of_condition(self, name: str, table: str, key: str, condition: str) -> Index:
-        """A functional index."""
+        """Build a functional index."""
         made = self.of_columns(name, table, f"({flag(condition)})")
         return Index(made.create, made.drop, f"({flag(condition)}) = 1")
 
     def plan(self, connection: Connection, statement: str) -> tuple[str, ...]:
-        """EXPLAIN as a tree."""
+        """Run EXPLAIN with the tree format."""
         return lines_of(connection, f"EXPLAIN FORMAT=TREE {statement}")

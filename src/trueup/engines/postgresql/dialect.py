@@ -320,7 +320,7 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         return errors.idled(error)
 
     def load(self, connection: Connection) -> str:
-        """Wait for replay lag over one second, four fifths of the connections in use, or sessions that wait for
-        our locks.
+        """Return a reason for replay lag over one second, four fifths of the connections in use, or sessions
+        blocked by us.
         """
         return session.load(connection)
