@@ -29,8 +29,10 @@ def page_of(kind: str) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_example_finds_what_its_page_says(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = page_of(kind)
-    (checks,) = blocks(page, "yaml")
-    (told,) = re.findall(r"Finds (\d+)\.", page)
+    examples, numbers = blocks(page, "yaml"), re.findall(r"Finds (\d+)\.", page)
+    wanted = f"the docstring of {kind} needs an example: a block of sql, one block of yaml, and `Finds 2.` once"
+    assert (len(examples), len(numbers)) == (1, 1), wanted
+    (checks,), (told,) = examples, numbers
     with closing(sqlite3.connect(tmp_path / "app.db")) as database:
         for script in blocks(page, "sql"):
             database.executescript(script)
