@@ -1,1 +1,1 @@
-"""ONE FOLDER AN ENGINE: its dialect, session, catalogue, guard and backup, and nothing of it elsewhere."""
+"""ONE FOLDER AN ENGINE: its dialect, session, catalogue, guard and backup, and no part of an engine elsewhere."""

@@ -1,4 +1,4 @@
-"""What every engine's catalogue is read with: names, keys, references, and the SQLAlchemy table."""
+"""Reads what every engine's catalogue has in common: names, keys, references, and the SQLAlchemy table."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Place = tuple[str | None, str]
 
 
 def names(places: Iterable[Place], default: str | None = None) -> dict[str, Place]:
-    """Map the name a reader uses to each place: bare in the `default` schema, else `schema.table`.
+    """Map the name that a reader uses to each place: unqualified in the `default` schema, else `schema.table`.
 
-    When a bare name holds a dot and so reads like another table's, the other one is `"schema"."table"`.
+    When an unqualified name holds a dot and so reads like another table's, the other one is `"schema"."table"`.
     """
     known: dict[str, Place] = {}
     foreign: list[tuple[str, str]] = []
@@ -39,7 +39,7 @@ def names(places: Iterable[Place], default: str | None = None) -> dict[str, Plac
 
 
 def resolve(known: Mapping[str, Place], name: str) -> str:
-    """Return the one name in `known` that `name` means: itself, else by its full `schema.table`.
+    """Return the one name in `known` that `name` means: itself, else the one with this `schema.table`.
 
     Raises `UsageError` that names the nearest tables when there is none.
     """
@@ -58,7 +58,7 @@ def resolve(known: Mapping[str, Place], name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """One table as SQLAlchemy's inspector tells it. `types` is by column name; NullType where it knows none."""
+    """One table as SQLAlchemy's inspector reflects it. `types` is by column name, NullType for an unknown type."""
 
     name: str
     place: Place
@@ -83,8 +83,8 @@ def outline(
 ) -> Outline:
     """Reflect the table that `name` means in `known`.
 
-    A dialect that knows better hands in `uniques` or the references; `enforced` is what declared
-    references are marked with. Raises `UsageError` when there is no such table.
+    A dialect with better knowledge passes `uniques` or the references; `enforced` is set on the declared references.
+    Raises `UsageError` when there is no such table.
     """
     name = resolve(known, name)
     schema, table = known[name]
@@ -116,7 +116,7 @@ def outline(
 
 
 def _whole(index: Mapping[str, Any]) -> bool:
-    """Whether an index covers every row, by plain columns: partial and expression indexes prove nothing."""
+    """Whether an index covers every row by plain columns: partial and expression indexes prove nothing."""
     partial = any(key.endswith("_where") for key in index.get("dialect_options") or {})
     return not partial and "expressions" not in index and all(index["column_names"])
 
@@ -166,10 +166,10 @@ def _reference(key: Mapping[str, Any], known: Mapping[str, Place], child: str, e
 
 
 def key_of(found: Outline, columns: Mapping[str, Column], usable: Callable[[Column], bool]) -> tuple[str, ...]:
-    """The primary key, else the unique key to address rows by; empty when there is none.
+    """Return the primary key, else the unique key that identifies a row; empty when there is none.
 
-    Only columns that are `usable` and, outside of a primary key, cannot be NULL count. Of several
-    unique keys the shortest is taken, then the one of integers, then by name, so that it is always the same.
+    Only columns that are `usable` count and, outside of a primary key, that are NOT NULL. Of several unique keys the
+    shortest is taken, then the one of integers, then the first by name, so that the choice is always the same.
     """
     if found.primary and all(usable(columns[name]) for name in found.primary):
         return found.primary
@@ -182,7 +182,7 @@ def key_of(found: Outline, columns: Mapping[str, Column], usable: Callable[[Colu
 
 
 def sql_table(found: Outline, types: Mapping[str, TypeEngine[Any]] | None = None) -> sa.Table:
-    """A SQLAlchemy table in a `MetaData` of its own, every name quoted as the catalogue spells it.
+    """Return a SQLAlchemy table in its own `MetaData`, with every name quoted as the catalogue has it.
 
     `types` replaces reflected types by column name. Foreign keys and defaults are left out: statements need neither.
     """
@@ -200,7 +200,7 @@ def sql_table(found: Outline, types: Mapping[str, TypeEngine[Any]] | None = None
 
 
 def facts_of(found: Outline, columns: Iterable[Column], **more: Any) -> dict[str, Any]:
-    """What a schema digest is made of, JSON-able and without floats; `more` is the engine's own."""
+    """Return the facts that a schema digest covers, as JSON without floats; `more` are the engine's own."""
 
     def flat(reference: Reference) -> list[Any]:
         return [
@@ -245,7 +245,7 @@ def table_of(
     rows: int = 0,
     more: Mapping[str, Any] | None = None,
 ) -> Table:
-    """Put a `Table` together; `more` are the engine's own facts for the schema digest."""
+    """Build a `Table`; `more` are the engine's own facts for the schema digest."""
     by_name = {column.name: column for column in columns}
     return Table(
         name=found.name,

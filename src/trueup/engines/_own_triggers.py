@@ -1,7 +1,8 @@
-"""The names of trueup's guards, and how the text of a trigger is read to know one.
+"""The names of trueup's guards, and how the text of a trigger is read to recognise a guard.
 
-A name proves nothing, as anybody can give it. A trigger is taken for a guard only when its whole text is one condition
-and one refusal, and the condition can do nothing but compute. What could be read in two ways is somebody else's.
+A name proves nothing, because anybody can use it. A trigger is recognised as a guard only when its whole text is one
+condition and one refusal, and the condition can do nothing but compute. A text that could be read in two ways is
+treated as the application's trigger.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ def names_guard(name: str) -> bool:
 
 
 def says_guard(message: str) -> bool:
-    """Whether a trigger refused with the words of a guard: its name comes first, and nothing of a row is in them."""
+    """Whether a trigger refused with a guard's message: the guard's name comes first, and no value of a row is
+    in it.
+    """
     name, colon, _ = message.partition(": ")
     return bool(colon) and names_guard(name)
 
 
 def bare(quoted: re.Pattern[str], text: str) -> str:
-    """The text in one line with Q for quoted names, L for literals, so that no word and no semicolon in them counts."""
+    """Return the text in one line with Q for quoted names and L for literals, so that no word or semicolon in
+    them counts.
+    """
     return " ".join(quoted.sub(lambda found: "Q" if found["name"] else "L", text).split())

@@ -148,9 +148,7 @@ def _literal(value: Any) -> str:
 
 
 def settings(server: str, *, write: bool) -> dict[str, str]:
-    """Return the variables that are set in a session, with their values as SQL; character set and collation
-    come apart.
-    """
+    """Return the variables that a session sets, with their values as SQL, except the character set (SET NAMES)."""
     theirs = dict(_MYSQL)
     prefix = "transaction"
     if is_mariadb(server):

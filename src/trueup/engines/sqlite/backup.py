@@ -1,4 +1,4 @@
-"""SQLite: its online backup, which copies the file page by page."""
+"""Backs up SQLite with its online backup, which copies the file page by page."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from trueup.stores.sql import SqlStore
 
 
 class SqliteTool(Tool):
-    """The whole file, whatever tables are asked for."""
+    """Copies the whole file, whatever tables are asked for."""
 
     name = "sqlite"
     ending = ".db"
 
     @contextmanager
     def snapshot(self, store: SqlStore) -> Iterator[Connection]:
-        """A read transaction, from its first statement on."""
+        """Open a read transaction. The snapshot begins with its first statement."""
         with store.connect() as connection:
             yield connection
 
     def dump(self, store: SqlStore, connection: Connection, tables: Sequence[str], path: Path) -> Dumped:
-        """sqlite3_backup on the session that holds the snapshot."""
+        """Run sqlite3_backup on the session that holds the snapshot."""
         raw: Any = connection.connection.driver_connection
         try:
             with closing(sqlite3.connect(path)) as target:
@@ -41,7 +41,7 @@ class SqliteTool(Tool):
 
     @contextmanager
     def scratch(self, store: SqlStore, path: Path, url: str, quiet: int) -> Iterator[str]:
-        """A copy of the file that passes SQLite's own check."""
+        """Copy the file and run SQLite's own check on the copy."""
         with tempfile.TemporaryDirectory(prefix="trueup-scratch-") as folder:
             if shutil.disk_usage(folder).free < 1.1 * path.stat().st_size:
                 raise StoreError(f"there is no room for a copy of the backup in {tempfile.gettempdir()}")

@@ -1,4 +1,4 @@
-"""SQLite's catalogue, by PRAGMA: of CREATE statements the text decides only what no PRAGMA tells."""
+"""Reads SQLite's catalogue with PRAGMA. The text of a CREATE statement decides only what no PRAGMA shows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY rowid"
 
 
 def known(connection: Connection, journal_prefix: str) -> dict[str, Place]:
-    """The tables of the application by name."""
+    """Return the application's tables by name."""
     found = [str(row[0]) for row in connection.exec_driver_sql(_TABLES)]
     own = ("sqlite_", journal_prefix)
     return names((None, name) for name in found if not fold(name).startswith(own))
@@ -101,9 +101,10 @@ def table(connection: Connection, journal_prefix: str, name: str) -> Table:
 
 
 def stamp(connection: Connection, journal_prefix: str, tables: Collection[str]) -> str:
-    """A digest of what the schema says of `tables`: quicker than reading them by PRAGMA.
+    """Digest the CREATE statements of `tables`, which is quicker than reading the tables by PRAGMA.
 
-    Any table that refers to others counts, as it may refer to these; other tables, indexes and views may come and go.
+    Every table that refers to others counts, because it may refer to these. Other tables, indexes and views may come
+    and go.
     """
     mine = {fold(name) for name in tables}
     schema = _schema(connection)
@@ -121,23 +122,25 @@ def stamp(connection: Connection, journal_prefix: str, tables: Collection[str]) 
 
 
 def _schema(connection: Connection) -> list[Entry]:
-    """Kind, name, table and CREATE statement of everything in the schema, the oldest first."""
+    """Return kind, name, table and CREATE statement of everything in the schema, the oldest first."""
     rows = connection.exec_driver_sql(_SCHEMA)
     return [(str(kind), str(name), str(table), str(sql or "")) for kind, name, table, sql in rows]
 
 
 def _on_journal(schema: Iterable[Entry], journal_prefix: str) -> list[Entry]:
-    """Triggers of the journal's own tables, which are nobody's but ours: it makes none."""
+    """Return the triggers on the journal's own tables. Trueup creates none there."""
     return [row for row in schema if row[0] == "trigger" and fold(row[2]).startswith(journal_prefix)]
 
 
 def _identities(schema: Iterable[Entry], journal_prefix: str) -> dict[str, str]:
-    """What tells a table from a later one of its name: how many of the journal's tables, and of its twins, are older.
+    """Return, by table, what distinguishes it from a later table of the same name.
 
-    SQLite gives its tables no number that lasts: VACUUM moves them to other pages and other rows of the schema. It
-    keeps their order, though, and a new table comes last. So a table that was made again stands behind the journal's,
-    and one that changed its name with a table of the same columns has another place among these. What cannot be told:
-    a table made again while there was no journal, and its last column dropped and added again with the same words.
+    It counts how many of the journal's tables, and of the tables with the same columns, are older. SQLite has no
+    lasting number for a table: VACUUM moves tables to other pages and other rows of the schema. It keeps their order,
+    though, and a new table comes last. So a table that was created again stands behind the journal's, and one that
+    swapped its name with a table of the same columns has another place among these. Two cases cannot be recognised: a
+    table that was created again while there was no journal, and a last column that was dropped and added again with the
+    same words.
     """
     own = 0
     twins: dict[str, int] = {}
@@ -153,12 +156,14 @@ def _identities(schema: Iterable[Entry], journal_prefix: str) -> dict[str, str]:
 
 
 def affinity(column: Column) -> str:
-    """What the column does to a value that is stored in it: TEXT, NUMERIC, REAL or BLOB (nothing)."""
+    """Return the affinity of a column, by which it converts a stored value: TEXT, NUMERIC, REAL or BLOB (unchanged)."""
     return {"text": "TEXT", "binary": "BLOB", "float": "REAL"}.get(column.family, "NUMERIC")
 
 
 def _declared(declared: str, strict: bool) -> Family:
-    """The affinity of a declared type by the rules of sqlite.org/datatype3.html, as the family that stands for it."""
+    """Return the affinity of a declared type by the rules of sqlite.org/datatype3.html, as the family that
+    represents it.
+    """
     name = fold(declared)
     if strict:
         strict_types: dict[str, Family] = {"any": "binary", "blob": "binary", "text": "text", "real": "float"}
@@ -234,7 +239,7 @@ def _outline(connection: Connection, name: str, columns: list[str], primary: tup
 
 
 def _tells_apart(connection: Connection, table: str, part: Any) -> bool:
-    """Whether values that an index keeps unique differ for `=` too, which goes by the column's collation alone."""
+    """Whether values that a unique index distinguishes also differ for `=`, which uses only the column's collation."""
     quote = connection.dialect.identifier_preparer.quote_identifier
     column = quote(part.column)
     # of a UNION the columns are those of its first part, collation and all

@@ -1,4 +1,4 @@
-"""One table of a restored backup beside the live one, in SQLite."""
+"""Copies one table of a restored backup beside the live one, in SQLite."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from trueup.stores.sql import SqlStore
 
 
 class SqliteCopier(Copier):
-    """Within one session, to which the scratch file is attached."""
+    """Copies within one session that attaches the scratch file."""
 
     def copy(self, store: SqlStore, scratch: SqlStore, wanted: Wanted) -> dict[str, int]:
-        """In a session of its own: within the transaction that ours begins nothing can be attached."""
+        """See `Copier`.
+
+        It opens its own session: nothing can be attached within the transaction that our sessions begin.
+        """
         live, there, names = wanted.live, wanted.there, wanted.names
         spelt = {one: quoted(store, one) for one in names}
         columns, key = ", ".join(spelt.values()), ", ".join(spelt[part] for part in live.key)
@@ -58,7 +61,7 @@ class SqliteCopier(Copier):
 
 
 def _affinity(ddl: str) -> str:
-    """A type of the same affinity as a column's, by SQLite's own rules in their order."""
+    """Return a type of the same affinity as the column's, by SQLite's own rules in their order."""
     words = ddl.upper()
     rules = (("INT", "INTEGER"), ("CHAR", "TEXT"), ("CLOB", "TEXT"), ("TEXT", "TEXT"), ("BLOB", "BLOB"),
              ("REAL", "REAL"), ("FLOA", "REAL"), ("DOUB", "REAL"))  # fmt: skip

@@ -1,4 +1,4 @@
-"""SQLite, through the standard library's `sqlite3`."""
+"""The dialect of SQLite, through the standard library's `sqlite3`."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ RULES = {"case", "space", "unicode"}
 class Sqlite(SqliteJson):
     """SQLite 3.38 or later.
 
-    Writing sessions enforce the declared foreign keys, unless the URL says that the application does
-    not (`sqlite:///app.db?foreign_keys=off`). JSON is text here, or a number; a BLOB is 'invalid'.
-    What follows a NUL character in text is data that SQLite's JSON functions do not see: `json_type` says
-    'invalid', `json_is_not` (which decides a scan) looks no further than SQLite does, as that costs a third more.
+    Writing sessions enforce the declared foreign keys, unless the URL says that the application does not
+    (`sqlite:///app.db?foreign_keys=off`). JSON is text here, or a number; a BLOB is 'invalid'. SQLite's JSON functions
+    do not see data after a NUL character in text: `json_type` returns 'invalid' for such text, while `json_is_not`
+    (which decides a scan) reads only as far as SQLite does, because reading further costs a third more.
     """
 
     name = "sqlite"
@@ -53,9 +53,9 @@ class Sqlite(SqliteJson):
     nice = 3.0
 
     def engine(self, url: URL, *, write: bool) -> Engine:
-        """Sessions begin with BEGIN IMMEDIATE (`write`) or BEGIN.
+        """Return an engine whose sessions begin with BEGIN IMMEDIATE (`write`) or BEGIN.
 
-        Raises `UsageError` for a database that is no file; connecting raises `StoreError` when the file is not there.
+        Raises `UsageError` for a database that is no file. Connecting raises `StoreError` when the file does not exist.
         """
         path, foreign_keys = session.place(url)
 
@@ -70,7 +70,7 @@ class Sqlite(SqliteJson):
         return engine
 
     def identity(self, connection: Connection) -> Mapping[str, str]:
-        """The file: its real path, device and inode, and the application's id."""
+        """Return the file's real path, device and inode, and the application's id."""
         path = session.file_of(connection)
         about = Path(path).stat()
         application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
@@ -82,12 +82,12 @@ class Sqlite(SqliteJson):
         }
 
     def place(self, connection: Connection) -> str:
-        """Host, path and inode."""
+        """Return host, path and inode."""
         path = session.file_of(connection)
         return f"{socket.gethostname()}:{path}:{Path(path).stat().st_ino}"
 
     def version(self, connection: Connection) -> str:
-        """The library's version, and a warning where it can lose commits in WAL mode."""
+        """Return the library's version, with a warning where it can lose commits in WAL mode."""
         version = str(connection.scalar(sa.select(func.sqlite_version())))
         mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
         if mode == "wal" and session.wal_reset_bug():
@@ -95,11 +95,11 @@ class Sqlite(SqliteJson):
         return f"SQLite {version}"
 
     def now(self) -> ColumnElement[int]:
-        """The machine's clock."""
+        """Return the machine's clock."""
         return sa.cast(func.strftime("%s", "now"), sa.Integer)
 
     def tables(self, connection: Connection) -> list[str]:
-        """The ordinary tables: no views, no virtual tables and none of their shadows."""
+        """List the ordinary tables, without views, virtual tables and their shadow tables."""
         return list(catalogue.known(connection, self.journal_prefix))
 
     def table(self, connection: Connection, name: str) -> Table:
@@ -107,19 +107,24 @@ class Sqlite(SqliteJson):
         return catalogue.table(connection, self.journal_prefix, name)
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
-        """Over the CREATE statements of `tables`, and of all that refer to others: a new one may refer to these."""
+        """Digest the CREATE statements of `tables` and of all tables that refer to others: a new one may refer
+        to these.
+        """
         return catalogue.stamp(connection, self.journal_prefix, [table.name for table in tables])
 
     def standing(self, connection: Connection, table: Table) -> Mapping[str, Any]:
-        """By its place in the schema."""
+        """Return the table's place in the schema."""
         return standing.standing(connection, self.journal_prefix, table.name, table.identity)
 
     def still(self, connection: Connection, table: Table, then: Mapping[str, Any]) -> bool:
-        """By the schema's numbers while they are what they were, else by its order."""
+        """Compare the row numbers of the schema if they are unchanged, and otherwise the order of the tables."""
         return standing.still(connection, self.journal_prefix, table.name, then)
 
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
-        """The raw values; their storage class is part of the key. A row with NULL in its key is never addressed."""
+        """Return the raw values: their storage class is part of the key.
+
+        A row with NULL in its key is never addressed.
+        """
         parts = [(table.columns[name], sa.type_coerce(row.c[name], NullType())) for name in table.key]
         if (table.facts or {}).get("encoding", "UTF-8") == "UTF-8":
             return [value for _, value in parts]
@@ -130,15 +135,15 @@ class Sqlite(SqliteJson):
         return sa.case((func.typeof(value) == "text", stored), else_=value)
 
     def token(self, raw: Any) -> str:
-        """The storage class is told by the quotes: `7`, `'7'`, `x'37'`."""
+        """Return the key part as text that shows its storage class by quotes: `7`, `'7'`, `x'37'`."""
         return functions.token(raw)
 
     def addresses(self, key: Sequence[str]) -> bool:
-        """Unless a part is NULL, which a primary key may hold in most tables, and in many rows."""
+        """Whether no part is NULL, which a primary key may hold in most tables, and in many rows."""
         return "NULL" not in key
 
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
-        """A temporary table, in memory and without types, so that every key keeps its storage class."""
+        """Insert into a temporary table, in memory and without types, so that every key keeps its storage class."""
         keys = [f"k{position}" for position in range(len(table.key))]
         name = f"_trueup_stage_{len(keys)}"
         stage = sa.table(name, *(sa.column(label) for label in ["seq", "before", "after", *keys]), schema="temp")
@@ -159,7 +164,7 @@ class Sqlite(SqliteJson):
         return Stage(stage, {})
 
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
-        """Storage class, length and bytes of every value; REAL by its eight bytes."""
+        """Digest the storage class, length and bytes of every value; REAL by its eight bytes."""
         values = [as_classed(value) for _, value in columns]
         while len(values) > ARGUMENTS:
             groups = [values[start : start + ARGUMENTS] for start in range(0, len(values), ARGUMENTS)]
@@ -167,7 +172,7 @@ class Sqlite(SqliteJson):
         return func.trueup_digest(*values, type_=sa.Text)
 
     def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """The column's affinity applied, which is not what CAST does."""
+        """Apply the column's affinity, which is not what CAST does."""
         affinity = catalogue.affinity(column)
         if affinity == "BLOB":
             return sa.type_coerce(value, NullType())
@@ -184,7 +189,7 @@ class Sqlite(SqliteJson):
         )
 
     def preview(self, column: Column, value: ColumnElement[Any]) -> ColumnElement[str]:
-        """Text, numbers in full, blobs as `x'0a'`; bytes that are no text as escapes."""
+        """Return text, numbers in full, blobs as `x'0a'`; bytes that are not text as escapes."""
 
         def shown(value: ColumnElement[Any]) -> ColumnElement[str]:
             short = sa.case(
@@ -195,26 +200,29 @@ class Sqlite(SqliteJson):
         return once(value, shown) if isinstance(value, ScalarSelect) else shown(value)
 
     def sum_of_digests(self, value: ColumnElement[str]) -> ColumnElement[str]:
-        """In Python: SQLite's integers end at 64 bits."""
+        """Sum in Python: SQLite's integers end at 64 bits."""
         return func.trueup_digest_sum(value, type_=sa.Text())
 
     def total(self, value: ColumnElement[Any]) -> ColumnElement[Any]:
-        """Without the noise of adding binary fractions: SQLite has no decimals."""
+        """Sum without the rounding errors of binary fractions: SQLite has no decimals."""
         found = func.sum(value, type_=NullType())
         return sa.case((func.typeof(found) == "integer", found), else_=func.round(found, 9, type_=NullType()))
 
     def not_a_number(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Text and blobs, which a column of numbers takes when they do not read as one."""
+        """Whether the value is text or a BLOB, which a numeric column stores when they do not read as a number."""
         # both are greater than any number
         return func.coalesce(value >= literal("", sa.Text), sa.false())
 
     def moment(self, value: ColumnElement[Any], part: Part) -> ColumnElement[str]:
-        """Dates are text, ISO's with a blank or a T; numbers (seconds since 1970) are cut like text, and say little."""
+        """Cut the part out of text in ISO format (a blank or a T before the time).
+
+        A number (seconds since 1970) is cut like text, which gives no useful date.
+        """
         start, length = _MOMENTS[part]
         return func.substr(func.replace(value, "T", " "), literal(start), literal(length), type_=sa.String())
 
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
-        """Unicode's full case folding, Unicode white space collapsed to one blank, NFC. Numbers and blobs stay."""
+        """Apply Unicode's full case folding, collapse Unicode white space, apply NFC. Numbers and blobs stay."""
         unknown = set(rules) - RULES
         if unknown:
             raise NotChecked(f"SQLite has no words for {', '.join(sorted(unknown))}")
@@ -222,33 +230,39 @@ class Sqlite(SqliteJson):
         return sa.case((func.typeof(value) == "text", folded), else_=value)
 
     def is_blank(self, value: ColumnElement[str]) -> ColumnElement[bool]:
-        """By the first character, so that only what begins with white space is handed to Python."""
+        """Test the first character first, so that only text that begins with white space is passed to Python."""
         ascii_sign, no_space = (value.op("GLOB")(literal(form, sa.Text)) for form in ("[!-~]*", f"[^{_SPACE}]*"))
         return sa.case((ascii_sign, sa.false()), (no_space, sa.false()), else_=super().is_blank(value))
 
     def characters(self, text: ColumnElement[str]) -> ColumnElement[int]:
-        """length(); SQLAlchemy's char_length() leaves a parameter in a guard's text."""
+        """Count with length(): SQLAlchemy's char_length() would leave a parameter in a guard's text."""
         return func.length(text)
 
     def matches(self, text: ColumnElement[str], pattern: str) -> ColumnElement[bool]:
-        """By Python: SQLite has no regular expressions of its own."""
+        """Match in Python: SQLite has no regular expressions of its own."""
         return func.trueup_matches(as_argument(text), portable(pattern), type_=sa.Boolean) == 1
 
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
-        """What reads the same after a trip through INTEGER: no leading zeros, no plus, no blanks."""
+        """Convert text that is unchanged by a conversion to INTEGER and back: no leading zeros, no plus sign,
+        no blanks.
+        """
         number = sa.cast(text, sa.Integer)
         return sa.case((sa.cast(number, sa.Text) == sa.cast(text, sa.Text), number), else_=sa.null())
 
     def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
-        """By PRAGMA."""
+        """Read the journal's tables by PRAGMA."""
         return journal.kept(connection, names)
 
     def catalogued(self, ddl: str) -> str:
-        """Word for word."""
+        """Return the type word for word."""
         return ddl
 
     def writable(self, connection: Connection) -> str:
-        """The file and its folder (for the journal file beside it) must be writable, and the file have one name."""
+        """Return why the file cannot be written, or ''.
+
+        The file and its folder (for the rollback journal beside it) must be writable, and the file must have one name
+        only.
+        """
         path = session.file_of(connection)
         if (links := Path(path).stat().st_nlink) > 1:
             return f"the file {path!r} has {links} hard links, and SQLite's journal belongs to one name only"
@@ -258,20 +272,20 @@ class Sqlite(SqliteJson):
         return ""
 
     def begin(self, connection: Connection) -> None:
-        """Nothing: the session was made with its limits, and BEGIN IMMEDIATE holds the only lock there is."""
+        """Set nothing: the session was opened with its limits, and BEGIN IMMEDIATE holds the only lock there is."""
 
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
-        """Unchanged: a writing transaction is alone."""
+        """Return the statement unchanged: only one transaction can write at a time."""
         return statement
 
     def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
-        """The parent's column on the left, as SQLite itself asks: its collation decides, whatever the child's says."""
+        """Compare with the parent's column on the left, as SQLite does, so that the parent's collation decides."""
         return parent == child
 
     def exact(self, statement: Changing) -> Changing:
-        """OR ABORT: it takes the place of the ON CONFLICT clauses of the schema.
+        """Add OR ABORT, which overrides the ON CONFLICT clauses of the schema.
 
-        Those delete other rows (REPLACE), leave ours out (IGNORE), or end our transaction (ROLLBACK).
+        Those would delete other rows (REPLACE), leave ours out (IGNORE), or end our transaction (ROLLBACK).
         """
         return statement.prefix_with("OR ABORT", dialect="sqlite")
 
@@ -281,17 +295,19 @@ class Sqlite(SqliteJson):
         images: FromClause,
         where: ColumnElement[bool],
     ) -> ColumnElement[bool]:
-        """By a list of keys: a DELETE names no second table here, and EXISTS would read the whole table."""
+        """Select the rows by a list of keys: a DELETE has no second table here, and EXISTS would scan the whole
+        table.
+        """
         live = [part for part, _ in keys]
         mine = sa.select(*(part for _, part in keys)).select_from(images).where(where)
         return (live[0] if len(live) == 1 else sa.tuple_(*live)).in_(mine)
 
     def rows_written(self, connection: Connection) -> int:
-        """By the connection's own count, which holds what foreign keys and triggers did."""
+        """Return the connection's own count, which includes rows that foreign keys and triggers wrote."""
         return _raw(connection).total_changes
 
     def enforce_references(self, connection: Connection, yes: bool) -> None:
-        """By PRAGMA; a URL with foreign_keys=off stays off."""
+        """Set PRAGMA foreign_keys; a URL with foreign_keys=off stays off."""
         # not through SQLAlchemy: it would begin a transaction, and inside of one the PRAGMA does nothing
         session = _raw(connection)
         usual = connection.info.setdefault("foreign_keys", session.execute("PRAGMA foreign_keys").fetchone()[0])
@@ -302,7 +318,7 @@ class Sqlite(SqliteJson):
 
     @contextmanager
     def suspended(self, connection: Connection) -> Iterator[None]:
-        """By PRAGMA: foreign keys wait for a COMMIT, which does not come."""
+        """Set a PRAGMA that defers foreign keys until COMMIT, which is never reached."""
         connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
         try:
             yield
@@ -310,23 +326,23 @@ class Sqlite(SqliteJson):
             connection.exec_driver_sql("PRAGMA defer_foreign_keys=OFF")
 
     def retryable(self, error: BaseException) -> bool:
-        """BUSY and LOCKED."""
+        """Whether the error is BUSY or LOCKED."""
         code = getattr(session.original(error), "sqlite_errorcode", None)
         return isinstance(code, int) and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
     def exhausted(self, error: BaseException) -> bool:
-        """FULL, IOERR, READONLY, NOMEM, CORRUPT, CANTOPEN, NOTADB, PROTOCOL."""
+        """Whether the error is FULL, IOERR, READONLY, NOMEM, CORRUPT, CANTOPEN, NOTADB or PROTOCOL."""
         code = getattr(session.original(error), "sqlite_errorcode", None)
         return isinstance(code, int) and code & 0xFF in session.EXHAUSTED
 
     def refused_by_guard(self, error: BaseException) -> bool:
-        """By the words of its RAISE; a unique index is never named."""
+        """Recognise a guard by the message of its RAISE. SQLite never names a unique index."""
         original = session.original(error)
         raised = getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_TRIGGER
         return raised and says_guard(str(original))
 
     def describe(self, error: BaseException) -> str:
-        """SQLite's own sentence, which names columns and never values, and the name of its code."""
+        """Return SQLite's own sentence, which names columns and never values, and the name of its code."""
         original = session.original(error)
         name = getattr(original, "sqlite_errorname", "")
         message = str(original).splitlines()[0] if str(original) else type(original).__name__

@@ -1,8 +1,8 @@
-"""What SQLite has no words for, as Python functions that a connection brings along.
+"""Python functions that a connection registers for what SQLite cannot compute itself.
 
-SQLite hands text to Python as UTF-8 and fails on bytes that are not, so text comes in as a BLOB
-(`CAST(x AS BLOB)`: the bytes as stored, in the database's own `encoding`) beside its storage class,
-and goes back as one, to be cast.
+SQLite passes text to Python as UTF-8 and fails on bytes that are not UTF-8. So text comes in as a BLOB (`CAST(x AS
+BLOB)`: the bytes as stored, in the database's own `encoding`) beside its storage class, and is returned as a BLOB, to
+be cast.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ STAGES = 4
 
 
 class Marked(str):
-    """A part of a key as `key_text` marked it."""
+    """A part of a key that `key_text` marked."""
 
     __slots__ = ()
 
 
 def register(connection: sqlite3.Connection) -> None:
-    """Give `connection` the functions that `Sqlite` builds expressions of, and its form of text."""
+    """Register the functions that `Sqlite` uses in expressions, and the conversion of text, on `connection`."""
     encoding = _codec(str(connection.execute("PRAGMA encoding").fetchone()[0]))
     # bytes that are not UTF-8 must not end a scan; `token` turns them back
     connection.text_factory = _plain if encoding == "utf-8" else _marked
@@ -66,25 +66,25 @@ def register(connection: sqlite3.Connection) -> None:
 
 
 class DigestSum:
-    """The aggregate `trueup_digest_sum`: SQLite's integers end at 64 bits, Python's do not."""
+    """The aggregate `trueup_digest_sum`. It is in Python because SQLite's integers end at 64 bits."""
 
     def __init__(self) -> None:
         self.total: int | None = None
 
     def step(self, digest: str) -> None:
-        """One digest."""
+        """Add one digest."""
         self.total = (self.total or 0) + int(digest[:SUMMED], 16)
 
     def finalize(self) -> str | None:
-        """The sum."""
+        """Return the sum."""
         return None if self.total is None else str(self.total)
 
 
 def make_stages(connection: sqlite3.Connection) -> None:
-    """The temporary tables that a chunk's operations are handed over in, one for each usual number of key parts.
+    """Create the temporary tables that receive a chunk's operations, one for each usual number of key parts.
 
-    Without statistics SQLite takes a temporary table for a million rows, and reads the application's whole table to
-    build a filter for it; so each is analysed with one row in it.
+    Without statistics SQLite assumes a million rows in a temporary table, and scans the application's whole table to
+    build a filter for it. So each table is analysed with one row in it.
     """
     for count in range(1, STAGES + 1):
         keys = [f"k{position}" for position in range(count)]
@@ -100,10 +100,10 @@ def _codec(encoding: str) -> str:
 
 
 def digest(*values: Value) -> str:
-    """SHA-256 in hexadecimal over values told apart by class: bytes are TEXT, text is a BLOB in hexadecimal.
+    """Return the SHA-256 in hexadecimal of values with their classes: bytes are TEXT, text is a BLOB in hexadecimal.
 
-    Each value is its class, the length of its bytes, and its bytes: INTEGER in decimal, REAL as its eight bytes,
-    TEXT as stored. It runs for every row that is read for a repair, so it does no more than it must.
+    Each value is its class, the length of its bytes, and its bytes: INTEGER in decimal, REAL as its eight bytes, TEXT
+    as stored. It runs for every row that is read for a repair, so it does only what is necessary.
     """
     parts = [b"%d;" % len(values)]
     for value in values:
@@ -133,10 +133,10 @@ def _marked(data: bytes) -> str:
 
 
 def key_text(encoding: str, value: bytes) -> str:
-    """Text of a key, marked as the bytes that it is stored as where SQLite itself would bend it on its way here.
+    """Return the text of a key, marked with its stored bytes where SQLite would change it on the way to Python.
 
-    SQLite hands out UTF-8: of a UTF-16 database half a pair becomes another character, and so does U+FFFE on its way
-    back. The row would not be found again by such a key.
+    SQLite returns UTF-8: in a UTF-16 database half a surrogate pair becomes another character, and so does U+FFFE on
+    the way back. A key with that text would not find its row again.
     """
     try:
         text = value.decode(encoding)
@@ -146,10 +146,10 @@ def key_text(encoding: str, value: bytes) -> str:
 
 
 def token(raw: Value) -> str:
-    """A key part as text that says its class: `7`, `0.5`, `'it''s'`, `x'0a'`, `NULL`, and `t'6100'` for hostile text.
+    """Return a key part as text with its class: `7`, `0.5`, `'it''s'`, `x'0a'`, `NULL`, and `t'6100'` for unsafe text.
 
-    Hostile is text that is none in the database's encoding, or holds a NUL, which JSON in SQLite cuts off: it is
-    spelled as the bytes that are stored.
+    Unsafe text is invalid in the database's encoding, or holds a NUL, which SQLite's JSON functions cut off. It is
+    written as its stored bytes.
     """
     if raw is None:
         return "NULL"
@@ -166,7 +166,7 @@ def token(raw: Value) -> str:
 
 
 def untoken(text: str) -> Value:
-    """The value that `token` made `text` of; hostile text comes as its bytes, to be cast."""
+    """Return the value of a `token`; unsafe text as its bytes, to be cast."""
     if text == "NULL":
         return None
     if text.startswith(("x'", "t'")):
@@ -177,9 +177,9 @@ def untoken(text: str) -> Value:
 
 
 def stored(scratch: sqlite3.Connection, encoding: str, value: Value, affinity: str) -> Value:
-    """`value` as a column of `affinity` (NUMERIC, REAL, TEXT) stores it: SQLite itself is asked.
+    """Return `value` as a column of `affinity` (NUMERIC, REAL, TEXT) stores it, as SQLite itself converts it.
 
-    Text comes as a BLOB; None means that it stays the text it is.
+    Text comes as a BLOB; None means that it stays the same text.
     """
     text = isinstance(value, bytes)
     if isinstance(value, bytes):
@@ -201,7 +201,7 @@ def stored(scratch: sqlite3.Connection, encoding: str, value: Value, affinity: s
 
 
 def preview(encoding: str, kind: str, value: Value) -> str | None:
-    """At most `PREVIEW` characters for a reader; bytes that are not text are shown as escapes."""
+    """Return at most `PREVIEW` characters for a reader; bytes that are not text are shown as escapes."""
     if value is None:
         return None if kind == "null" else ""  # SQLite's substr() of nothing is NULL
     if isinstance(value, bytes):
@@ -212,7 +212,7 @@ def preview(encoding: str, kind: str, value: Value) -> str | None:
 
 
 def fold(encoding: str, value: bytes, rules: str) -> bytes:
-    """Text after `rules` (a list by comma): Unicode case folding, white space collapsed, NFC."""
+    """Return text after `rules` (comma-separated): Unicode case folding, white space collapsed, NFC."""
     text = value.decode(encoding, _LENIENT[encoding])
     chosen = rules.split(",")
     if "unicode" in chosen:
@@ -227,14 +227,14 @@ def fold(encoding: str, value: bytes, rules: str) -> bytes:
 
 
 def json_get(encoding: str, value: bytes, path: str) -> bytes | None:
-    """The JSON text at `path` (a JSON list of keys) of a valid document; None where there is none."""
+    """Return the JSON text at `path` (a JSON list of keys) of a valid document; None where there is none."""
     text = value.decode(encoding, _LENIENT[encoding])
     found = span(text, json.loads(path))
     return None if found is None else text[slice(*found)].encode(encoding, _LENIENT[encoding])
 
 
 def json_null(encoding: str, value: bytes, path: str) -> bytes:
-    """A valid document with `null` in place of what is at `path`, every other byte as it was."""
+    """Return a valid document with `null` in place of the value at `path`, every other byte unchanged."""
     text = value.decode(encoding, _LENIENT[encoding])
     found = span(text, json.loads(path))
     if found is None:
@@ -243,9 +243,9 @@ def json_null(encoding: str, value: bytes, path: str) -> bytes:
 
 
 def json_put(encoding: str, value: bytes, *pairs: str | bytes) -> bytes:
-    """A valid document with JSON text put at paths (a JSON list of keys, then the text, in turn).
+    """Return a valid document with JSON text set at paths. The pairs are a JSON list of keys, then the text, in turn.
 
-    The last key of a path need not be there; the object that it belongs to must be.
+    The last key of a path need not exist; the object that it belongs to must.
     """
     text = value.decode(encoding, _LENIENT[encoding])
     for path, raw in zip(pairs[::2], pairs[1::2], strict=True):
@@ -266,7 +266,7 @@ def json_put(encoding: str, value: bytes, *pairs: str | bytes) -> bytes:
 
 
 def json_change(encoding: str, value: bytes | None, *pairs: str | bytes | None) -> bytes | None:
-    """`json_put` of the pairs whose text is not None, one after the other."""
+    """Apply `json_put` to the pairs whose text is not None, one after the other."""
     for path, new in zip(pairs[::2], pairs[1::2], strict=True):
         if value is not None and path is not None and new is not None:
             value = json_put(encoding, value, path, new)
@@ -274,12 +274,14 @@ def json_change(encoding: str, value: bytes | None, *pairs: str | bytes | None) 
 
 
 def matches(encoding: str, value: bytes | None, pattern: str) -> bool | None:
-    """Whether a pattern matches anywhere in text; None of nothing, which the condition must not take for a no."""
+    """Whether a pattern matches anywhere in text; None for None, so that the condition does not read it as "no
+    match".
+    """
     return None if value is None else re.search(pattern, value.decode(encoding, _LENIENT[encoding])) is not None
 
 
 def span(text: str, path: list[str]) -> tuple[int, int] | None:
-    """Where in a valid document the value at `path` stands; of equal keys the first, as SQLite reads it."""
+    """Return where the value at `path` is in a valid document; of equal keys the first, as SQLite reads it."""
     position = _blanks(text, 0)
     for key in path:
         inside = _member(text, position, key)
@@ -313,7 +315,7 @@ def _blanks(text: str, position: int) -> int:
 
 
 def _end(text: str, position: int) -> int:
-    """Where the value that starts at `position` ends; counts brackets, since recursion has a limit."""
+    """Return where the value that starts at `position` ends. It counts brackets, because recursion has a limit."""
     depth = 0
     while True:
         match = _STRING.match(text, position) or _ATOM.match(text, position)

@@ -1,4 +1,4 @@
-"""Guards of SQLite: triggers, as no constraint can be added to a table that is there."""
+"""Guards of SQLite: triggers, because no constraint can be added to an existing table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WRITE = "the write lock, for milliseconds"
 
 
 class _Native(Sqlite):
-    """Conditions in SQLite's own JSON functions: the application's sessions have no others."""
+    """Conditions with SQLite's own JSON functions: the application's sessions have no others."""
 
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
         spelled = "$" + "".join("." + json.dumps(key, ensure_ascii=False) for key in path)
@@ -36,22 +36,22 @@ class _Native(Sqlite):
 
 
 class SqliteGuards(GuardDialect):
-    """Triggers that raise ABORT; a unique index for duplicates."""
+    """Builds triggers that raise ABORT, and a unique index against duplicates."""
 
     name = "sqlite"
 
     def native(self, row: Row) -> Any:
-        """SQLite without the functions that trueup brings along."""
+        """Return SQLite without the functions that trueup registers."""
         return _Native()
 
     def recorded(self, guard: Guard) -> Guard:
-        """Its triggers, or its index."""
+        """Return the guard with the steps that drop its triggers, or its index."""
         kind = "TRIGGER" if guard.form == "transition" else "INDEX"
         steps = (Step(f"DROP {kind} IF EXISTS {self.quoted(one)}", _WRITE) for one in guard.objects)
         return replace(guard, remove=tuple(steps))
 
     def row(self, check: Check, row: Row, *, transition: bool, window: bool) -> Guard:
-        """Two triggers; the one on UPDATE asks only where the value changes."""
+        """Build two triggers. The one on UPDATE evaluates the condition only where the value changes."""
         name, table = guard_name(check), self.table(row.table)
         bad = self.condition(check, row, "new.")
         watched = self.watched(check, row)
@@ -68,11 +68,13 @@ class SqliteGuards(GuardDialect):
         return replace(guard, notes=(*guard.notes, _UNTRUSTED)) if "json_" in bad else guard
 
     def reference(self, check: Check, row: Row, wanted: Refers) -> Guard:
-        """As a condition: a foreign key would need the table built anew, and each session to ask for it."""
+        """Build triggers: a foreign key would need the table to be rebuilt, and every session to enforce
+        foreign keys.
+        """
         return self.row(check, row, transition=True, window=False)
 
     def unique(self, check: Check, row: Row, wanted: Unique) -> Guard:
-        """A unique index, which compares bytes as the check does; writers wait while it is built."""
+        """Build a unique index that compares bytes as the check does. Writers wait while it is built."""
         name = guard_name(check)
         columns = ", ".join(f"{self.quoted(column)} COLLATE BINARY" for column in wanted.columns)
         install = Step(
@@ -83,6 +85,6 @@ class SqliteGuards(GuardDialect):
         return Guard(name, check.title, check.table, "constraint", (install,), (remove,), (name,))
 
     def present(self, connection: Connection, names: Sequence[str]) -> Mapping[str, str]:
-        """By sqlite_schema."""
+        """Read sqlite_schema."""
         rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_schema WHERE type IN ('trigger', 'index')")
         return {str(row[0]): str(row[1]) for row in rows if row[0] in names}

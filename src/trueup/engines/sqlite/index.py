@@ -1,4 +1,4 @@
-"""Indexes of SQLite: partial ones."""
+"""Indexes of SQLite: partial indexes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from trueup.sql.spelling import run_verbatim
 
 
 class SqliteIndexes(IndexDialect):
-    """An index may have a WHERE, which a query has to repeat."""
+    """Builds indexes with a WHERE, which a query has to repeat."""
 
     def of_condition(self, name: str, table: str, key: str, condition: str) -> Index:
-        """A partial index of the key."""
+        """Build a partial index of the key."""
         return Index(f"CREATE INDEX {name} ON {table} ({key}) WHERE {condition}", f"DROP INDEX {name}", condition)
 
     def make(self, connection: Connection, index: str) -> None:
-        """With ANALYZE."""
+        """Create the index and run ANALYZE."""
         super().make(connection, index)
         run_verbatim(connection, "ANALYZE")
         connection.commit()
 
     def plan(self, connection: Connection, statement: str) -> tuple[str, ...]:
-        """EXPLAIN QUERY PLAN."""
+        """Run EXPLAIN QUERY PLAN."""
         asked = f"EXPLAIN QUERY PLAN {statement}"
         rows = connection.exec_driver_sql(asked, execution_options={"no_parameters": True}).mappings()
         return tuple(str(row["detail"]) for row in rows)

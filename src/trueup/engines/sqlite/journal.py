@@ -1,4 +1,4 @@
-"""The journal's own tables in SQLite, by PRAGMA."""
+"""Reads the journal's own tables in SQLite by PRAGMA."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MORE = re.compile(r"\b(CHECK|COLLATE|REFERENCES|CONFLICT|DEFAULT|GENERATED|AS|S
 
 
 def kept(connection: Connection, names: Sequence[str]) -> dict[str, Kept]:
-    """Those of `names` that are there. Whoever may write to the file may write to all of it."""
+    """Return those of `names` that exist. Whoever may write to the file may write to all of it."""
     found = {}
     for name in names:
         schema = connection.execute(_SCHEMA, {"name": name}).all()

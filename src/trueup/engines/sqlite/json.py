@@ -1,4 +1,4 @@
-"""SQLite's words for JSON, which is text here, or a number."""
+"""The JSON expressions of SQLite, where JSON is text or a number."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class SqliteJson(Dialect):
     """The JSON part of the dialect."""
 
     def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """One parse for each value: what is valid says its type by its first character."""
+        """Parse each value once: the first character of valid JSON shows the type."""
         first = func.substr(func.ltrim(value, BLANKS), 1, 1)
         number = sa.case((func.json_type(value) == "integer", "integer"), else_="double")
         kinds = {letter: kind for kind, letters in _FIRST.items() for letter in letters}
@@ -62,7 +62,7 @@ class SqliteJson(Dialect):
         return sa.case((value.is_(None), sa.null()), (_invalid(value), "invalid"), else_=valid)
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
-        """By the first character where it decides: only what it lets through is parsed."""
+        """Test the first character where that decides: only a value that passes this test is parsed."""
         if tuple(types) == ("object",):
             return ShortCircuit(value, self.json_readable_if(value, storage), sa.false(), value.is_not(None))
         if "invalid" in types or not types:
@@ -80,7 +80,7 @@ class SqliteJson(Dialect):
         return sa.case((value.is_(None), sa.false()), (sa.or_(near, far), broken), else_=sa.true())
 
     def json_readable_if(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool]:
-        """That it is an object: a path into text that is no JSON is an error."""
+        """Require an object: a path into text that is not JSON is an error."""
         first = literal("{*", sa.Text)
         begun = sa.or_(value.op("GLOB")(first), func.ltrim(value, BLANKS).op("GLOB")(first))
         # a BLOB is greater than any text
@@ -89,7 +89,7 @@ class SqliteJson(Dialect):
     def json_path_is_not(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
     ) -> ColumnElement[bool]:
-        """By json_type() of the path, which parses a document once for all the paths of a statement."""
+        """Use json_type() of the path, which parses a document once for all the paths of a statement."""
         words = [word for word, kind in _TYPES.items() if kind in types]
         if "invalid" in types or not all(_PLAIN_KEY.fullmatch(key) for key in path):
             return super().json_path_is_not(value, storage, path, types)
@@ -98,14 +98,14 @@ class SqliteJson(Dialect):
         return wrong.is_(sa.true())
 
     def json_path_type(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
-        """By json_type() of the path."""
+        """Use json_type() of the path."""
         if not all(_PLAIN_KEY.fullmatch(key) for key in path):
             return super().json_path_type(value, storage, path)
         word = sa.case(_TYPES, value=func.json_type(value, literal(_path(path), sa.Text)))
         return sa.case((self.json_readable_if(value, storage), word), else_=sa.null())
 
     def json_path_text(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
-        """By json_extract(): few enough levels to stand inside of other expressions."""
+        """Use json_extract(), which nests few enough levels to stand inside of other expressions."""
         if not all(_PLAIN_KEY.fullmatch(key) for key in path):
             return super().json_path_text(value, storage, path)
         place = literal(_path(path), sa.Text)
@@ -119,7 +119,7 @@ class SqliteJson(Dialect):
         return sa.case((self.json_readable_if(value, storage), found), else_=sa.null())
 
     def json_path_number(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """By json_extract()."""
+        """Use json_extract()."""
         if not all(_PLAIN_KEY.fullmatch(key) for key in path):
             return super().json_path_number(value, storage, path)
         place = literal(_path(path), sa.Text)
@@ -128,7 +128,7 @@ class SqliteJson(Dialect):
         return sa.case((self.json_readable_if(value, storage), sa.case((is_one, number))))
 
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """JSON text as the document spells it; of equal keys the first."""
+        """Return JSON text exactly as it is in the document; of equal keys the first."""
         if all(_PLAIN_KEY.fullmatch(key) for key in path):
             found: ColumnElement[Any] = value.op("->")(literal(_path(path), sa.Text))
         else:
@@ -136,13 +136,13 @@ class SqliteJson(Dialect):
         return sa.case((self.json_readable_if(value, storage), found), else_=sa.null())
 
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """Strings decoded, all else as it is spelled."""
+        """Return strings decoded, and other values as they are."""
         forms = {"string": self.json_string(value, storage), "null": sa.null(), "invalid": sa.null()}
         spelled = func.trim(sa.cast(value, sa.Text), BLANKS)
         return sa.case(forms, value=self.json_type(value, storage), else_=spelled)
 
     def json_string(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """json_extract() of the whole value."""
+        """Use json_extract() on the whole value."""
         spelled = func.trim(sa.cast(value, sa.Text), BLANKS)
         # json_extract() cuts a string off at an escaped NUL, which would make broken text look whole, and makes bytes
         # that are no text of half a surrogate pair: such a string stays as it is spelled, which is never JSON itself
@@ -151,15 +151,18 @@ class SqliteJson(Dialect):
         return sa.case((sa.or_(nul, _half_a_pair(value)), inner), else_=func.json_extract(value, "$"))
 
     def json_valid(self, text: ColumnElement[str], types: Sequence[str]) -> ColumnElement[bool]:
-        """What SQLite itself accepts, and what no NUL cuts off."""
+        """Whether SQLite itself accepts the text, and no NUL cuts it off."""
         return sa.and_(text.is_not(None), sa.not_(self.json_is_not(text, "text", types)))
 
     def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
-        """The text itself: JSON is text here."""
+        """Return the text itself: JSON is text here."""
         return text
 
     def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """The value as it is spelled; what is no JSON as a string, a BLOB as its hexadecimal digits."""
+        """Wrap the value without reformatting it.
+
+        A value that is not JSON becomes a string, a BLOB its hexadecimal digits.
+        """
         name = json.dumps(key, ensure_ascii=False)
         text = sa.case((func.typeof(value) == "blob", func.hex(value)), else_=sa.cast(value, sa.Text))
         inner = sa.case((_invalid(value), func.json_quote(text)), else_=sa.cast(value, sa.Text))
@@ -167,14 +170,16 @@ class SqliteJson(Dialect):
         return sa.case((value.is_(None), literal("{" + name + ": null}", sa.Text)), else_=whole)
 
     def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
-        """Every other byte of the document stays; a document without `path` stays as it is."""
+        """Set null and keep every other byte of the document. A document without `path` stays as it is."""
         changed = sa.cast(func.trueup_json_null(as_argument(value), json.dumps(list(path))), sa.Text)
         return sa.case((self.json_valid(value, ["object"]), changed), else_=value)
 
     def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
-        """json_quote(), which keeps 15 digits, so numbers by their shortest exact text; JSON as it is.
+        """Use json_quote(), but write numbers as their shortest exact text: json_quote() keeps 15 digits.
 
-        A moment kept as text gets a `T` before its time and loses a fraction of zeros.
+        JSON stays as it is.
+
+        A timestamp stored as text gets a `T` before its time and loses a fraction of zeros.
         """
 
         def quoted(value: ColumnElement[Any]) -> ColumnElement[str]:
@@ -199,12 +204,12 @@ class SqliteJson(Dialect):
     def json_put(
         self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
     ) -> ColumnElement[Any]:
-        """Every other byte of the document stays; what is new comes last in its object."""
+        """Set `members` and keep every other byte of the document. A new member comes last in its object."""
         pairs = [part for key, text in members.items() for part in (json.dumps([*path, key]), _bytes(text))]
         return sa.cast(func.trueup_json_put(as_argument(value), *pairs), sa.Text)
 
     def json_inside(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """By `->`, which parses a document once for all the paths of a statement."""
+        """Use `->`, which parses a document once for all the paths of a statement."""
         if not all(_PLAIN_KEY.fullmatch(key) for key in path):
             return self.json_get(value, storage, path)
         return value.op("->")(literal(_path(path), sa.Text))
@@ -212,7 +217,7 @@ class SqliteJson(Dialect):
     def json_path_lacks(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
     ) -> ColumnElement[bool]:
-        """By json_type() of the path, which is NULL where nothing is."""
+        """Use json_type() of the path, which is NULL where the path is missing."""
         if "invalid" in types or not types or not all(_PLAIN_KEY.fullmatch(key) for key in path):
             return super().json_path_lacks(value, storage, path, types)
         words = [word for word, kind in _TYPES.items() if kind in types]
@@ -225,7 +230,7 @@ class SqliteJson(Dialect):
     def json_inside_string(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
     ) -> ColumnElement[str]:
-        """By json_extract(), which sees a string up to an escaped NUL."""
+        """Use json_extract(), which reads a string up to an escaped NUL."""
         if not all(_PLAIN_KEY.fullmatch(key) for key in path):
             return func.json_extract(self.json_inside(value, storage, path), "$")
         return func.json_extract(value, literal(_path(path), sa.Text))
@@ -233,25 +238,25 @@ class SqliteJson(Dialect):
     def json_inside_one_of(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], texts: Sequence[str]
     ) -> ColumnElement[bool]:
-        """By `IN`: text taken out of JSON is compared byte for byte."""
+        """Use `IN`: text extracted from JSON is compared byte for byte."""
         return self.json_inside_string(value, storage, path).in_(list(texts))
 
     def json_inside_number(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
     ) -> ColumnElement[Any]:
-        """By json_extract(), as a string."""
+        """Use json_extract() of the path."""
         return self.json_inside_string(value, storage, path)
 
     def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
-        """INTEGER or REAL."""
+        """Return an INTEGER or a REAL."""
         return func.json_extract(value, "$")
 
     def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
-        """json_array_length()."""
+        """Use json_array_length()."""
         return func.json_array_length(value)
 
     def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
-        """json_each(), which hands out scalars as SQL values."""
+        """Use json_each(), which returns scalars as SQL values."""
         found = func.json_each(value).table_valued("value", "type")
         spelled = sa.case(
             {"text": func.json_quote(found.c.value), **{word: word for word in ("true", "false", "null")}},
@@ -261,7 +266,7 @@ class SqliteJson(Dialect):
         return Elements(found, spelled, "text")
 
     def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
-        """What json_remove() leaves."""
+        """Whether json_remove() of the keys leaves any key."""
         if not all(_PLAIN_KEY.fullmatch(key) for key in keys):
             raise NotChecked("SQLite cannot tell whether keys beyond ASCII, or with quotes, are the only ones")
         rest: ColumnElement[Any] = func.json(value)
@@ -270,7 +275,7 @@ class SqliteJson(Dialect):
         return rest != "{}"
 
     def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
-        """Every other byte of the document stays."""
+        """Change the values and keep every other byte of the document."""
         changed: ColumnElement[Any] = _bytes(value)
         for start in range(0, len(changes), ARGUMENTS // 2):
             some = changes[start : start + ARGUMENTS // 2]
@@ -279,17 +284,20 @@ class SqliteJson(Dialect):
         return sa.cast(changed, sa.Text)
 
     def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
-        """INTEGER or REAL."""
+        """Return an INTEGER or a REAL."""
         return sa.type_coerce(sa.cast(text, sa.Numeric), NullType())
 
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Equal, and of one storage class."""
+        """Whether both are equal and of one storage class."""
         same = sa.and_(func.typeof(left) == func.typeof(right), left.collate("BINARY") == right)
         return sa.case((sa.or_(left.is_(None), right.is_(None)), sa.null()), else_=same)
 
 
 def once(value: ColumnElement[Any], form: Callable[[ColumnElement[Any]], ColumnElement[Any]]) -> ColumnElement[Any]:
-    """`form(value)`, which may name the value many times, with anything but a column worked out and spelled once."""
+    """Return `form(value)`.
+
+    Even if `form` uses the value many times, it is evaluated and written once, unless a column.
+    """
     if isinstance(value, sa.ColumnClause | sa.BindParameter | sa.Null):
         return form(value)
     # SQLite's parser takes 100 levels: a subquery is taken as it is, not put into another one. Of no row every form
@@ -303,7 +311,7 @@ def _bytes(text: ColumnElement[str]) -> ColumnElement[Any]:
 
 
 def as_argument(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """`value` in a form that a Python function can take: text as its bytes."""
+    """Return `value` in a form that a Python function can receive: text as its bytes."""
 
     def plain(value: ColumnElement[Any]) -> ColumnElement[Any]:
         return sa.case((func.typeof(value) == "text", sa.cast(value, sa.LargeBinary)), else_=value)
@@ -312,7 +320,7 @@ def as_argument(value: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def as_classed(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """`value` so that a Python function can tell its class: TEXT as bytes, a BLOB as text, the rest as it is."""
+    """Return `value` so that a Python function can see its class: TEXT as bytes, a BLOB as text, the rest unchanged."""
 
     def classed(value: ColumnElement[Any]) -> ColumnElement[Any]:
         kind = func.typeof(value)
@@ -322,13 +330,13 @@ def as_classed(value: ColumnElement[Any]) -> ColumnElement[Any]:
 
 
 def _invalid(value: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether a value that is not NULL is no JSON; the cheap tests come last, they seldom decide."""
+    """Whether a value that is not NULL is no JSON. The cheap tests come last, because they seldom decide."""
     nul = func.instr(value, func.char(0)) > 0
     return sa.or_(func.json_valid(value) == 0, func.typeof(value) == "blob", nul)
 
 
 def _half_a_pair(text: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether valid JSON escapes half a surrogate pair, which no text can hold; most have no surrogate at all."""
+    """Whether valid JSON escapes half a surrogate pair, which no text can hold. Most JSON has no surrogate at all."""
     # room before the first sign, and no backslash that is escaped itself
     plain = literal("      ", sa.Text).concat(func.replace(text, "\\\\", "__"))
     some = text.op("GLOB", return_type=sa.Boolean())(literal(f"*{_signs(_HIGH[:3])}[89a-fA-F]*", sa.Text))

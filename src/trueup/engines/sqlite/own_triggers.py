@@ -1,4 +1,4 @@
-"""Which triggers of SQLite are guards of trueup's, by their CREATE statement."""
+"""Recognises the triggers of SQLite that are trueup's guards, by their CREATE statement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHAPE = re.compile(
 
 
 def is_guard(name: str, text: str) -> bool:
-    """Whether a trigger is a guard of ours: by its name, and by a text that as a whole can do nothing but refuse."""
+    """Whether a trigger is a guard of trueup: it has a guard's name, and its whole text can do nothing but refuse."""
     if not names_guard(name):
         return False
     found = bare(_QUOTED, text)

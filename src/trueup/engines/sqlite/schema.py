@@ -1,4 +1,4 @@
-"""What the texts of SQLite's schema say: names as SQLite compares them, and which full-text indexes read a table."""
+"""Reads the texts of SQLite's schema: names as SQLite compares them, and full-text indexes that read a table."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _PART = re.compile(
 
 
 def fold(name: str) -> str:
-    """A name as SQLite compares it: without the case of ASCII letters, and of no others."""
+    """Return a name as SQLite compares it: only ASCII letters lose their case."""
     return name.translate(_LOWER)
 
 
 def full_text(schema: Collection[Entry], table: str) -> list[str]:
-    """The full-text indexes that read their rows from `table`, or from a view of it.
+    """Return the full-text indexes that read their rows from `table`, or from a view of it.
 
-    Nobody tells them of a change: a search would call the database malformed.
+    Nothing informs such an index of a change: a search would then report a malformed database.
     """
     views = {fold(name): set(map(_plain, _parts(text))) for kind, name, _, text in schema if kind == "view"}
     reached = {fold(table)}
@@ -35,7 +35,7 @@ def full_text(schema: Collection[Entry], table: str) -> list[str]:
 
 
 def _contents(text: str) -> set[str]:
-    """What a full-text index says that it reads, by the option `content`; FTS5 takes any beginning of that word."""
+    """Return the table that a full-text index names in its option `content`. FTS5 accepts any prefix of that word."""
     parts = _parts(text)
     words = [part for part in parts if not part.isspace()]
     # CREATE VIRTUAL TABLE name USING module (
@@ -57,12 +57,12 @@ def _contents(text: str) -> set[str]:
 
 
 def _parts(text: str) -> list[str]:
-    """The signs, words and quoted names of a statement, and the blanks between them; no comments."""
+    """Return the signs, words and quoted names of a statement, and the blanks between them, without comments."""
     return [part for part in _PART.findall(text) if not part.startswith(("--", "/*"))]
 
 
 def _plain(part: str) -> str:
-    """A name without its quotes, folded."""
+    """Return a name folded and without its quotes."""
     if len(part) > 1 and part[0] in "'\"`[":
         part = part[1:-1].replace(part[0] * 2, part[0])
     return fold(part)

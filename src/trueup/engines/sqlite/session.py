@@ -1,4 +1,4 @@
-"""Sessions of SQLite: opening, limits, durability, and what their errors mean."""
+"""Sessions of SQLite: opening, limits, durability, and the meaning of their errors."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ _SWITCHES = {"on": True, "1": True, "true": True, "off": False, "0": False, "fal
 
 
 class Session(sqlite3.Connection):
-    """A session that remembers which file it has open, by path, device and inode."""
+    """A connection that remembers which file it has open, by path, device and inode."""
 
     path = ""
     file = (0, 0)
 
 
 def original(error: BaseException) -> BaseException:
-    """The error of `sqlite3` itself."""
+    """Return the original `sqlite3` error."""
     inner = getattr(error, "orig", None)
     return inner if isinstance(inner, BaseException) else error
 
 
 def place(url: URL) -> tuple[Path, bool]:
-    """The file of a URL, and whether foreign keys are to be enforced. Raises `UsageError`."""
+    """Return the file of a URL, and whether foreign keys are to be enforced. Raises `UsageError`."""
     database = url.database or ""
     if database in ("", ":memory:") or database.startswith("file:"):
         raise UsageError("a SQLite database must be a file: sqlite:///relative.db or sqlite:////absolute.db")
@@ -55,7 +55,10 @@ def place(url: URL) -> tuple[Path, bool]:
 
 
 def connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connection:
-    """A session as trueup wants it; it only reads without `write`. Raises `StoreError` where there is no file."""
+    """Open a session with trueup's settings, read-only without `write`.
+
+    Raises `StoreError` where the file is missing.
+    """
     if sqlite3.sqlite_version_info < (3, 38):
         raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; trueup needs 3.38, with its JSON operators")
     if not path.is_file():
@@ -90,10 +93,10 @@ def connect(path: Path, *, write: bool, foreign_keys: bool) -> sqlite3.Connectio
 
 @cache
 def _knows_json_is_harmless() -> bool:
-    """Whether json_valid() may stand in a schema that is not trusted: older libraries do not say that it is harmless.
+    """Whether json_valid() is allowed in an untrusted schema: older libraries do not declare it harmless.
 
-    There `CHECK (json_valid(...))`, as Django writes it, could not be written to. What a session could be misled to
-    call is little: trueup's functions only compute, and extensions cannot be loaded.
+    On those, a table with `CHECK (json_valid(...))`, as Django writes it, could not be written. A trusted schema
+    carries little risk here: trueup's functions only compute, and extensions cannot be loaded.
     """
     # a fact of the library, asked elsewhere: the database's own session may have to roll back before it can read
     with closing(sqlite3.connect(":memory:")) as connection:
@@ -102,10 +105,11 @@ def _knows_json_is_harmless() -> bool:
 
 
 def commit(connection: Any) -> None:
-    """COMMIT or roll back: one that fails on a lock leaves a transaction open, which SQLAlchemy takes for ended.
+    """COMMIT or roll back: a COMMIT that fails on a lock leaves a transaction open, which SQLAlchemy believes to be
+    over.
 
-    Raises `StoreError` where another file has taken the place of the one that is open: what would be committed then
-    would be in a file that has no name any more.
+    Raises `StoreError` where another file has replaced the open one: the commit would go to a file that has no name any
+    more.
     """
     try:
         if not connection.in_transaction:
@@ -130,7 +134,9 @@ def _same_file(connection: Session) -> None:
 
 
 def _roll_back(connection: sqlite3.Connection, path: Path) -> None:
-    """Let SQLite take back what a killed writer left half done: a session that cannot write could not even read."""
+    """Let SQLite roll back what a killed writer left unfinished, without which a read-only session could not
+    even read.
+    """
     glance = "SELECT 1 FROM sqlite_master LIMIT 1"
     try:
         connection.execute(glance).fetchall()
@@ -155,12 +161,12 @@ def _make_durable(connection: sqlite3.Connection, foreign_keys: bool) -> None:
 
 
 def wal_reset_bug() -> bool:
-    """Whether two processes that write and checkpoint in WAL mode can lose commits, see sqlite.org/wal.html."""
+    """Whether two processes that write and checkpoint in WAL mode can lose commits; see sqlite.org/wal.html."""
     version = sqlite3.sqlite_version_info
     return version < (3, 51, 3) and not (3, 50, 7) <= version < (3, 51) and not (3, 44, 6) <= version < (3, 45)
 
 
 def file_of(connection: Connection) -> str:
-    """The real path of a session's file."""
+    """Return the real path of a session's file."""
     rows = connection.exec_driver_sql("PRAGMA database_list").all()
     return os.path.realpath(next(str(row[2]) for row in rows if row[1] == "main"))

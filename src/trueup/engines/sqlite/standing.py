@@ -1,9 +1,9 @@
-"""Which table of a file is the one that was seen before.
+"""Recognises the table of a file that was seen before.
 
-SQLite gives its tables no number that lasts. A row of its schema keeps its number under every ALTER TABLE, and a new
-table comes last; VACUUM numbers the rows anew, and keeps the tables' order. So a table of the journal that came after
-a table and still has its number says that the table has its own; where it has not, it says how many tables came before
-it, and thereby whether one of them is gone.
+SQLite has no lasting number for a table. A row of its schema keeps its number under every ALTER TABLE, and a new table
+comes last; VACUUM numbers the rows again but keeps the order of the tables. So an anchor is used: a table of the
+journal that was created after the table. While the anchor still has its row number, the table has its own. After that,
+the anchor shows how many tables came before it, and so whether one of them is gone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Listed:
 
 
 def standing(connection: Connection, journal_prefix: str, name: str, identity: str) -> dict[str, Any]:
-    """What `still` knows a table by; `identity` is what its facts say."""
+    """Return the record by which `still` recognises a table; `identity` is the one in the table's facts."""
     tables = _listed(connection)
     mine = _named(tables, name)
     assert mine is not None
@@ -55,7 +55,7 @@ def standing(connection: Connection, journal_prefix: str, name: str, identity: s
 
 
 def still(connection: Connection, journal_prefix: str, name: str, then: Mapping[str, Any]) -> bool:
-    """Whether a table is the one that had this standing; not where nothing proves it."""
+    """Whether a table is the one that had this standing. False where nothing proves it."""
     tables = _listed(connection)
     mine, anchor = _named(tables, name), _named(tables, then["anchor"])
     ours, others = _parted(tables, journal_prefix)
@@ -90,7 +90,7 @@ def _named(tables: Sequence[_Listed], name: str) -> _Listed | None:
 
 
 def _parted(tables: Sequence[_Listed], journal_prefix: str) -> tuple[list[_Listed], list[_Listed]]:
-    """The lasting tables of the journal, and those of the application."""
+    """Return the lasting tables of the journal, and the tables of the application."""
     lasting = tuple(journal_prefix + one for one in _LASTING)
     return (
         [one for one in tables if one.name.startswith(lasting)],
@@ -103,5 +103,5 @@ def _like(tables: Sequence[_Listed], columns: str) -> list[_Listed]:
 
 
 def _counts(tables: Sequence[_Listed], mine: _Listed, anchor: _Listed) -> list[int]:
-    """How many are older than the table, and how many than what it is measured by."""
+    """Return how many tables are older than the table, and how many are not newer than the anchor."""
     return [sum(one.row < mine.row for one in tables), sum(one.row <= anchor.row for one in tables)]
