@@ -1,9 +1,9 @@
-"""Backups by the engine's own tools, and the proof that one can be restored.
+"""Makes backups with the engine's own tools, and proves that one can be restored.
 
-A backup is a file and a record beside it (`<file>.json`): what was taken, when, its SHA-256, and sums of every column
-that is not computed, made on the same snapshot where the engine can share one. It is *verified* when the file is
-restored into a scratch database and every table has the shape, the rows and the sums of the record. A backup of which
-anything differs is never called verified. Nothing is ever restored over the application's own database.
+A backup is a file and a record beside it (`<file>.json`): what was backed up, when, its SHA-256, and checksums of every
+column that is not computed, taken on the same snapshot where the engine can share one. It is *verified* when the file
+is restored into a scratch database and every table has the shape, the rows and the sums of the record. A backup with
+any difference is never called verified. Nothing is ever restored over the application's own database.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A backup as its record tells it. Times are seconds since 1970 on the database's clock.
+    """The record of a backup. Times are seconds since 1970 on the database's clock.
 
-    `tables` is empty for the whole database; `sums` and `after` are of the tables before and after the dump, the same
-    where the dump shares their snapshot. `limits` names what cannot be guaranteed. Not verified: `verified` is 0 and
-    `problems` says why.
+    `tables` is empty for the whole database; `sums` and `after` are of the tables before and after the dump, and equal
+    where the dump shares their snapshot. `limits` names what cannot be guaranteed. For a backup that is not verified
+    `verified` is 0 and `problems` says why.
     """
 
     file: str
@@ -61,13 +61,13 @@ class Record:
 
     @property
     def rows(self) -> int:
-        """Rows in all tables."""
+        """Return the number of rows in all tables."""
         return sum(one.rows for one in self.sums.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Dumped:
-    """What a dump says of itself: the program, where the part ends that only holds rows, what may not be in it."""
+    """The result of a dump: the program, the length of the part that only holds rows, what may be missing."""
 
     tool: str
     quiet: int = 0
@@ -75,7 +75,7 @@ class Dumped:
 
 
 class Tool(ABC):
-    """One engine's tools for dumping and restoring."""
+    """Dumps and restores one engine's databases."""
 
     name: str
     #: The ending of a backup's file.
@@ -87,18 +87,19 @@ class Tool(ABC):
 
     @abstractmethod
     def snapshot(self, store: SqlStore) -> AbstractContextManager[Connection]:
-        """A session on one snapshot of the database, for the sums and for `dump`."""
+        """Open a session on one snapshot of the database, for the sums and for `dump`."""
 
     @abstractmethod
     def dump(self, store: SqlStore, connection: Connection, tables: Sequence[str], path: Path) -> Dumped:
-        """Write the backup to `path`, which is there, empty and private."""
+        """Write the backup to `path`, which exists, empty and private."""
 
     @abstractmethod
     def scratch(self, store: SqlStore, path: Path, url: str, quiet: int) -> AbstractContextManager[str]:
-        """The URL of a scratch database that holds the backup, gone afterwards; `url` is an empty one to use.
+        """Yield the URL of a scratch database with the restored backup, dropped afterwards; `url` is an empty one to
+        use.
 
         Nothing in it acts: no trigger, event, rule, publication or subscription of the application's is restored.
-        Raises `StoreError` when it cannot be restored.
+        Raises `StoreError` when the backup cannot be restored.
         """
 
     def restorable(self, connection: Connection, tables: Sequence[str]) -> None:  # noqa: B027 - most always are
@@ -106,7 +107,7 @@ class Tool(ABC):
 
 
 def tool_of(store: SqlStore) -> Tool:
-    """The tools of a store's engine."""
+    """Return the tools of a store's engine."""
     with store.connect():
         pass  # the server says what it really is
     return discovery.load("engines", store.dialect.name, Tool, "backup")()
@@ -120,7 +121,7 @@ def take(
     identity: Mapping[str, str],
     progress: Progress,
 ) -> Record:
-    """Write a backup into `folder`, timestamped and readable by its owner only, and its record beside it."""
+    """Write a backup and its record into `folder`, with a timestamp in the name, readable by the owner only."""
     tool = tool_of(store)
     with output.told(folder):
         output.folder(folder)
@@ -170,7 +171,7 @@ def take(
 
 
 def verify(store: SqlStore, record: Record, scratch: str, progress: Progress) -> Record:
-    """Restore the backup into a scratch database, compare, and enter the outcome into the record."""
+    """Restore the backup into a scratch database, compare, and write the outcome into the record."""
     problems: list[str] = []
     path = Path(record.file)
     if not path.is_file():
@@ -206,14 +207,16 @@ def _restored(store: SqlStore, record: Record, scratch: str, progress: Progress)
 
 @contextmanager
 def restored(store: SqlStore, record: Record, scratch: str) -> Iterator[SqlStore]:
-    """A scratch database that holds a backup, as a store; gone afterwards, unless `scratch` names one."""
+    """Yield a scratch database with the restored backup as a store; it is dropped afterwards, unless `scratch`
+    names one.
+    """
     tool = tool_of(store)
     with tool.scratch(store, Path(record.file), scratch, record.quiet) as url, scratch_store(url) as copy:
         yield copy
 
 
 def _with_parents(database: SqlDatabase, tables: Sequence[str]) -> list[str]:
-    """The tables asked for with all that they refer to, without which they cannot be restored; none: all."""
+    """Return the tables and all tables they refer to, without which they cannot be restored; for no tables, none."""
     if not tables:
         return database.names()
     found: list[str] = []
@@ -228,7 +231,7 @@ def _with_parents(database: SqlDatabase, tables: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _private(path: Path) -> Iterator[None]:
-    """An empty file of the owner's alone; gone again when what writes it fails."""
+    """Create an empty file that only the owner may read. It is deleted when writing it fails."""
     try:
         output.fresh(path).close()
     except OSError as error:
@@ -247,7 +250,7 @@ def _sync(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The digest of a file, read in pieces."""
+    """Return the SHA-256 of a file, read in pieces."""
     found = hashlib.sha256()
     with path.open("rb") as file:
         while piece := file.read(_CHUNK):
@@ -256,17 +259,17 @@ def sha256(path: Path) -> str:
 
 
 def record_path(file: str) -> Path:
-    """Where the record of a backup is."""
+    """Return the path of a backup's record."""
     return Path(file if file.endswith(".json") else f"{file}.json")
 
 
 def write_record(record: Record) -> None:
-    """Write the record beside the backup, whole."""
+    """Write the record beside the backup, atomically."""
     output.write(record_path(record.file), json.dumps({"format": FORMAT, **asdict(record)}, indent=2))
 
 
 def read_record(file: str) -> Record:
-    """The record of a backup. Raises `UsageError` when there is none that can be read."""
+    """Read the record of a backup. Raises `UsageError` when there is none that can be read."""
     path = record_path(file)
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

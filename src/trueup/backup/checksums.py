@@ -1,9 +1,8 @@
-"""What a table holds, in a few numbers: rows, and for each column that is not computed a sum over digests of key and
-value.
+"""Summarises a table in a few numbers: its rows, and for each column that is not computed a sum of digests.
 
-The sums do not depend on the order of rows, tell swapped values (the key is in each digest) and pairs that would cancel
-out in an exclusive or, and are made inside the database. Two tables with equal sums hold the same, but for a chance
-of one in 2^60 a column.
+Each digest is over the key and the value. The sums do not depend on the order of rows, detect swapped values (the key
+is in each digest) and pairs that would cancel out in an exclusive or, and are computed inside the database. Two tables
+with equal sums have the same content, but for a chance of one in 2^60 for each column.
 """
 
 from __future__ import annotations
@@ -23,8 +22,9 @@ from trueup.stores.sql import SqlDatabase
 
 @dataclass(frozen=True, slots=True)
 class TableSum:
-    """One table: its rows, the sum of each column, and its shape. Columns that a dump rounds are summed by their text
-    only; their names are in `coarse`.
+    """The summary of one table: its rows, the sum of each column, and its shape.
+
+    A column that a dump rounds is summed by its text only; its name is in `coarse`.
     """
 
     rows: int
@@ -34,7 +34,7 @@ class TableSum:
 
 
 def sums(database: SqlDatabase, tables: Iterable[str], progress: Progress) -> dict[str, TableSum]:
-    """The sums of tables, in one transaction of the session (the caller says which)."""
+    """Compute the sums of tables in one transaction of the session, which the caller chooses."""
     dialect = database.dialect
     found = {}
     for name in tables:
@@ -50,7 +50,7 @@ def sums(database: SqlDatabase, tables: Iterable[str], progress: Progress) -> di
 
 
 def shape(table: Table) -> str:
-    """What a table is made of, without what no scratch copy has: its place, its triggers, its rules, its policies."""
+    """Return the shape of a table without what no scratch copy has: its place, triggers, rules and policies."""
     facts = table.facts or {}
     return digest(
         canonical(
@@ -82,7 +82,9 @@ def _digest(row: Row, column: Column, *, inexact: bool) -> ColumnElement[str]:
 
 
 def _named(row: Row, column: Column) -> tuple[Column, ColumnElement[Any]]:
-    """Of what names an object (`regclass` ...) the name: a dump writes that, and the object has another number then."""
+    """Return the name for a value that identifies an object (`regclass` ...): a dump writes the name, and the
+    oid changes.
+    """
     value = row[column.name]
     return (_TEXT, cast(value, Text)) if row.dialect.dumps_by_name(column) else (column, value)
 
@@ -90,7 +92,7 @@ def _named(row: Row, column: Column) -> tuple[Column, ColumnElement[Any]]:
 def differences(
     wanted: Mapping[str, TableSum], also: Mapping[str, TableSum], found: Mapping[str, TableSum]
 ) -> list[str]:
-    """Where `found` is neither as `wanted` nor as `also` (the same tables a moment later), in sentences."""
+    """Return sentences on where `found` matches neither `wanted` nor `also` (the same tables a moment later)."""
     told = [f"table {name} is missing" for name in wanted if name not in found]
     told += [f"table {name} is there, and was not before" for name in found if name not in wanted]
     for name in wanted:

@@ -1,9 +1,9 @@
-"""Brings one table of a restored backup beside the live one, so that a plan can go back to it.
+"""Copies one table of a restored backup beside the live one, so that a plan can restore its rows.
 
-The rows come in the backup's own shape first, and never pass through Python's values: an engine copies within one
+The rows are copied in the backup's own shape first, and never pass through Python's values: an engine copies within one
 server, or streams text from one session to the other. Then they are converted to the shape of the live table, and each
-value is converted back and compared with the backup's: a row of which one was cut, rounded or bent on the way is left
-out and counted, so that what a plan writes is what the backup held.
+value is converted back and compared with the backup's. A row with a value that was truncated, rounded or changed by
+this is left out and counted, so that a plan writes exactly what the backup held.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ LEFT = "_left"
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to copy: the table of now and of then, the copy's name, and the columns that both have, its `names`.
+    """What to copy: the live table and the backup's, the name of the copy, and the columns that both have (`names`).
 
-    `columns` are those that are to go back; none: all.
+    `columns` are those to restore; if empty, all.
     """
 
     live: Table
@@ -44,30 +44,30 @@ class Wanted:
 
     @property
     def judged(self) -> list[str]:
-        """The columns of which no value may be bent."""
+        """Return the columns whose values must all be exact."""
         return [one for one in self.names if not self.columns or one in self.columns or one in self.live.key]
 
 
 class Copier(ABC):
-    """How one engine copies a table of a scratch database; `engines/NAME/copy.py` has one."""
+    """Copies a table of a scratch database, on one engine. Each is in `engines/NAME/copy.py`."""
 
     @abstractmethod
     def copy(self, store: SqlStore, scratch: SqlStore, wanted: Wanted) -> dict[str, int]:
-        """Make the copy and, under the name with `LEFT`, the keys of the rows left out; an old one goes.
+        """Create the copy and, under the name with `LEFT`, the keys of the rows left out. An old copy is dropped.
 
-        Returns by column how many rows were left out for it.
+        Returns by column how many rows were left out because of it.
         """
 
 
 def copy_name(store: SqlStore, table: str) -> str:
-    """The copy's name, beside the journal's tables and hidden as they are."""
+    """Return the name of the copy, which is beside the journal's tables and hidden as they are."""
     dialect = store.dialect
     name = f"{dialect.journal_prefix}{PREFIX}{digest(table.encode())[:12]}"
     return f"{dialect.journal_schema}.{name}" if dialect.journal_schema else name
 
 
 def shared(live: Table, there: Table) -> list[str]:
-    """The columns that hold data of their own both now and in the backup."""
+    """Return the columns that exist and are not generated both in the live table and in the backup."""
     stored = {column.name for column in there.stored()}
     return [column.name for column in live.stored() if column.name in stored]
 
@@ -77,8 +77,8 @@ def bring(
 ) -> dict[str, int]:
     """Copy a table of the scratch database (`there`) into the store as `name`, in the shape of `live`.
 
-    An old copy goes. Rows with a value, in `columns` (none: all that both have), that the live column would not hold
-    just as it was are left out: their keys are kept beside, and counted by column in what is returned.
+    An old copy is dropped. Rows with a value in `columns` (if empty, all shared ones) that the live column cannot hold
+    exactly are left out: their keys are stored beside the copy, and counted by column in the result.
     """
     copier = discovery.load("engines", store.dialect.name, Copier, "copy")()
     return copier.copy(store, scratch, Wanted(live, there, name, shared(live, there), tuple(columns)))
@@ -92,19 +92,19 @@ def drop(store: SqlStore, connection: Connection, name: str) -> None:
 
 
 def quoted(store: SqlStore, name: str) -> str:
-    """An identifier, always quoted."""
+    """Return the identifier in quotes."""
     return str(spelling(store.dialect.name).identifier_preparer.quote_identifier(name))
 
 
 def spelled(store: SqlStore, name: str) -> str:
-    """The full name of a table of ours, with its schema where it has one."""
+    """Return the full name of a table of ours, with its schema where it has one."""
     return ".".join(quoted(store, part) for part in name.split("."))
 
 
 def compared(database: SqlDatabase, row: Row, copy: Any, left: Any) -> tuple[dict[str, int], int, int]:
-    """By column, how many rows differ; how many rows are only in the copy, and how many only in the table.
+    """Return how many rows differ, by column, how many are only in the copy, and how many only in the table.
 
-    `left` holds the keys of the rows of then that the copy lacks as a value of theirs does not fit.
+    `left` holds the keys of the backup's rows that the copy lacks because a value does not fit.
     """
     names = [name for name in copy.c.keys() if name not in row.table.key]  # noqa: SIM118 - a collection of columns
     key = row.table.key

@@ -1,4 +1,4 @@
-"""The programs of an engine that back up and restore, and the scratch databases that they restore into."""
+"""Runs an engine's programs for backup and restore, and makes the scratch databases to restore into."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CHUNK = 1 << 20
 
 
 def program(*names: str, package: str) -> str:
-    """The first of `names` on the PATH. Raises `UsageError` that says what to install."""
+    """Return the first of `names` on the PATH. Raises `UsageError` that says what to install."""
     for name in names:
         found = shutil.which(name)
         if found:
@@ -33,7 +33,7 @@ def program(*names: str, package: str) -> str:
 
 
 def told_version(tool: str) -> str:
-    """What a program says of its version."""
+    """Return the version that a program reports."""
     done = subprocess.run([tool, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False)  # noqa: S603
     return done.stdout.decode("utf-8", "replace")
 
@@ -47,9 +47,9 @@ def run_program(
     target: Path | None = None,
     append: bool = False,
 ) -> None:
-    """Run a program to its end; secrets are never in `command`. Raises `StoreError` with the error it told.
+    """Run a program to its end; secrets are never in `command`. Raises `StoreError` with the program's error.
 
-    It reads `source`, or the first `length` bytes of it, and writes `target`. In `environment`, None takes away.
+    It reads `source`, or its first `length` bytes, and writes `target`. In `environment`, None removes a variable.
     """
     changed = {**os.environ, **(environment or {})}
     stdout = output.again(target, append=append) if target else subprocess.DEVNULL
@@ -96,7 +96,7 @@ def _feed(process: subprocess.Popen[bytes], source: Path, length: int) -> None:
 
 @contextmanager
 def secret_file(text: str) -> Iterator[str]:
-    """A private file for what must not be in a command line, gone afterwards."""
+    """Yield a private file for text that must not be on a command line; it is deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="trueup-") as folder:
         path = Path(folder) / "secret"
         with output.fresh(path) as file:
@@ -106,7 +106,7 @@ def secret_file(text: str) -> Iterator[str]:
 
 @contextmanager
 def scratch_store(url: str) -> Iterator[SqlStore]:
-    """A scratch database as a store."""
+    """Return a scratch database as a store."""
     store = SqlStore("scratch", url)
     try:
         yield store
@@ -125,7 +125,9 @@ def check_empty(url: str, source: SqlStore) -> None:
 
 @contextmanager
 def made_database(session: Connection, store: SqlStore, sql: str, ending: str = "") -> Iterator[str]:
-    """The URL of a scratch database, made by `CREATE DATABASE NAME {sql}`, dropped (`ending`: how) at the end."""
+    """Yield the URL of a database created with `CREATE DATABASE NAME {sql}`, dropped afterwards with `ending`
+    appended.
+    """
     name = f"trueup_scratch_{secrets.token_hex(6)}"
     try:
         session.exec_driver_sql(f"CREATE DATABASE {name} {sql}")
@@ -141,5 +143,5 @@ def made_database(session: Connection, store: SqlStore, sql: str, ending: str = 
 
 
 def with_database(url: URL, name: str) -> str:
-    """The URL of another database of the same server, password included."""
+    """Return the URL of another database on the same server, password included."""
     return url.set(database=name).render_as_string(hide_password=False)

@@ -1,1 +1,1 @@
-"""What all engines share: the contract of a dialect, tables as the catalogue shows them, JSON, regular expressions."""
+"""The code that all engines share: the contract of a dialect, the model of tables, JSON, regular expressions."""

@@ -1,4 +1,4 @@
-"""A dialect: everything that one engine does in its own way. `engines/NAME/dialect.py` has one."""
+"""The contract of a dialect: everything that an engine does in its own way. Each is in `engines/NAME/dialect.py`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from trueup.sql.writing import Kept, WritingDialect
 
 
 class Dialect(ReadingDialect, WritingDialect):
-    """One engine, to be read and to be written. Stateless."""
+    """One engine for reading and writing. Stateless."""
 
 
 class ReadOnlyDialect(Dialect):
-    """An engine that is only read: a scan runs, and whatever would write says in one line that it cannot."""
+    """An engine that trueup only reads: a scan works, and whatever would write reports in one line that it cannot."""
 
     def writable(self, connection: Connection) -> str:
-        """It never is."""
+        """Return why it is never written."""
         return self._why
 
     @property
@@ -28,21 +28,21 @@ class ReadOnlyDialect(Dialect):
         return f"trueup only reads {self.name}"
 
     def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
-        """There is no journal."""
+        """Return nothing: there is no journal."""
         return {}
 
     def begin(self, connection: Connection) -> None:
-        """Raises `Refused`."""
+        """Raise `Refused`."""
         raise Refused(self._why)
 
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
-        """Raises `Refused`."""
+        """Raise `Refused`."""
         raise Refused(self._why)
 
     def catalogued(self, ddl: str) -> str:
-        """Raises `Refused`."""
+        """Raise `Refused`."""
         raise Refused(self._why)
 
     def refused_by_guard(self, error: BaseException) -> bool:
-        """There are no guards."""
+        """Return false: there are no guards."""
         return False

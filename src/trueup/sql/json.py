@@ -1,4 +1,4 @@
-"""The contract of an engine's words for JSON, and what follows from them on every engine."""
+"""The contract of an engine's JSON expressions, and the expressions that follow from them on every engine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Changes = Sequence[tuple[Sequence[str], ColumnElement[Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """The elements of a JSON array as rows: `value` is the JSON of one, in `storage`."""
+    """The elements of a JSON array as rows: `value` is the JSON of one element, in `storage`."""
 
     relation: FromClause
     value: ColumnElement[Any]
@@ -28,14 +28,17 @@ class Elements:
 
 
 class JsonDialect(ABC):
-    """An engine's words for JSON: `value` arguments are expressions that hold JSON in `storage`."""
+    """Builds an engine's JSON expressions. Arguments named `value` are expressions that hold JSON in `storage`."""
 
     @abstractmethod
     def json_type(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """One of `JSON_TYPES`, or SQL NULL for SQL NULL; 'invalid' for text that does not parse."""
+        """Return one of `JSON_TYPES`, SQL NULL for SQL NULL, and 'invalid' for text that does not parse."""
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
-        """Whether the value is not NULL and of none of `types`; never NULL, exact, the engine's quickest way."""
+        """Whether the value is not NULL and has none of the JSON types `types`.
+
+        Exact, never NULL, in the engine's fastest way.
+        """
         return func.coalesce(self.json_type(value, storage).not_in(list(types)), False)
 
     def json_readable_if(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[bool] | None:
@@ -46,33 +49,38 @@ class JsonDialect(ABC):
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
     ) -> ColumnElement[bool]:
         """Whether the value at `path` is not NULL and has none of the JSON types `types`; false where `path` is
-        missing. The document has passed `json_readable_if`.
+        missing.
+
+        The document has passed `json_readable_if`.
         """
         return self.json_is_not(self.json_get(value, storage, path), storage, types)
 
     def json_path_type(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
-        """`json_type` of what is at `path` in any value; SQL NULL where nothing is."""
+        """Return the `json_type` of the value at `path` in any value; SQL NULL where the path is missing."""
         return self.json_type(self.json_get(value, storage, path), storage)
 
     @abstractmethod
     def json_get(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """The JSON value at `path` (keys of objects), in `storage`; SQL NULL where there is none."""
+        """Return the JSON value at `path` (keys of objects), in `storage`; SQL NULL where the path is missing."""
 
     def json_path_text(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[str]:
-        """`json_text` of what is at `path` in any value, a number in any spelling; SQL NULL where nothing is."""
+        """Return the `json_text` of the value at `path` in any value; SQL NULL where the path is missing.
+
+        A number may be returned in any notation.
+        """
         return self.json_text(self.json_get(value, storage, path), storage)
 
     def json_path_number(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """The number at `path` in any value; SQL NULL where there is none."""
+        """Return the number at `path` in any value; SQL NULL where there is none."""
         is_one = self.json_path_type(value, storage, path).in_(["integer", "double"])
         return case((is_one, self.as_number(self.json_path_text(value, storage, path))))
 
     @abstractmethod
     def json_text(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """A scalar without its quotes; for objects and arrays their text; SQL NULL for JSON null."""
+        """Return a scalar without its quotes, an object or array as its text, and SQL NULL for JSON null."""
 
     def json_string(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[str]:
-        """`json_text` of what is known to be a string."""
+        """Return the `json_text` of a value that is known to be a string."""
         return self.json_text(value, storage)
 
     @abstractmethod
@@ -81,44 +89,47 @@ class JsonDialect(ABC):
 
     @abstractmethod
     def json_parse(self, text: ColumnElement[str], column: Column) -> ColumnElement[Any]:
-        """Valid JSON text as a value for `column`."""
+        """Convert valid JSON text to a value for `column`."""
 
     @abstractmethod
     def json_wrap(self, key: str, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """An object that holds the value of `column` under `key`."""
+        """Return an object that holds the value of `column` under `key`."""
 
     @abstractmethod
     def json_set_null(self, value: ColumnElement[Any], column: Column, path: Sequence[str]) -> ColumnElement[Any]:
-        """The document with JSON null at `path`."""
+        """Return the document with JSON null at `path`."""
 
     @abstractmethod
     def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
-        """The value of `column` as JSON text: a number, a string (a moment by ISO 8601) ...; SQL NULL for SQL NULL."""
+        """Return the value of `column` as JSON text: a number, a string (a timestamp in ISO 8601) ...; SQL NULL
+        for SQL NULL.
+        """
 
     @abstractmethod
     def json_put(
         self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
     ) -> ColumnElement[Any]:
-        """A document that has an object at `path`, with `members` (JSON text by key, never NULL) in that object."""
+        """Set `members` (JSON text by key, never NULL) in the object at `path` of a document that has one there."""
 
     def json_keeps(self, text: ColumnElement[str], column: Column) -> ColumnElement[bool]:
         """Whether `json_parse` keeps every digit and every key of `text`, which is JSON; true where it stays text."""
         return true()
 
     def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Whether `json_put` can write the document without losing any of it; asked of what is JSON."""
+        """Whether `json_put` can write the document, which is JSON, without losing any of its content."""
         return true()
 
     def json_opens(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Whether `json_set_null` can write into the document at all; asked of what is JSON, never NULL."""
+        """Whether `json_set_null` can write into the document, which is JSON; never NULL."""
         return true()
 
     def json_set(
         self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
     ) -> ColumnElement[Any]:
-        """The document with `members` (JSON text by key, never NULL) in the object at `path`.
+        """Set `members` (JSON text by key, never NULL) in the object at `path`.
 
-        Objects that are not there, or null, are made; so is the document. Unchanged where `json_takes` is false.
+        Objects that are missing, or null, are created; so is the document. It stays unchanged where `json_takes` is
+        false.
         """
         ways: list[tuple[ColumnElement[bool], ColumnElement[Any]]] = []
         for depth, way in enumerate(self._json_ways(value, column, path)):
@@ -135,7 +146,9 @@ class JsonDialect(ABC):
     def _json_ways(
         self, value: ColumnElement[Any], column: Column, path: Sequence[str]
     ) -> Iterator[ColumnElement[bool]]:
-        """For each depth: that an object is there, and nothing below it in the way."""
+        """Yield, for each depth, the condition that the object exists there and that no other value is in the
+        way below.
+        """
         for depth in range(len(path) + 1):
             kind = self._json_kind(value, column, path[:depth])
             below = self._json_nothing(value, column, path[: depth + 1]) if depth < len(path) else true()
@@ -150,65 +163,67 @@ class JsonDialect(ABC):
         return self.json_path_type(value, storage, path) if path else self.json_type(value, storage)
 
     def json_inside(self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]) -> ColumnElement[Any]:
-        """`json_get` in a document of which `json_readable_if` holds."""
+        """Return `json_get` for a document that has passed `json_readable_if`."""
         return self.json_get(value, storage, path)
 
     def json_path_lacks(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
     ) -> ColumnElement[bool]:
-        """`json_path_is_not`, and true where nothing is."""
+        """Return `json_path_is_not`, but true where the path is missing."""
         absent = self.json_inside(value, storage, path).is_(None)
         return or_(absent, self.json_path_is_not(value, storage, path, types))
 
     def json_inside_string(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
     ) -> ColumnElement[str]:
-        """The content of what is known to be a string at `path`, in a document of which `json_readable_if` holds."""
+        """Return the content of the value at `path`, known to be a string, in a document that passed
+        `json_readable_if`.
+        """
         return self.json_string(self.json_inside(value, storage, path) if path else value, storage)
 
     def json_inside_one_of(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], texts: Sequence[str]
     ) -> ColumnElement[bool]:
-        """Whether the content of what is known to be a string at `path` is one of `texts`, byte for byte."""
+        """Whether the content of the value at `path`, known to be a string, is one of `texts`, byte for byte."""
         found = self.json_inside_string(value, storage, path)
         return or_(*(self.same_bytes(found, literal(text, Text())) for text in texts))
 
     @abstractmethod
     def json_number(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[Any]:
-        """What is known to be a number, as a double of the engine or as something more exact."""
+        """Return a value that is known to be a number, as a double of the engine or something more exact."""
 
     def json_inside_number(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
     ) -> ColumnElement[Any]:
-        """`json_number` of what is at `path`, in a document of which `json_readable_if` holds."""
+        """Return the `json_number` of the value at `path`, in a document that has passed `json_readable_if`."""
         return self.json_number(self.json_inside(value, storage, path) if path else value, storage)
 
     @abstractmethod
     def json_length(self, value: ColumnElement[Any], storage: Storage) -> ColumnElement[int]:
-        """How many elements what is known to be an array has."""
+        """Return the number of elements of a value that is known to be an array."""
 
     @abstractmethod
     def json_elements(self, value: ColumnElement[Any], storage: Storage) -> Elements:
-        """The elements of what is known to be an array, or is SQL NULL."""
+        """Return the elements of a value that is known to be an array, or is SQL NULL."""
 
     @abstractmethod
     def json_other_keys(self, value: ColumnElement[Any], storage: Storage, keys: Sequence[str]) -> ColumnElement[bool]:
-        """Whether what is known to be an object has a key that is none of `keys`.
+        """Whether a value that is known to be an object has a key that is not in `keys`.
 
-        Raises `NotChecked` for keys that the engine has no words for.
+        Raises `NotChecked` for keys that the engine cannot express.
         """
 
     @abstractmethod
     def json_change(self, value: ColumnElement[Any], column: Column, changes: Changes) -> ColumnElement[Any]:
-        """A document that is an object, and `json_rewritable`, with new values (as `json_parse` makes them) at paths.
+        """Set new values (as `json_parse` returns them) at paths in a document that is a `json_rewritable` object.
 
-        The changes are made in their order. A key that is missing is added; what it is added to must be an object. A
-        change whose new value is SQL NULL is none.
+        The changes are made in order. A missing key is added; its parent must be an object. A change whose new value is
+        SQL NULL is skipped.
         """
 
     @abstractmethod
     def as_number(self, text: ColumnElement[str]) -> ColumnElement[Any]:
-        """Text that spells a JSON number as a number."""
+        """Convert text that is a JSON number to a number."""
 
     @abstractmethod
     def same_bytes(self, left: ColumnElement[Any], right: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -216,7 +231,10 @@ class JsonDialect(ABC):
 
 
 def strings(text: ColumnElement[str]) -> ColumnElement[int]:
-    """Twice the number of strings in JSON text: fewer are left where one of two equal keys was dropped."""
+    """Return the number of quote characters in JSON text.
+
+    Fewer after a rewrite means that a duplicate key was dropped.
+    """
     bare = reduce(
         lambda found, sign: func.replace(found, literal(sign, Text), literal("", Text)), ("\\\\", '\\"'), text
     )
@@ -224,7 +242,7 @@ def strings(text: ColumnElement[str]) -> ColumnElement[int]:
 
 
 def _nested(path: Sequence[str], members: Mapping[str, ColumnElement[str]]) -> ColumnElement[str]:
-    """The JSON text of objects within each other, the innermost with `members`."""
+    """Return the JSON text of nested objects, the innermost with `members`."""
     parts: list[ColumnElement[str]] = []
     opening = "".join("{" + json.dumps(key, ensure_ascii=False) + ": " for key in path) + "{"
     for key, text in members.items():

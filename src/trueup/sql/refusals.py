@@ -1,6 +1,6 @@
-"""Why a database could not be connected to, in trueup's own words.
+"""Describes in trueup's own words why a database could not be connected to.
 
-What a driver says is never repeated: it quotes hosts, users and options, and in a URL that is not escaped any of them
+The driver's message is never repeated: it quotes hosts, users and options, and in a URL that is not escaped any of them
 may be a piece of the password.
 """
 
@@ -53,7 +53,7 @@ _WHY = (
 
 
 def why(error: BaseException) -> str:
-    """One clause, and the error's code where there is one."""
+    """Return one clause, with the error's code where there is one."""
     inner = getattr(error, "orig", None) or error
     text = str(inner)
     code = getattr(inner, "sqlstate", None) or getattr(inner, "pgcode", None) or getattr(inner, "errno", None)

@@ -1,6 +1,7 @@
-"""Regular expressions that mean the same on every engine: what JSON Schema advises to keep to (ECMA 262), and no more.
+r"""Checks and rewrites regular expressions so that they mean the same on every engine.
 
-Engines differ in what `.`, `$`, `\\d` and `\\w` stand for, so these are written out as ECMA 262 defines them.
+They are the subset of ECMA 262 that JSON Schema recommends. Engines differ in the meaning of `.`, `$`, `\d` and `\w`,
+so these are expanded to ECMA 262's definitions.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ _MOST = 255
 
 
 def portable(pattern: str, end: str = r"\Z") -> str:
-    """`pattern` for an engine whose sign for the very end of a text is `end`.
+    r"""Return `pattern` for an engine that writes the very end of a text as `end`.
 
-    Raises `ValueError` for what engines read differently: groups that look around or refer back, flags, `\\b`, `\\p`.
+    Raises `ValueError` for syntax that engines read differently: lookaround, back references, flags, `\b`, `\p`.
     """
     reader = _Reader(pattern, end)
     reader.alternatives()
@@ -51,7 +52,7 @@ class _Reader:
                 self.quantifier()
 
     def piece(self) -> bool:
-        """One atom, written out; False for an anchor, which nothing may repeat."""
+        """Read one atom and expand it; false for an anchor, which must not be repeated."""
         sign = self.take()
         if sign in "^$":
             self.out.append("^" if sign == "^" else self.end)
@@ -114,7 +115,7 @@ class _Reader:
         self.out.append(f"[{'^' if negated else ''}{''.join(parts)}]")
 
     def escape(self) -> tuple[bool, str]:
-        """What follows a backslash: whether it is a negated class, and the members of a class or one character."""
+        """Read an escape: return whether it is a negated class, and the members of a class or one character."""
         sign = self.take()
         if sign.lower() in _CLASSES:
             inside = _BLANKS if sign.lower() == "s" else _CLASSES[sign.lower()]

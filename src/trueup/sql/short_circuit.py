@@ -1,6 +1,6 @@
-"""Conditions that ask more of a value only where it passes a test, such as that its text can be parsed.
+"""Short-circuit conditions: `inside` is evaluated only where `guard` is true, for example where the text parses.
 
-An engine computes such a test for each condition anew. `any_of` asks it once for all that share it.
+An engine would compute such a guard again for each condition. `any_of` evaluates it once for all that share it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sqlalchemy import Case, ColumnElement, case, or_
 
 
 class ShortCircuit(Case[bool]):
-    """`inside` where `guard` holds of `subject`, `outside` elsewhere.
+    """The condition `inside` where `guard` holds for `subject`, and `outside` elsewhere.
 
     A subject has one guard: conditions about the same subject (the same object, not an equal one) share it.
     """
@@ -31,7 +31,7 @@ class ShortCircuit(Case[bool]):
 
 
 def any_of(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:
-    """Whether one of `conditions` holds, each guard asked once and after what has none."""
+    """Whether one of `conditions` holds. Each guard is evaluated once, after the conditions without a guard."""
     plain: list[ColumnElement[bool]] = []
     groups: dict[int, list[ShortCircuit]] = {}
     for condition in conditions:

@@ -1,4 +1,4 @@
-"""SQL as text, as an engine spells it."""
+"""Renders and runs SQL as text."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from trueup.sql.dialect import Dialect
 
 
 def spelling(engine: str) -> Spelling:
-    """SQLAlchemy's dialect for an engine of ours, without a driver's peculiarities."""
+    """Return SQLAlchemy's dialect for one of our engines, without a driver's own syntax."""
     return discovery.load("engines", engine, Dialect, "dialect")().spelling()
 
 
 def run_verbatim(connection: Connection, sql: str) -> None:
-    """Run a statement word for word: a per cent sign in it is no parameter."""
+    """Run a statement word for word: a per cent sign in it is not a parameter."""
     connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
 def quoted_text(value: str) -> str:
-    """A literal of standard SQL."""
+    """Return a text as a standard SQL literal."""
     return "'" + value.replace("'", "''") + "'"

@@ -21,7 +21,7 @@ Right = Literal["SELECT", "INSERT", "UPDATE", "DELETE", "LOCK", "SHARE", "CREATE
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: `ddl` is its type word for word, so that a typed copy can be made of it."""
+    """One column. `ddl` is its type word for word, so that a typed copy can be created."""
 
     name: str
     ddl: str
@@ -52,12 +52,12 @@ TEXT = Column("text", "text", True, "text")
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """A declared foreign key, seen from the side that holds it.
+    """A declared foreign key, seen from the child table.
 
     `equality` is false where a row may refer to another without equal columns (a PERIOD, a key that compares the bytes
-    of unlike types): then no statement of ours can tell which rows refer to which. `enforced` is false where there may
-    be rows that break it, `checked` where the engine takes new ones that do: a key that is NOT ENFORCED, and SQLite,
-    which counts what a statement breaks less what it mends.
+    of unlike types): then no statement of ours can tell which rows refer to which. `enforced` is false where rows may
+    violate the key, `checked` where the engine accepts new ones that do: a key that is NOT ENFORCED, and SQLite, which
+    compares only the number of violations before and after a statement.
     """
 
     name: str
@@ -74,21 +74,23 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One base table. `key` is empty when no primary key or unique key without NULL addresses a row.
+    """One base table. `key` is empty when no primary key or unique key without NULL identifies a row.
 
-    `obstacles` are facts that forbid writing (triggers, another storage engine, row security ...), each
-    a clause that reads after "cannot be repaired: ". `unseen` are clauses of the same form that forbid only what other
-    rows could refer to (a delete, a change of a column that a key may refer to): children that the account may not see.
-    `calls_functions` says that a rule of the table (a check, an index, a generated column) calls a function that
-    somebody made, which may write. `inherited` says that a query of it shows rows of other tables too, which inherit
-    from it: a foreign key that refers to it knows none of them. `unheld` is a clause that says why its rows cannot be
-    locked, so that nothing may rest on them. `computed` are the stored generated columns that may come out otherwise in
-    a session of ours, each with the columns that it is computed from (none where that is not known). `rows` is the
-    catalogue's estimate, exact when small. `bent` are clauses of the same form that forbid rows to come or go, or
-    to change in the columns of the clause: what an index holds of them may have been computed by other settings.
+    `obstacles` are facts that forbid writing (triggers, another storage engine, row security ...), each a clause that
+    reads after "cannot be repaired: ". `unseen` are clauses of the same form that forbid only a delete, or a change of
+    a column that a key may refer to: the account may not see all child tables. `bent` are clauses of the same form that
+    forbid inserts, deletes, and changes of the columns of the clause: an index over them may have been computed under
+    other settings.
 
-    `place` is the schema (None where the connection has only one) and the name as the catalogue spells them, and
-    `identity` what tells this table from a later one of the same name (an oid or its equal; empty where there is none).
+    `calls_functions` says that a constraint, index or generated column calls a user-defined function, which may write.
+    `inherited` says that a query of the table also returns rows of tables that inherit from it, which a foreign key to
+    the table does not cover. `unheld` is a clause that says why its rows cannot be locked, so that no finding may
+    depend on them. `computed` are the stored generated columns that may get another value in our sessions, each with
+    the columns that it is computed from (none where that is unknown). `rows` is the catalogue's estimate, exact when
+    small.
+
+    `place` is the schema (None where the connection has only one) and the name in the catalogue's words. `identity`
+    distinguishes the table from a later one of the same name (an oid or the like; empty where there is none).
     """
 
     name: str
@@ -112,15 +114,15 @@ class Table:
     facts: Mapping[str, Any] | None = None
 
     def stored(self) -> list[Column]:
-        """The columns that hold data of their own: all but the generated ones."""
+        """Return the columns that are not generated."""
         return [column for column in self.columns.values() if not column.generated]
 
 
 @dataclass(frozen=True, slots=True)
 class LooseRule:
-    """A rule (NOT VALID) that the engine asks of what is written, and not of the rows that were there before.
+    """A constraint that is NOT VALID: the engine checks new values with it, but has not checked older rows.
 
-    `condition` is its text over the table's `columns`; empty of a foreign key, and where the text does not say all.
+    `condition` is its text over the table's `columns`; empty for a foreign key, and where the text is incomplete.
     """
 
     name: str
@@ -130,10 +132,10 @@ class LooseRule:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A right that a run cannot do without: on a table, on `columns` of it where they are named.
+    """A privilege that a run needs: on a table, or on `columns` of the table if they are named.
 
-    `LOCK` and `SHARE` are to hold rows, alone or with others; `CREATE` to make the table; `TRIGGER` to see whether it
-    has any; `UNCHECKED` to give rows back whose foreign keys were broken before.
+    `LOCK` and `SHARE` are for locking rows, exclusively or shared; `CREATE` for creating the table; `TRIGGER` for
+    seeing whether it has triggers; `UNCHECKED` for restoring rows whose foreign keys were violated before.
     """
 
     right: Right

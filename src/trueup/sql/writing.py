@@ -1,6 +1,6 @@
-"""What an engine owes to be written: limits, locks, the journal's tables, and what an error means for a run.
+"""The contract of writing to an engine: limits, locks, the journal's tables, and what an error means for a run.
 
-The rules of writing and comparing are in `docs/reliability.md`.
+`docs/reliability.md` has the rules of writing and comparing.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ Changing = TypeVar("Changing", Insert, Update)
 class Kept:
     """A table of the journal as the catalogue shows it.
 
-    `columns` are types by name, spelled as `Dialect.catalogued` spells ours, with `NOT NULL` after them; `uniques` the
-    columns of its keys. `faults` say what does not belong to it: clauses that read after the table's name.
+    `columns` are types by name, in the words of `Dialect.catalogued`, followed by `NOT NULL`; `uniques` are the columns
+    of its keys. `faults` say what does not belong to the table: clauses that read after its name.
     """
 
     columns: Mapping[str, str]
@@ -34,7 +34,7 @@ class Kept:
 
 
 class WritingDialect(ABC):
-    """How an engine is written: what apply, undo and the journal ask for beyond reading."""
+    """Writes to an engine: what apply, undo and the journal need beyond reading."""
 
     #: Seconds of lock hold that a chunk aims at, and seconds of rest for each second of work.
     chunk_seconds: float = 0.1
@@ -53,69 +53,77 @@ class WritingDialect(ABC):
 
     @abstractmethod
     def writable(self, connection: Connection) -> str:
-        """Why this database cannot be written at all (a replica, read-only ...), or an empty string."""
+        """Return why this database cannot be written at all (a replica, read-only ...), or ''."""
 
     def lacks(self, connection: Connection, needs: Sequence[Need]) -> list[str]:
-        """Those of `needs` that this account has no right to: the right, the table and the statement that gives it.
+        """Return those of `needs` that this account lacks: the privilege, the table and the GRANT statement.
 
-        Asked before anything is written, of the server itself where it can be.
+        It is called before anything is written, and asks the server itself where it can.
         """
         return []
 
     def load(self, connection: Connection) -> str:
-        """Why a write should wait (replicas lag, the server is busy, a metric cannot be read), or an empty string."""
+        """Return why a write should wait (replicas lag, the server is busy, a metric cannot be read), or ''."""
         return ""
 
     def standing(self, connection: Connection, table: Table) -> Mapping[str, Any]:
-        """What `still` knows a table by, as JSON, where the engine gives it no number that lasts; empty elsewhere."""
+        """Return, as JSON, how `still` can recognise a table on an engine without lasting table numbers; empty
+        elsewhere.
+        """
         return {}
 
     def still(self, connection: Connection, table: Table, then: Mapping[str, Any]) -> bool:
-        """Whether a table is the one that stood as `standing` said `then`."""
+        """Whether a table is the one for which `standing` returned `then`."""
         return True
 
     @abstractmethod
     def begin(self, connection: Connection) -> None:
-        """Set limits for one chunk's transaction, as its first statements."""
+        """Set the limits of one chunk's transaction, as its first statements."""
 
     def finish(self, connection: Connection) -> None:  # noqa: B027 - most have nothing to do
-        """Do what has to happen before COMMIT so that a failure falls inside the chunk."""
+        """Do what must happen before COMMIT for a failure to fall inside the chunk."""
 
     def rows_written(self, connection: Connection) -> int:
-        """How many rows this transaction inserted, changed or deleted so far, in any table but the journal's: asked of
-        a table that `calls_functions`, and of every one where the engine `counts_rows`."""
+        """Return how many rows this transaction has inserted, changed or deleted in all tables but the journal's.
+
+        It is called for a table that `calls_functions`, and for every table where the engine `counts_rows`.
+        """
         raise NotImplementedError
 
     @abstractmethod
     def locked(self, statement: Select[Any], row: FromClause, *, gone: bool = False) -> Select[Any]:
-        """`statement` locking the rows it reads from `row` until the transaction ends; with `gone` against new
-        references to them, too, as they will be deleted."""
+        """Add a lock on the rows that `statement` reads from `row`, until the transaction ends.
+
+        With `gone` the lock also prevents new references to the rows, because they will be deleted.
+        """
 
     def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
-        """`statement` locking the rows it reads from `row`, without those that another transaction has locked."""
+        """Let `statement` lock the rows that it reads from `row`, and skip those that another transaction has
+        locked.
+        """
         return statement
 
     def shared(self, statement: Select[Any], row: FromClause) -> Select[Any]:
-        """`statement` keeping the rows it reads from `row` as they are until the transaction ends, by a shared lock."""
+        """Add a shared lock on the rows that `statement` reads from `row`, so that they stay as they are."""
         return statement
 
     def await_writers(self, connection: Connection, tables: Sequence[Table]) -> None:  # noqa: B027 - where a locking read waits
-        """Wait until what was being written to `tables` when this was called is committed or rolled back.
+        """Wait until the transactions that were writing to `tables` when this was called have ended.
 
-        For rows that are not there yet, which no lock can hold; nothing to do where a locking read waits for them.
-        Raises the engine's own error for a lock that was not to be had in time.
+        It is for rows that do not exist yet, which no lock can hold. An engine whose locking reads wait for such rows
+        does nothing. Raises the engine's own error for a lock timeout.
         """
 
     def alone(self, connection: Connection, what: str) -> AbstractContextManager[None]:
-        """Hold a lock on a name, so that one session at a time is inside; `what` is a word of ours.
+        """Hold a lock on a name of ours, `what`, so that only one session at a time is inside the block.
 
-        Entered between transactions; what is done inside is to be committed inside. Raises `StoreError`, or the
-        engine's own error, for a lock that was not to be had in time.
+        Enter it between transactions and commit inside the block. Raises `StoreError`, or the engine's own error for a
+        lock timeout.
         """
         return nullcontext()
 
     def exact(self, statement: Changing) -> Changing:
-        """An INSERT or UPDATE of an application's table that changes the rows it names and no others, or fails."""
+        """Make an INSERT or UPDATE of an application's table change exactly the rows it names, or fail."""
         return statement
 
     def chosen(
@@ -124,68 +132,79 @@ class WritingDialect(ABC):
         images: FromClause,
         where: ColumnElement[bool],
     ) -> ColumnElement[bool]:
-        """Of a DELETE the rows whose key is that of a row of `images` that meets `where`; found by their key.
+        """Return the condition of a DELETE for the rows whose key is that of a row of `images` that meets `where`.
 
-        `keys` are its parts, of the live row and of the image. A subquery would have the whole table read and locked.
+        `keys` pairs each part of the live row's key with the image's. The rows are found by key: a subquery would make
+        the engine read and lock the whole table.
         """
         return sa.and_(*(live == image for live, image in keys), where)
 
     def restoring(self, statement: Insert) -> Insert:
-        """`statement` allowed to give values to columns that the engine numbers itself."""
+        """Allow `statement` to set columns that the engine numbers itself."""
         return statement
 
     def enforce_references(self, connection: Connection, yes: bool) -> None:  # noqa: B027 - where they cannot be switched
-        """Have declared foreign keys checked or not in this session, called between transactions.
+        """Switch the enforcement of declared foreign keys in this session on or off. Call it between transactions.
 
-        Only undo turns them off, and only to give back a reference that was broken before the run; where the
-        engine or the role does not allow it, the row stays an undo conflict.
+        Only undo switches it off, and only to restore a reference that was broken before the run. Where the engine or
+        the role does not allow that, the row stays an undo conflict.
         """
 
     def suspended(self, connection: Connection) -> AbstractContextManager[None]:
-        """Have declared foreign keys not checked inside of a savepoint that is rolled back, to rehearse an undo."""
+        """Suspend declared foreign keys inside of a savepoint that is rolled back, to rehearse an undo."""
         return nullcontext()
 
     def image_type(self, column: Column) -> str:
-        """The type of a column's copy in the journal: none that belongs to the application, which may drop it."""
+        """Return the type of a column's copy in the journal.
+
+        It never belongs to the application, which may drop its types.
+        """
         return column.ddl
 
     def into_image(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """A value of `column` as its copy holds it; the copy's digest is that of the value."""
+        """Convert a value of `column` to its image, which has the same digest."""
         return value
 
     def from_image(self, image: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """A copy as a value of `column` again, to be written to it or compared with it."""
+        """Convert an image back to a value of `column`, for writing or comparing."""
         return image
 
     @abstractmethod
     def kept(self, connection: Connection, names: Sequence[str]) -> Mapping[str, Kept]:
-        """Those of the journal's tables `names` that are there; under `""` the schema they lie in, where there is one.
+        """Return those of the journal's tables `names` that exist, and under `""` their schema, where there is one.
 
-        Whatever it finds, it runs nothing that somebody else may have put there.
+        It runs no code that somebody else may have attached to them.
         """
 
     @abstractmethod
     def catalogued(self, ddl: str) -> str:
-        """A type of the journal's tables as the catalogue spells it."""
+        """Return a type of the journal's tables in the catalogue's words."""
 
     def unfit(self, connection: Connection, names: Sequence[str]) -> str:
-        """Why nothing should be written to a journal of tables `names` here (a sentence), or an empty string.
+        """Return a sentence on why nothing should be written to the journal's tables `names` here, or ''.
 
-        Its rows would leave the database by themselves, or what others hung on its tables cannot be seen.
+        Either their rows would leave the database (replication), or triggers on them cannot be seen.
         """
         return ""
 
     def seclude(self, connection: Connection, names: Sequence[str], *, place: bool = False) -> None:  # noqa: B027 - where defaults give nothing
-        """Take back what defaults gave to others on new tables of the journal, and on a new schema (`place`)."""
+        """Revoke what default privileges granted to others on new tables of the journal, and on a new schema
+        (`place`).
+        """
 
     def largest(self, connection: Connection) -> int | None:
-        """Bytes of the largest statement that the server takes; None where it takes any."""
+        """Return the size limit of a statement in bytes; None where there is no limit."""
         return None
 
     def exhausted(self, error: BaseException) -> bool:
-        """Whether the store is at fault and no row: a full disk, an I/O error, a server that became read-only."""
+        """Whether the store failed and no row is at fault: a full disk, an I/O error, a server that became
+        read-only.
+        """
         return False
 
     @abstractmethod
     def refused_by_guard(self, error: BaseException) -> bool:
-        """Whether a guard of ours refused the row, told by the guard's name and never by what the row holds."""
+        """Whether one of trueup's guards refused the row.
+
+        Only the guard's name proves it, never the content of the row.
+        """
