@@ -216,7 +216,10 @@ def restored(store: SqlStore, record: Record, scratch: str) -> Iterator[SqlStore
 
 
 def _with_parents(database: SqlDatabase, tables: Sequence[str]) -> list[str]:
-    """Return the tables and all tables they refer to, without which they cannot be restored; for no tables, none."""
+    """Return the tables with all tables they refer to, without which they cannot be restored.
+
+    An empty result stands for the whole database.
+    """
     if not tables:
         return database.names()
     found: list[str] = []

@@ -41,7 +41,7 @@ _ALSO_PRODUCTION = (PRODUCTION, "prod", "prd", "live")
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """How an application is told to rest: a command each for on and off, or a file that is there meanwhile."""
+    """How an application is put into maintenance: a command each for on and off, or a file that exists meanwhile."""
 
     on: str = ""
     off: str = ""
@@ -73,7 +73,10 @@ class Config:
 
     @classmethod
     def from_url(cls, url: str, *, environment: str = PRODUCTION) -> Config:
-        """One store, checks still to be derived. Raises `UsageError` when `url` is none."""
+        """Return a configuration of one store whose checks are still to be derived.
+
+        Raises `UsageError` for an invalid `url`.
+        """
         learn(url)
         problem = url_problem(url)
         if problem:
@@ -81,7 +84,7 @@ class Config:
         return cls(environment, {STORE: url}, derived=True)
 
     def only_store(self, name: str) -> Config:
-        """The part that is about one store. Raises `UsageError` naming the nearest."""
+        """Return the part of the configuration for one store. Raises `UsageError` naming the nearest."""
         if name not in self.stores:
             raise UsageError(f"there is no store {name!r}{nearest(name, self.stores)}")
         checks = tuple(check for check in self.checks if check.store == name)
@@ -89,7 +92,7 @@ class Config:
 
 
 def chosen(config: Config, only: Sequence[str]) -> list[Check]:
-    """The checks named, or all. Raises `UsageError` for a name that is not there."""
+    """Return the checks named in `only`, or all. Raises `UsageError` for a name that does not exist."""
     known = {check.title: check for check in config.checks}
     for name in only:
         if name not in known:
@@ -136,7 +139,7 @@ def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> C
 
 
 def _texts(item: Item) -> Iterator[str]:
-    """Every scalar, as written and as filled in: a URL may stand where it does not belong."""
+    """Yield every scalar, as written and as filled in: a URL may be in the wrong place."""
     if item.text is not None:
         yield from {item.text, item.shown}
     for one in item.items or ():
@@ -147,7 +150,7 @@ def _texts(item: Item) -> Iterator[str]:
 
 
 def _signing(item: Item, environment: str) -> str:
-    """One word, or a word for each environment; one that is not named is as if nothing were said."""
+    """Read one word, or a word for each environment. An environment that is not named gets the default."""
     words = {environment: item} if item.pairs is None else {key.text: value for key, value in item.pairs}
     for value in words.values():
         if value.text not in SIGNING:
@@ -173,7 +176,7 @@ def _maintenance(item: Item) -> Maintenance:
 
 
 def url_problem(url: str) -> str:
-    """What is wrong with a store's URL, without repeating a password; empty when it can be one."""
+    """Return what is wrong with a store's URL without repeating a password, or ''."""
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
@@ -263,7 +266,7 @@ def _check(item: Item, stores: Mapping[str, str]) -> Check:
 
 
 def _read(kind: str, item: Item) -> Check:
-    """Make the check, and find out now what would otherwise fail in the middle of a scan."""
+    """Build the check, so that errors appear now instead of in the middle of a scan."""
     unit = discovery.load("checks", kind, Check)
     _demand_whole(unit, kind)
     check = read_options(unit, kind, item, ignore=("kind",))
@@ -303,7 +306,7 @@ def _demand_whole(unit: type[Check], kind: str) -> None:
 
 
 def check_options(check: Check) -> dict[str, Any]:
-    """All options of a check, defaults included, as JSON without floats: what a plan's header holds.
+    """Return all options of a check, defaults included, as JSON without floats: a plan's header holds them.
 
     The kind is not among them; `build_check(check.kind, check_options(check)) == check`.
     """
@@ -311,8 +314,8 @@ def check_options(check: Check) -> dict[str, Any]:
 
 
 def build_check(kind: str, options: Mapping[str, Any]) -> Check:
-    """The check that `check_options` described; a `kind` among the options is passed over.
+    """Build the check that `check_options` described; a `kind` among the options is ignored.
 
-    Raises `UsageError` when there is no such kind or it does not take these options.
+    Raises `UsageError` when there is no such kind or it does not accept these options.
     """
     return _read(kind, from_json(options))

@@ -8,17 +8,17 @@ from typing import Any
 
 
 class JsonText(str):
-    """One JSON value as text; empty when there is none. Numbers keep the digits they are written with."""
+    """One JSON value as text; empty when there is none. Numbers keep their digits as written."""
 
     __slots__ = ()
 
     @classmethod
     def of(cls, value: Any) -> JsonText:
-        """The text of a value of Python, as `json` would take it; a Decimal is a number too."""
+        """Return the text of a Python value, as `json` would write it; a Decimal is written as a number too."""
         return cls(_spelled(value))
 
     def value(self) -> Any:
-        """What the text says; a number with a point or an exponent is a Decimal. Raises `ValueError`."""
+        """Parse the text. A number with a point or an exponent becomes a Decimal. Raises `ValueError`."""
         return json.loads(self, parse_float=Decimal, parse_constant=_refuse)
 
 

@@ -1,4 +1,4 @@
-"""The options of a unit: the fields of its dataclass, read from items with places, and written back as JSON."""
+"""Reads the options of a unit into the fields of its dataclass from YAML items, and writes them back as JSON."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False,
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """A clause that helps with an unknown word: `; did you mean 'x'?`, or `; there is a, b, c`."""
+    """Return a clause that helps with an unknown word: `; did you mean 'x'?`, or `; there is a, b, c`."""
     words = list(known)
     near = get_close_matches(word, words, 1)
     return f"; did you mean {near[0]!r}?" if near else f"; there is {', '.join(words) or 'none'}"
 
 
 def option_name(field: Field[Any]) -> str:
-    """The option's word: the field's, without the underscore that keeps it from being a Python keyword."""
+    """Return the option's name: the field's, without the underscore that keeps it from being a Python keyword."""
     return field.name.rstrip("_")
 
 
 def read_options(unit: type[T], kind: str, item: Item, *, ignore: tuple[str, ...] = ()) -> T:
-    """Make a `unit` (a dataclass) from the mapping `item`; keys in `ignore` are someone else's.
+    """Build a `unit` (a dataclass) from the mapping `item`; keys in `ignore` belong to others.
 
     Raises `ConfigError`, with the line, for an unknown, missing or ill-typed option.
     """
@@ -84,14 +84,14 @@ def _readable(annotation: Any) -> bool:
 
 
 def pairs(item: Item, what: str) -> tuple[tuple[Item, Item], ...]:
-    """The pairs of a mapping. Raises `ConfigError` when it is none."""
+    """Return the pairs of a mapping. Raises `ConfigError` when the item is not a mapping."""
     if item.pairs is None:
         raise item.error(f"{what} must be a mapping (name: value), it is {item}")
     return item.pairs
 
 
 def read_value(annotation: Any, item: Item, word: str) -> Any:
-    """`item` as a value of `annotation`; raises `ConfigError` that says what it must be."""
+    """Convert `item` to a value of `annotation`. Raises `ConfigError` that says what it must be."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         if item.null and type(None) in arguments:
@@ -109,7 +109,7 @@ def read_value(annotation: Any, item: Item, word: str) -> Any:
 
 
 def issubclass_safe(candidate: Any, parent: type) -> bool:
-    """`issubclass` for what may be no class at all."""
+    """Return `issubclass`, or false for a value that is not a class."""
     return isinstance(candidate, type) and issubclass(candidate, parent)
 
 
@@ -145,7 +145,7 @@ def _scalar(annotation: Any, item: Item, word: str) -> Any:
 
 
 def _json_text(item: Item, word: str) -> JsonText:
-    """A mapping or a list as JSON; text is the JSON itself, or the path of a file of JSON or YAML beside this one."""
+    """Read a mapping or a list as JSON. Text is the JSON itself, or the path of a JSON or YAML file beside this one."""
     if item.text is None:
         return JsonText(_as_json(item))
     if item.text == "" or item.text.lstrip().startswith(("{", "[")):
@@ -161,7 +161,7 @@ def _json_text(item: Item, word: str) -> JsonText:
 
 
 def _as_json(item: Item) -> str:
-    """An item as JSON: what is not quoted is a boolean, null or a number where JSON would read it so."""
+    """Convert an item to JSON: an unquoted scalar is a boolean, null or a number where JSON would read it so."""
     if item.pairs is not None:
         return "{" + ", ".join(f"{_quoted(key.text)}: {_as_json(value)}" for key, value in item.pairs) + "}"
     if item.items is not None:
@@ -177,7 +177,7 @@ def _quoted(text: str | None) -> str:
 
 
 def write_options(unit: Any) -> dict[str, Any]:
-    """All options of a dataclass as JSON without floats; the inverse of `read_options` over `from_json`."""
+    """Return all options of a dataclass as JSON without floats; the inverse of `read_options` over `from_json`."""
     return {option_name(field): _json(getattr(unit, field.name)) for field in fields(unit) if field.init}
 
 

@@ -1,4 +1,4 @@
-"""How much care a repair needs, by the number of broken rows, and what it must bring before it may run."""
+"""Decides how much care a repair needs by the number of broken rows, and what is required before it may run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MEANING: Mapping[str, str] = {
 
 
 def letter(count: int, thresholds: Mapping[str, int]) -> str:
-    """The strategy for `count` broken rows: the highest letter whose threshold is reached."""
+    """Return the strategy for `count` broken rows: the highest letter whose threshold is reached."""
     found = "A"
     for name in ("B", "C", "D"):
         if count >= thresholds.get(name, DEFAULT[name]) and count > 0:
@@ -29,14 +29,16 @@ def letter(count: int, thresholds: Mapping[str, int]) -> str:
 
 
 def confirmation_word(environment: str, count: int, plan_digest: str) -> str:
-    """What is typed to confirm: environment, number of operations, first eight digits of the plan's digest."""
+    """Return the word to type as confirmation: environment, number of operations, first eight digits of the
+    plan's digest.
+    """
     return f"{environment}:{count}:{plan_digest[:8]}"
 
 
 def confirmed(environment: str, confirm: str, count: int, plan_digest: str) -> bool:
-    """Whether `confirm` allows writing; an empty one asks for a dry run.
+    """Whether `confirm` allows writing; an empty one means a dry run.
 
-    `yes` is enough outside production; there the `confirmation_word` is typed. Raises `Refused` for any other word.
+    `yes` is enough outside production; there the `confirmation_word` is required. Raises `Refused` for any other word.
     """
     if not confirm:
         return False

@@ -1,8 +1,8 @@
-"""YAML as plain items that know their line: one document, no anchors, no aliases, no tags, no duplicate keys.
+"""Parses YAML into plain items that know their line: one document, no anchors, aliases, tags or duplicate keys.
 
-Nothing is turned into a Python type here: a scalar stays the text that was written, so that `010`, `no`
-and `1e3` mean what the reader of the item says they mean. `${NAME}` comes from the environment after
-parsing, so a value cannot become YAML; `$${` stands for `${`.
+Nothing is converted to a Python type here: a scalar stays the text that was written, so that the reader of the item
+decides what `010`, `no` and `1e3` mean. `${NAME}` is replaced from the environment after parsing, so a value cannot
+become YAML; `$${` stands for `${`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 class Item:
     """One value and its place (`trueup.yaml:7`): a scalar has `text`, a list `items`, a mapping `pairs`.
 
-    `quoted` text is never a number, a boolean or null. `shown` is what messages may repeat: the text as
-    written, before anything came from the environment. The pairs of a mapping are (key, value).
+    `quoted` text is never a number, a boolean or null. `shown` is what messages may repeat: the text as written,
+    without anything from the environment. The pairs of a mapping are (key, value).
     """
 
     place: str
@@ -55,11 +55,11 @@ class Item:
 
     @property
     def null(self) -> bool:
-        """Whether nothing is said here (`~`, `null`, or nothing at all)."""
+        """Whether the value is null (`~`, `null`, or nothing at all)."""
         return self.text in _NULLS and not self.quoted
 
     def error(self, message: str) -> ConfigError:
-        """A `ConfigError` that begins with this item's place."""
+        """Return a `ConfigError` that begins with this item's place."""
         return ConfigError(f"{self.place}: {message}" if self.place else message)
 
     def __str__(self) -> str:
@@ -89,7 +89,7 @@ def read_yaml(data: bytes, path: str, environ: Mapping[str, str]) -> Item:
 
 
 class _Plain(yaml.SafeLoader):
-    """Refuses what makes one value appear in two places, or another type than it looks like."""
+    """Refuses YAML that repeats a value elsewhere or gives it another type than it looks like."""
 
     path = ""
     depth = 0
@@ -147,7 +147,7 @@ def _pairs(node: yaml.Node, path: str, environ: Mapping[str, str]) -> Iterator[t
 
 
 def _whole(text: str, place: str) -> str:
-    """`text` with each character that is escaped as a surrogate pair, as JSON does it, made one."""
+    """Return `text` with each escaped surrogate pair joined to one character, as in JSON."""
     try:
         return text.encode("utf-16", "surrogatepass").decode("utf-16")
     except UnicodeDecodeError:
@@ -155,7 +155,7 @@ def _whole(text: str, place: str) -> str:
 
 
 def _filled(text: str, place: str, environ: Mapping[str, str]) -> str:
-    """`text` with `${NAME}` replaced; a value from the environment is not looked into again."""
+    """Return `text` with `${NAME}` replaced. A value from the environment is not searched again."""
     parts: list[str] = []
     rest = text
     while (at := rest.find("${")) >= 0:
@@ -177,7 +177,7 @@ def _filled(text: str, place: str, environ: Mapping[str, str]) -> str:
 
 
 def from_json(value: Any, place: str = "") -> Item:
-    """A value of JSON (no floats) as the item that reads back as the same value."""
+    """Return a JSON value (no floats) as the item that reads back as the same value."""
     if isinstance(value, Mapping):
         pairs = ((from_json(str(key), place), from_json(item, place)) for key, item in value.items())
         return Item(place, pairs=tuple(pairs))

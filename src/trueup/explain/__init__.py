@@ -1,1 +1,1 @@
-"""What tells broken rows from good ones: counts by everything that rows have."""
+"""Finds what distinguishes broken rows from healthy ones, by counts over everything that rows have."""

@@ -1,6 +1,6 @@
-"""Where the broken rows of a check come from: counts by day, group, type and value, and the pattern they share.
+"""Finds where the broken rows of a check come from: counts by day, group, type and value, and their common pattern.
 
-Everything is counted in the database by GROUP BY; no row is fetched but the first and the last broken one.
+Everything is counted in the database with GROUP BY; no row is fetched but the first and the last broken one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ INFINITY = "infinity"
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Rows with one value of a column: how many there are, and how many of them are broken."""
+    """The rows with one value of a column: how many there are, and how many of them are broken."""
 
     value: str
     rows: int
@@ -44,10 +44,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """Slices of one column or moment (`by`), the most broken first; by day in the order of days.
+    """Slices of one column or moment (`by`), the most broken first; for days in the order of days.
 
-    `distinct` values hold broken rows; `hidden` says that all values are shown by their length only, as each one is
-    that fewer than `RARE` rows have.
+    `distinct` is the number of values with broken rows. `hidden` says that values are shown by their length only,
+    because each of them occurs in fewer than `RARE` rows.
     """
 
     by: str
@@ -82,7 +82,7 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """What rows can be grouped by: a column, or a part of a moment. `family` holds those that say the same.
+    """A column, or a part of a moment, to group rows by. `family` is the same for dimensions with the same information.
 
     With `open` its values may be shown: a moment, a boolean, a member of an enumeration, the column of `group_by`.
     """
@@ -125,7 +125,7 @@ class Explainer:
             self.bad = case((bad.c.k0.is_not(None), 1), else_=0)
 
     def dimensions(self) -> list[Dimension]:
-        """Moments of the columns of time, then every column that could tell rows apart, those asked for first."""
+        """Return the moments of time columns, then every column that could distinguish rows, requested ones first."""
         wanted = [name for name in (*self.by, self.check.group_by, *self.check.context) if name]
         for name in wanted:
             if self.row.place(name)[0] not in self.row.table.columns:
@@ -178,9 +178,9 @@ class Explainer:
     def grouped(
         self, dimension: Dimension, terms: Sequence[Term], limit: int, *, healthy: bool = False
     ) -> list[Counts]:
-        """Rows and broken rows by value where `terms` hold, for the values with the most broken rows.
+        """Count rows and broken rows by value where `terms` hold, for the values with the most broken rows.
 
-        `healthy` values, of which no row is broken, explain nothing; a chart by day wants them all the same.
+        Values without a broken row explain nothing and are left out, unless `healthy`: a chart by day needs them.
         """
         value = dimension.value(self.row).label("value")
         broken = func.sum(self.bad).label("broken")
@@ -192,18 +192,18 @@ class Explainer:
         return [Counts(row[0], int(row[1]), int(row[2])) for row in self.database.ask(statement)]
 
     def holds(self, term: Term) -> ColumnElement[bool]:
-        """A term as a condition on the row."""
+        """Return a term as a condition on the row."""
         value = self.by_name[term.name].value(self.row)
         return value.is_(None) if term.value is None else value == term.value
 
     def totals(self, terms: Sequence[Term] = ()) -> tuple[int, int]:
-        """Rows and broken rows where `terms` hold."""
+        """Count the rows and broken rows where `terms` hold."""
         statement = select(func.count(), func.coalesce(func.sum(self.bad), 0)).select_from(self.source)
         ((rows, broken),) = self.database.ask(statement.where(*(self.holds(term) for term in terms)))
         return int(rows), int(broken)
 
     def run(self) -> Explanation:
-        """Count, seek the pattern, and say what was seen."""
+        """Count, search for the pattern, and build the explanation."""
         began = time.perf_counter()
         dimensions = self.dimensions()
         self.by_name = {dimension.name: dimension for dimension in dimensions}
@@ -251,12 +251,15 @@ class Explainer:
         return replace(found, sentences=tuple(sentences(found)), seconds=time.perf_counter() - began)
 
     def families(self, dimensions: Sequence[Dimension]) -> dict[str, str]:
-        """The dimensions that a pattern may name; of terms that say the same, an hour says it best."""
+        """Return the dimensions that a pattern may name.
+
+        Of those with the same information, an hour is the most useful.
+        """
         ordered = sorted(dimensions, key=lambda one: not one.words.startswith("hour of "))
         return {one.name: one.family for one in ordered if self._known[one.name].distinct}
 
     def breakdown(self, dimension: Dimension) -> Breakdown:
-        """The slices of one dimension, the top ones, or every day."""
+        """Return the slices of one dimension: the top ones, or every day."""
         by_day = dimension.name.startswith("day of ")
         counts = self.grouped(dimension, (), DAYS if by_day else CONSIDERED, healthy=by_day)
         closed = not (dimension.open or self.values)
@@ -270,13 +273,13 @@ class Explainer:
         return self._known[dimension.name]
 
     def word(self, value: Any, hidden: bool) -> str:
-        """A value for a reader; one that is `hidden` by its length."""
+        """Return a value as text for a reader; a `hidden` one by its length."""
         if value is None:
             return "NULL"
         return masked(value) if hidden else str(plain(value))
 
     def shown(self, pattern: Pattern | None) -> Pattern | None:
-        """The pattern with the words of its columns, and values as a reader may see them."""
+        """Return the pattern with the names of its columns, and with values as a reader may see them."""
         if pattern is None:
             return None
         terms = tuple(
@@ -285,13 +288,13 @@ class Explainer:
         return replace(pattern, terms=terms)
 
     def clock(self) -> str:
-        """The column that says when a row came: the check's context first, then the first column of time."""
+        """Return the column with the time of a row: the check's context first, then the first time column."""
         temporal = [name for name, column in self.row.table.columns.items() if column.temporal]
         preferred = [name for name in (*self.by, *self.check.context) if name in temporal]
         return next(iter([*preferred, *temporal]), "")
 
     def ends(self, when: str) -> tuple[tuple[str, str], tuple[str, str], str]:
-        """The first and the last broken row as (key, moment), and the moment of the newest row of all."""
+        """Return the first and the last broken row as (key, moment), and the moment of the newest row of all."""
         key = self.row.key()
         if not key:
             return ("", ""), ("", ""), ""
@@ -312,7 +315,7 @@ class Explainer:
         return found[0], found[1], newest
 
     def window(self, pattern: Pattern | None, when: str) -> tuple[str, str]:
-        """The first and last minute of the broken rows of a pattern."""
+        """Return the first and last minute of the broken rows of a pattern."""
         if pattern is None or not when:
             return "", ""
         stamp, moment = self.row[when], self.database.dialect.moment
@@ -322,7 +325,7 @@ class Explainer:
         return str(plain(low) or ""), str(plain(high) or "")
 
     def types(self) -> tuple[tuple[str, int], ...]:
-        """Broken rows by the word of the check's measures, such as their JSON type."""
+        """Count broken rows by the word of the check's measures, such as their JSON type."""
         if not isinstance(self.check, RowCheck) or (word := self.check.measures(self.row).word) is None:
             return ()
         word = word.label("word")
@@ -332,7 +335,7 @@ class Explainer:
 
 
 def sentences(found: Explanation) -> Iterator[str]:
-    """What the counts say, in words."""
+    """Describe the counts in sentences."""
     if found.pattern is not None:
         yield pattern_sentence(found)
     else:
@@ -354,7 +357,7 @@ def sentences(found: Explanation) -> Iterator[str]:
 
 
 def pattern_sentence(found: Explanation) -> str:
-    """`142 of 156 have event_type 'quiz' and fall on ...; elsewhere the rate is 0.01 %`."""
+    """Return for example `142 of 156 have event_type 'quiz' and fall on ...; elsewhere the rate is 0.01 %`."""
     pattern = found.pattern
     assert pattern is not None
     parts = []
@@ -383,7 +386,7 @@ def _span(window: tuple[str, str]) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """A share that never rounds something to nothing."""
+    """Return a share as text. It never rounds a share above zero to nothing."""
     if not whole or not part:
         return "0 %"
     value = 100 * part / whole

@@ -1,9 +1,9 @@
-"""Which conjunction of column values best separates broken rows from good ones.
+"""Finds the conjunction of column values that best separates broken rows from healthy ones.
 
-Subgroup discovery by beam search (Klösgen 1996; Herrera and others 2011) over counts of rows and broken rows by
-value: conjunctions of at most three terms are ranked by the information they give about being broken (the G statistic),
-and one is claimed only if chance cannot explain it, nor any of its terms given the others. Chance is Fisher's exact
-test (the hypergeometric tail), corrected for every conjunction that could have been claimed.
+The method is subgroup discovery by beam search (Klösgen 1996; Herrera and others 2011) over counts of rows and broken
+rows by value. Conjunctions of at most three terms are ranked by their information about being broken (the G statistic).
+One is reported only if chance cannot explain it, nor any of its terms given the others. Chance is Fisher's exact test
+(the hypergeometric tail), corrected for every conjunction that could have been reported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ COVER = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A column or a moment, and the value it has; None is NULL."""
+    """A column or a moment with a value; None is NULL."""
 
     name: str
     value: Any
@@ -29,7 +29,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Rows with one value, and how many of them are broken."""
+    """The number of rows with one value, and of broken ones among them."""
 
     value: Any
     rows: int
@@ -38,7 +38,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A conjunction of terms: `broken` of its `rows` are; `risk` is that rate by the rate elsewhere."""
+    """A conjunction of terms with its `rows` and `broken` rows; `risk` is its rate divided by the rate elsewhere."""
 
     terms: tuple[Term, ...]
     rows: int
@@ -55,7 +55,7 @@ class _Candidate:
 
 
 class Seeker:
-    """Seeks the pattern. `families` maps each name to its family, of which a pattern has one term at most."""
+    """Searches for the pattern. `families` maps each name to its family; a pattern has at most one term of a family."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Seeker:
         self._sizes: dict[str, int] = {}
 
     def best(self) -> Pattern | None:
-        """The pattern that tells most, or None where chance could have made it."""
+        """Return the most informative pattern, or None where chance could explain it."""
         if self.broken < SUPPORT or self.broken == self.rows:
             return None
         beam: list[_Candidate] = [_Candidate((), self.rows, self.broken, 0.0)]
@@ -104,7 +104,9 @@ class Seeker:
         return longer
 
     def _merit(self, count: Counts) -> float:
-        """How much knowing whether a row is inside tells about its being broken; 0 where inside is no worse."""
+        """Return how much it tells about a row's being broken that the row is inside; 0 where the rate inside
+        is not higher.
+        """
         outside, bad = self.rows - count.rows, self.broken - count.broken
         if outside <= 0 or count.broken / count.rows <= bad / outside:
             return 0.0
@@ -112,7 +114,7 @@ class Seeker:
         return count.rows * _divergence(count.broken / count.rows, rate) + outside * _divergence(bad / outside, rate)
 
     def _claimed(self, candidate: _Candidate, found: Mapping[frozenset[Term], _Candidate]) -> bool:
-        """Whether chance cannot explain it, whole and by each of its terms."""
+        """Whether chance explains neither the conjunction as a whole nor any of its terms given the others."""
         if candidate.merit <= 0:
             return False
         # every conjunction of so many terms that could have been claimed
@@ -136,7 +138,9 @@ class Seeker:
         return True
 
     def _unlikely(self, rows: int, broken: int, all_rows: int, all_broken: int, limit: float) -> bool:
-        """Whether so many broken rows among `rows` of `all_rows` are past what chance gives, by log probability."""
+        """Whether so many broken rows among `rows` of `all_rows` are less likely by chance than `limit`, a log
+        probability.
+        """
         rest, bad = all_rows - rows, all_broken - broken
         if rest <= 0:
             return False
@@ -163,7 +167,10 @@ class Seeker:
 
 
 def log_tail(rows: int, broken: int, drawn: int, seen: int) -> float:
-    """Upper bound of the log probability of `seen` or more broken rows among `drawn` of `rows`, `broken` of them so."""
+    """Return an upper bound of the log probability of `seen` or more broken rows in a sample.
+
+    The sample is `drawn` of `rows`, of which `broken` are broken.
+    """
     if seen * rows <= drawn * broken:
         return 0.0  # no more than are expected
     first = _log_comb(broken, seen) + _log_comb(rows - broken, drawn - seen) - _log_comb(rows, drawn)
@@ -177,7 +184,7 @@ def _log_comb(n: int, k: int) -> float:
 
 
 def _divergence(a: float, b: float) -> float:
-    """Kullback and Leibler's divergence of two coins."""
+    """Return the Kullback-Leibler divergence of two coins."""
     if b <= 0 or b >= 1:
         return 0.0 if a == b else math.inf
     first = a * math.log(a / b) if a > 0 else 0.0

@@ -1,4 +1,4 @@
-"""A relational database as a store: connections, streamed results, and rows for checks to build on."""
+"""A relational database as a store: connections, streamed results, and the rows that checks build on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DATABASE = re.compile(r"[\w.$ -]+")
 
 
 class SqlStore:
-    """One database. Reading sessions cannot write; writing ones are opened only by the journal."""
+    """One database. Reading sessions cannot write; only the journal opens writing ones."""
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name
@@ -42,7 +42,7 @@ class SqlStore:
 
     @contextmanager
     def connect(self, *, write: bool = False) -> Iterator[Connection]:
-        """A session, rolled back at the end unless committed. Raises `StoreError` in one line."""
+        """Open a session, which is rolled back at the end unless committed. Raises `StoreError` in one line."""
         connection = self.open(write=write)
         try:
             yield connection
@@ -52,7 +52,7 @@ class SqlStore:
             close_quietly(connection)
 
     def open(self, *, write: bool = False) -> Connection:
-        """A session that the caller closes; see `connect`."""
+        """Open a session that the caller closes; see `connect`."""
         try:
             connection = self._begun(write)
         except DBAPIError as error:
@@ -64,7 +64,7 @@ class SqlStore:
         return connection
 
     def name_by(self, connection: Connection, schema: str) -> None:
-        """Look names alone up in `schema` from now on, on this session and on every later one."""
+        """Look unqualified names up in `schema` from now on, on this session and on every later one."""
         self._naming = schema
         self.dialect.name_by(connection, schema)
 
@@ -100,7 +100,7 @@ class SqlStore:
         return self._engines[write]
 
     def close(self) -> None:
-        """Give back connections."""
+        """Close the connections."""
         for engine in self._engines.values():
             engine.dispose()
         self._engines.clear()
@@ -110,7 +110,7 @@ class SqlStore:
 
 
 def parse(name: str, url: str) -> URL:
-    """Read a URL. Raises `UsageError`, which never repeats it: it may hold a password."""
+    """Parse a URL. Raises `UsageError`, which never repeats the URL: it may hold a password."""
     learn(url)
     try:
         made = make_url(url)
@@ -132,7 +132,10 @@ def parse(name: str, url: str) -> URL:
 
 
 def unescaped(url: str) -> str:
-    """What is wrong with a URL whose user or password holds an `@`: what follows it would be taken for the host."""
+    """Return what is wrong with a URL whose user or password holds an `@`, or ''.
+
+    The part behind the `@` would be read as the host.
+    """
     engine, _, rest = url.partition("://")
     where, _, query = rest.partition("@")[2].partition("?")
     several = "@" in where or ("@" in query and "/" not in where)
@@ -144,7 +147,7 @@ def unescaped(url: str) -> str:
 
 
 def place(url: URL) -> str:
-    """Where a URL leads, as far as it is surely no secret: engine, host, port and database, never user or options."""
+    """Return where a URL leads without any secret: engine, host, port and database, never user or options."""
     engine = url.get_backend_name()
     if _is_file(engine):
         return f"{engine}:///{url.database or ''}"
@@ -174,7 +177,7 @@ def close_quietly(connection: Connection) -> None:
 class SqlDatabase:
     """One session of a database as checks see it (`trueup.check.Database`).
 
-    `beside` is another session of the same work, which reads the catalogue for both.
+    `beside` is another session of the same work, whose catalogue is reused.
     """
 
     def __init__(self, store: SqlStore, connection: Connection, beside: SqlDatabase | None = None) -> None:
@@ -184,39 +187,39 @@ class SqlDatabase:
         self._tables: dict[str, Table] = {} if beside is None else beside._tables
 
     def names(self) -> list[str]:
-        """Names of the base tables."""
+        """Return the names of the base tables."""
         return self.dialect.tables(self.connection)
 
     def tables(self) -> Sequence[Table]:
-        """Every base table, read from the catalogue once."""
+        """Return every base table, read from the catalogue once."""
         return [self.table(name) for name in self.names()]
 
     def table(self, name: str) -> Table:
-        """One base table. Raises `UsageError` that names the nearest."""
+        """Return one base table. Raises `UsageError` that names the nearest."""
         if name not in self._tables:
             self._tables[name] = self.dialect.table(self.connection, name)
         return self._tables[name]
 
     def speak(self, dialect: Dialect) -> None:
-        """Word expressions for another engine; for reading them, not for running them."""
+        """Write expressions for another engine, for display and not for running."""
         if dialect.name != self.dialect.name:
             tables = self.tables()
             self._tables = {table.name: dialect.adopt(table) for table in tables}
             self.dialect = dialect
 
     def forget(self) -> None:
-        """Read the catalogue afresh from now on."""
+        """Read the catalogue again from now on."""
         self._tables.clear()
 
     def met(self) -> list[Table]:
-        """The tables that were asked for so far."""
+        """Return the tables that were asked for so far."""
         return list(self._tables.values())
 
     def row(self, table: str, alias: str = "", *, own: bool = False) -> Row:
-        """A row of `table`, under a name of our own where there is an `alias`.
+        """Return a row of `table`, under a generated name where there is an `alias`.
 
-        That is the name of no table that was asked for: the engine would take one for the other, and SQLite, MySQL
-        and MariaDB take names for one that differ in case.
+        The name differs from that of every table that was asked for: the engine would confuse the two. SQLite, MySQL
+        and MariaDB confuse names that differ only in case.
         """
         found = self.table(table)
         if alias:
@@ -229,20 +232,20 @@ class SqlDatabase:
         return Row(found, self, found.sql.alias(alias) if alias else None)
 
     def ask(self, statement: Executable) -> Sequence[Sequence[Any]]:
-        """All rows of a small result. Raises `NotChecked` where statements are worded for another engine."""
+        """Return all rows of a small result. Raises `NotChecked` where statements are written for another engine."""
         if self.dialect is not self.store.dialect:
             raise NotChecked(f"its wording for {self.dialect.name} depends on the data; connect to {self.dialect.name}")
         return [tuple(row) for row in self.connection.execute(statement)]
 
     def collect_limit(self) -> int | None:
-        """Bytes from which on an aggregate of keys is not believed; asked once a session."""
+        """Return the number of bytes from which an aggregate of keys is not trusted. Read once per session."""
         if "collect_limit" not in self.connection.info:
             self.connection.info["collect_limit"] = self.dialect.collect_limit(self.connection)
         limit: int | None = self.connection.info["collect_limit"]
         return limit
 
     def stream(self, statement: Executable, size: int = PAGE) -> Iterator[Sequence[Any]]:
-        """Rows in batches of at most `size`; memory stays flat whatever the result."""
+        """Yield rows in batches of at most `size`. Memory stays constant whatever the size of the result."""
         result = self.connection.execute(statement, execution_options={"stream_results": True})
         try:
             # partitions() without a size would fetch everything at once

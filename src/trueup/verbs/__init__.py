@@ -1,1 +1,1 @@
-"""The verbs, one file each: what the command line, Django's commands and Python call alike."""
+"""The verbs, one file each, which the command line, Django's commands and Python call alike."""

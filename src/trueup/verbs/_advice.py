@@ -1,4 +1,4 @@
-"""Which index would make a check cheap, in each engine's words: partial, functional, or over a computed column."""
+"""Finds the index that would make a check cheap: partial, functional, or over a computed column, by the engine."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from trueup.stores.sql import SqlDatabase
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """An index for one check. `statement` lists the broken rows as it can use the index; `now` is how they are listed.
+    """An index for one check. `statement` lists the broken rows with the index, `now` without it.
 
-    No `index`: there is one already, or none would help; `why` says which. `before` and `after` are the engine's plans,
-    `after` only where the index was tried on a copy.
+    `index` is empty when an index exists already or none would help; `why` says which. `before` and `after` are the
+    engine's query plans, `after` only where the index was tried on a copy.
     """
 
     check: str
@@ -35,7 +35,10 @@ class Advice:
 
 
 def advice(database: SqlDatabase, check: Check) -> Advice:
-    """The index for a check on this database, and the plan without it. Raises `Refused` where it cannot be worded."""
+    """Return the index for a check on this database, with the query plan without it.
+
+    Raises `Refused` where the engine cannot express the condition.
+    """
     indexes = _indexes(database.dialect.name)
     row = database.row(check.table)
     make = _condition if isinstance(check, RowCheck) else _columns
@@ -93,7 +96,7 @@ def _name(check: Check) -> str:
 
 
 def tried(copy: SqlDatabase, found: Advice) -> tuple[str, ...]:
-    """The plan with the index, which is made on a scratch copy of the database."""
+    """Create the index on a scratch copy of the database and return the query plan with it."""
     indexes = _indexes(found.engine)
     indexes.make(copy.connection, found.index)
     plan = indexes.plan(copy.connection, found.statement)

@@ -1,4 +1,4 @@
-"""What stands around an apply: maintenance on and off, and the application's own commands."""
+"""What happens around an apply: maintenance on and off, and the application's own commands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ PATIENCE = 300
 
 
 def run_command(command: str, when: str, progress: Progress) -> dict[str, Any]:
-    """One command of the application: its exit and its seconds; what it prints may hold values, and is not kept."""
+    """Run one command of the application and return its exit code and duration.
+
+    Its output may hold values and is not stored.
+    """
     progress.task(f"{when}: {command}", None)
     began = time.monotonic()
     try:
@@ -40,7 +43,7 @@ def run_command(command: str, when: str, progress: Progress) -> dict[str, Any]:
 
 @contextmanager
 def maintained(wanted: Maintenance | None, rested: dict[str, int], progress: Progress) -> Iterator[None]:
-    """The application rests meanwhile, where that is `wanted`; `rested` takes the moments of on and off."""
+    """Keep the application in maintenance inside the block, if `wanted`. `rested` receives the times of on and off."""
     if wanted is None:
         yield
         return
@@ -57,7 +60,7 @@ def maintained(wanted: Maintenance | None, rested: dict[str, int], progress: Pro
 
 @contextmanager
 def _interrupted_by_term() -> Iterator[None]:
-    """SIGTERM ends the run as Ctrl-C does, after its chunk; by default it would end it with maintenance on."""
+    """Make SIGTERM end the run after its chunk, as Ctrl-C does. By default it would end with maintenance still on."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
@@ -74,7 +77,7 @@ def _interrupted_by_term() -> Iterator[None]:
 
 
 def _switch(wanted: Maintenance, way: str, progress: Progress) -> None:
-    """Put maintenance `on` or `off`. Raises `StoreError`."""
+    """Switch maintenance `on` or `off`. Raises `StoreError`."""
     progress.task(f"maintenance {way}", None)
     if wanted.flag:
         flag = Path(wanted.flag)

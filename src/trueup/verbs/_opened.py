@@ -1,4 +1,4 @@
-"""The stores and the checks of a configuration that a verb works on."""
+"""Opens the stores and finds the checks of a configuration that a verb works on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trueup.stores.sql import SqlStore
 
 @contextmanager
 def opened(config: Config, name: str = "") -> Iterator[SqlStore]:
-    """A store of the configuration: the named one, or the only one."""
+    """Open a store of the configuration: the named one, or the only one."""
     if not name:
         if len(config.stores) != 1:
             raise UsageError(f"there are {len(config.stores)} stores ({', '.join(config.stores)}); name one")
@@ -29,19 +29,19 @@ def opened(config: Config, name: str = "") -> Iterator[SqlStore]:
 
 
 def store_of(name: str, url: str) -> SqlStore:
-    """The store that a URL stands for: the one named as its scheme is, else a database that SQLAlchemy knows."""
+    """Return the store for a URL: the one named like its scheme, else a database that SQLAlchemy knows."""
     scheme = url.partition("://")[0]
     kind = scheme if scheme in discovery.names("stores") else "sql"
     return discovery.load("stores", kind, SqlStore)(name, url)
 
 
 def one_check(config: Config, title: str) -> Check:
-    """The check of that name. Raises `UsageError` that names the nearest."""
+    """Return the check with that name. Raises `UsageError` that names the nearest."""
     return chosen(config, [title])[0]
 
 
 def by_store(config: Config, checks: Sequence[Check]) -> dict[str, list[Check]]:
-    """Checks by the store they belong to."""
+    """Group checks by the store they belong to."""
     found: dict[str, list[Check]] = {}
     for check in checks:
         found.setdefault(check.store or next(iter(config.stores)), []).append(check)

@@ -1,4 +1,4 @@
-"""Which index would make a check cheap, and what the database says to it."""
+"""Proposes the index that would make a check cheap, and shows the query plan."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from trueup.verbs._opened import by_store, opened
 def advise(
     config: Config, only: Sequence[str] = (), *, backup: str = "", scratch: str = "", progress: Progress | None = None
 ) -> list[Advice]:
-    """An index for each check, with the plan without it; with a verified `backup`, also with it, on a restored copy.
+    """Return an index for each check with the query plan without it, and with it if there is a verified `backup`.
 
-    Nothing is made in the application's own database.
+    The plan with the index is made on a restored copy. Nothing is created in the application's own database.
     """
     progress = progress or Silent()
     found: list[Advice] = []

@@ -1,4 +1,4 @@
-"""Carries a plan out, with what stands around it: maintenance, and the application's own commands."""
+"""Applies a plan, with maintenance and the application's own commands around it."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def apply(
     maintenance: bool = False,
     progress: Progress | None = None,
 ) -> RunReport:
-    """Carry a plan out, or resume it. Without `confirm` nothing is written: each row is only looked at.
+    """Apply a plan, or resume it. Without `confirm` nothing is written: each row is only judged.
 
-    `confirm` is `yes`, or `ENVIRONMENT:COUNT:DIGEST` (the first 8 digits), which production demands. Strategies C and
-    D ask for more (see `trueup.plan.gate`); a run that was started has given it already.
+    `confirm` is `yes`, or `ENVIRONMENT:COUNT:DIGEST` (the first 8 digits), which production demands. Strategies C and D
+    ask for more (see `trueup.plan.gate`); a run that was started has given it already.
 
     The `verify` commands of the configuration run before and after, and `maintenance` puts the application into
-    maintenance meanwhile; the run keeps both. Maintenance is taken off again whatever happens. A command that fails
-    does not undo anything: it is reported.
+    maintenance meanwhile; the run records both. Maintenance is switched off again whatever happens. A command that
+    fails does not undo anything: it is reported.
     """
     progress = progress or Silent()
     if maintenance and config.maintenance is None:
@@ -55,7 +55,7 @@ def apply(
 
 
 def _carried_out(config: Config, path: str, confirm: str, given: Declared, progress: Progress) -> RunReport:
-    """The plan itself: let through, looked at, and with a confirmation written."""
+    """Check the plan and, with a confirmation, apply it."""
     with PlanFile(path) as plan, opened(config, plan.plan.store) as store:
         header, summary = plan.plan, plan.summary
         write = confirmed(header.environment, confirm, summary.count, summary.digest)
@@ -72,7 +72,7 @@ def _carried_out(config: Config, path: str, confirm: str, given: Declared, progr
 
 
 def _remembered(config: Config, report: RunReport, around: dict[str, Any]) -> RunReport:
-    """Keep what happened around a run, in place of what was kept of an earlier try."""
+    """Store what happened around a run, replacing what was stored of an earlier try."""
     if any(around.values()) or around.keys() & report.told.keys():
         with opened(config, report.store) as store, store.connect(write=True) as connection:
             remember(store, connection, report.run_id, around)

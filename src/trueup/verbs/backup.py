@@ -1,4 +1,4 @@
-"""Backing up, and proving that the backup can be restored."""
+"""Makes backups, and proves that a backup can be restored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def backup(
 ) -> Record:
     """Write a backup of a store (or of `tables`, with all they refer to) into `folder`, and verify it.
 
-    `scratch` is the URL of an empty database to restore into, where the account may not make one.
+    `scratch` is the URL of an empty database to restore into, where the account may not create one.
     """
     progress = progress or Silent()
     with opened(config, store_name) as store:

@@ -1,4 +1,4 @@
-"""A checklist of a run that ticks only what is proven."""
+"""Prints a checklist of a run that ticks only what is proven."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trueup.verbs.scan import scan
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """One line of the checklist: `proof` is what ticks it, or what would."""
+    """One line of the checklist. `proof` is what ticks it, or what would."""
 
     phase: str
     text: str
@@ -27,7 +27,7 @@ class Box:
 
 
 def checklist(config: Config, run_id: str, *, store_name: str = "", progress: Progress | None = None) -> list[Box]:
-    """The checklist of a run; its checks are run again, so that what it says of now is true now."""
+    """Return the checklist of a run. Its checks run again, so that what it says is true now."""
     report = status(config, run_id, store_name=store_name)
     with opened(config, report.store) as store:
         identity = database_digest_of(store)
@@ -49,7 +49,10 @@ def _boxes(
     remaining: Mapping[str, int] | None,
     guards: list[InstalledGuard],
 ) -> Iterator[Box]:
-    """Every box of a run. `mine` is the evidence, `remaining` what the checks find now, `guards` those that stand."""
+    """Return every box of a run. `mine` are the attestations, `remaining` what the checks find now.
+
+    `guards` are the installed guards.
+    """
     checks = sorted({group.check for group in report.groups})
     given = report.told
     tables = {group.table for group in report.groups}

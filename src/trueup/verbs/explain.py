@@ -1,4 +1,4 @@
-"""Where the broken rows of a check come from."""
+"""Finds where the broken rows of a check come from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ from trueup.verbs._opened import one_check, opened
 def explain(
     config: Config, title: str, *, by: Sequence[str] = (), values: bool = False, progress: Progress | None = None
 ) -> Explanation:
-    """Where the broken rows of a check come from; reads only. `by` names more columns (or paths) to look at."""
+    """Find where the broken rows of a check come from, without writing.
+
+    `by` names more columns (or paths) to look at.
+    """
     check = one_check(config, title)
     with opened(config, check.store) as store, store.connect() as connection:
         database = SqlDatabase(store, connection)

@@ -1,4 +1,4 @@
-"""Remembers that broken rows were exported, for the gate of strategies C and D."""
+"""Records that broken rows were exported, for the gate of strategies C and D."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from trueup.verbs._opened import by_store, opened
 
 
 def exported(config: Config, scan: Scan, path: str) -> None:
-    """Enter the export `path` of a scan, for each store that it looked at."""
+    """Attest the export `path` of a scan, for each store that was scanned."""
     found = {result.title: result.findings for result in scan.results if result.status != "not checked"}
     for name, checks in by_store(config, chosen(config, list(found))).items():
         with opened(config, name) as store:

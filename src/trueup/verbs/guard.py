@@ -1,4 +1,4 @@
-"""Printing, installing and taking off the guard of a check."""
+"""Prints, installs and removes the guard of a check."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from trueup.verbs._opened import one_check, opened
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardReport:
-    """What became of a guard. `broken` rows break the check now, None where the configuration has no such check any
-    more; `standing` is the record of an installed one.
+    """The result of `guard`. `broken` is the number of rows that break the check now.
+
+    It is None where the configuration no longer has the check. `standing` is the record of an installed guard.
     """
 
     guard: Guard
@@ -58,7 +59,7 @@ class _Work:
         )
 
     def report(self, guard: Guard, act: Literal["show", "applied", "removed"], trial: Trial | None) -> GuardReport:
-        """Look again, on a new session."""
+        """Count the broken rows and read the register again, on a new session."""
         with self.store.connect() as connection:
             broken = broken_rows(SqlDatabase(self.store, connection), self.check)
             standing = next((one for one in self.register.standing(connection) if one.name == guard.name), None)
@@ -84,11 +85,11 @@ def guard(
     confirm: str = "",
     progress: Progress | None = None,
 ) -> GuardReport:
-    """Print, install or take off the guard of a check; an installed one is tried, and taken off if it does not hold.
+    """Print, install or remove the guard of a check. A new guard is tried, and removed if it fails the trial.
 
-    It is refused while broken rows remain, unless `transition`: that form lets them be and refuses new ones. `window`
-    allows locks that stop writers. `definer` is the account in whose name triggers of MySQL and MariaDB run; without,
-    one is made for the guard. Production asks for its name in `confirm`.
+    It is refused while broken rows remain, unless `transition`: that form tolerates them and refuses new ones. `window`
+    allows locks that stop writers. `definer` is the account whose rights triggers of MySQL and MariaDB use; without it,
+    an account is created for the guard. Production asks for its name in `confirm`.
     """
     progress = progress or Silent()
     gone = act == "remove" and title not in {check.title for check in config.checks}
@@ -123,7 +124,7 @@ def guard(
 
 
 def _remove(work: _Work, *, whole: bool = True) -> Guard:
-    """Take off every form; `whole` asks that nothing is left of it."""
+    """Remove every form of the guard. With `whole` raise unless nothing is left."""
     with work.store.connect() as connection:
         forms = list(work.register.words.forms(work.check, SqlDatabase(work.store, connection)))
         recorded = work.register.recorded(connection, work.check.title)
@@ -134,7 +135,7 @@ def _remove(work: _Work, *, whole: bool = True) -> Guard:
 
 
 def _remove_recorded(config: Config, title: str) -> GuardReport:
-    """Take off the guards that stand under a title of which the configuration has no check any more."""
+    """Remove the guards recorded under a title for which the configuration no longer has a check."""
     report = None
     for name in config.stores:
         with opened(config, name) as store:
@@ -227,7 +228,7 @@ def _tried(database: SqlDatabase, made: Guard, check: Check, roles: AsRoles, ung
 
 
 def _remaining(check: Check, broken: int) -> str:
-    """Why a guard has to wait, and what to do first."""
+    """Say why a guard cannot be installed yet, and what to do first."""
     rows = f"{broken:,} rows break" if broken != 1 else "1 row breaks"
     return (
         f"{rows} {check.title}; mend them first ('trueup plan --check {check.title}'), or add --transition, "

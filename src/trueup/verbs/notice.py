@@ -1,4 +1,4 @@
-"""What to tell people about a run, filled in from its record."""
+"""Writes notices about a run for people, filled in from the run's record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Kind = Literal["before", "after", "rollback"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a notice is filled in with. `left` are operations left alone, `count` all of the plan, times in UTC."""
+    """The facts that fill in a notice. `left` are operations left alone, `count` all of the plan; times are in UTC."""
 
     environment: str
     tables: tuple[str, ...]
@@ -45,7 +45,7 @@ class Facts:
 
 
 def notice(config: Config, run_id: str, kind: Kind, form: str = "md", *, store_name: str = "") -> str:
-    """A notice about a run; `before` also takes the file of a plan that has not been applied yet."""
+    """Return a notice about a run. `before` also takes the file of a plan that has not been applied yet."""
     if kind == "before" and Path(run_id).is_file():
         facts = _facts_of_plan(read_plan(run_id), maintenance=config.maintenance is not None)
         return _filled_in(facts, kind, form, config.notices)
@@ -101,7 +101,7 @@ def _facts_of_run(report: RunReport) -> Facts:
 
 
 def _filled_in(facts: Facts, kind: Kind, form: str, folder: str = "") -> str:
-    """The text of a notice. Templates in `folder` (`before.md`, `after.txt` ...) stand in for trueup's own.
+    """Fill in a template. One in `folder` (`before.md`, `after.txt` ...) replaces trueup's own.
 
     Raises `UsageError` for a template that cannot be filled in.
     """

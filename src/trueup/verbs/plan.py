@@ -28,7 +28,7 @@ def make_plan(
     values: bool = False,
     progress: Progress | None = None,
 ) -> Preview:
-    """Write the plan that mends what the checks find, and return it as read back."""
+    """Write the plan that repairs what the checks find, and return it as read back."""
     checks = chosen(config, only)
     for title, repair in (repairs or {}).items():
         if title not in {check.title for check in checks}:
@@ -51,7 +51,7 @@ def make_plan(
 
 
 def read_plan(path: str) -> Preview:
-    """Read a plan back, its whole chain checked, with the first changes of each group."""
+    """Read a plan, verify its whole chain, and return it with the first changes of each group."""
     with PlanFile(path) as plan:
         samples: dict[int, list[tuple[str, str, str]]] = {}
         wanted = {i for i, count in enumerate(plan.summary.by_group) if count}

@@ -12,7 +12,7 @@ from trueup.verbs._opened import opened
 
 
 def propose(config: Config) -> list[Check]:
-    """Checks that the catalogue and the data of every store suggest."""
+    """Propose checks from the catalogue and the data of every store."""
     found: list[Check] = []
     for name in config.stores:
         with opened(config, name) as store, store.connect() as connection:

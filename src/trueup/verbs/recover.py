@@ -1,4 +1,4 @@
-"""Settles what a crash left open."""
+"""Completes runs that a crash left open."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from trueup.write.execution import report
 def recover(
     config: Config, *, confirm: str = "", store_name: str = "", progress: Progress | None = None
 ) -> list[RunReport]:
-    """Settle what a crash left open: every chunk is whole or absent, so a run is simply carried on.
+    """Resume the runs that a crash left open. Every chunk is either complete or absent, so a run simply goes on.
 
     Without `confirm` the open runs are returned as they are. An apply needs its plan file where it was; the
-    application's own commands run before and after it, as they do for any apply.
+    application's own commands run before and after it, as for any apply.
     """
     with opened(config, store_name) as store, store.connect() as connection:
         journal = Journal(store)

@@ -1,4 +1,4 @@
-"""A plan carried out and taken back on a restored backup, before it is on the application's own database."""
+"""Applies and undoes a plan on a restored backup, before it is applied to the application's own database."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from trueup.write.verify import compare
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
-    """What a rehearsal showed. `problems` is empty when it came to its end and undo gave back every byte."""
+    """The result of a rehearsal. `problems` is empty when it finished and undo restored every byte."""
 
     plan: str
     backup: str
@@ -40,7 +40,7 @@ class Rehearsal:
 def rehearse(
     config: Config, path: str, *, backup: str = "", scratch: str = "", progress: Progress | None = None
 ) -> Rehearsal:
-    """Restore a verified backup, the newest of this database unless named; apply the plan there, verify, undo, compare.
+    """Restore a verified backup, apply the plan there, verify, undo, and compare. By default it is the newest backup.
 
     Nothing is written to the application's own database.
     """
@@ -71,7 +71,10 @@ def rehearse(
 
 
 def _same_shapes(store: SqlStore, copy: SqlStore, plan: Plan) -> None:
-    """The plan is of the tables as they are, and those are as in the backup but for what no copy has."""
+    """Raise `PlanError` unless the plan, the live tables and the restored ones have the same shapes.
+
+    Facts that no copy has are not compared.
+    """
     with store.connect() as connection, copy.connect() as copied:
         live, restored_ones = SqlDatabase(store, connection), SqlDatabase(copy, copied)
         for name, digest in plan.schema.items():

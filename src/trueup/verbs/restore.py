@@ -1,4 +1,4 @@
-"""A normal plan that goes back to a backup, for rows that no journal can take back."""
+"""Makes a normal plan that restores rows from a backup, for changes that no journal can undo."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ from trueup.verbs.plan import make_plan
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restoration:
-    """What going back would do: rows that differ, by column, that are `gone` since the backup, and that are `new`.
+    """What restoring would do: rows that differ, by column, rows that are `gone` since the backup, and `new` rows.
 
-    `unfit` counts, by column, the rows whose value of then the column of now cannot hold as it was; they are left.
+    `unfit` counts, by column, the rows whose value in the backup does not fit the live column exactly; they are left
+    alone.
 
-    `taken` is when the backup was made, in seconds since 1970: what was written to the differing rows since is lost.
+    `taken` is when the backup was made, in seconds since 1970: restoring loses what was written to the differing rows
+    since.
     """
 
     table: str
@@ -58,9 +60,9 @@ def restore_plan(
 ) -> Restoration:
     """Compare a table with a verified backup and write the plan that sets the differing rows to it.
 
-    `columns` limits it; without, every column that differs somewhere. Rows that were deleted since, and rows that are
-    new, are counted and left as they are. The application's tables are only read; a copy is kept beside the journal
-    until `forget`. It holds only values that the live columns hold exactly as the backup's did.
+    `columns` limits the comparison; without it, every column counts. Rows that were deleted since, and new rows, are
+    counted and left as they are. The application's tables are only read; a copy is kept beside the journal until
+    `forget`. It holds only values that the live columns hold exactly as the backup's did.
     """
     progress = progress or Silent()
     record = read_record(backup)
@@ -102,7 +104,7 @@ def restore_plan(
 
 
 def _live(store: SqlStore, record: Record, table: str) -> Table:
-    """The application's table. Raises where the backup is of another database, or no plan could be applied to it."""
+    """Return the application's table. Raises where the backup is of another database, or no plan could be applied."""
     with store.connect() as connection:
         database = SqlDatabase(store, connection)
         if database_digest(identity_of(store, database)) != database_digest(record.identity):
@@ -116,7 +118,7 @@ def _live(store: SqlStore, record: Record, table: str) -> Table:
 
 
 def _there(copied: SqlStore, live: Table, columns: Sequence[str]) -> Table:
-    """The table as the restored backup has it. Raises where it has not what is asked for."""
+    """Return the table of the restored backup. Raises where it lacks one of `columns` or of the key."""
     with copied.connect() as connection:
         past = SqlDatabase(copied, connection)
         if live.name not in past.names():
@@ -127,7 +129,7 @@ def _there(copied: SqlStore, live: Table, columns: Sequence[str]) -> Table:
 
 
 def _asked_of(live: Table, there: Table, columns: Sequence[str]) -> None:
-    """Raise where the table of now and that of then have not in common what is asked for."""
+    """Raise unless the live table and the backup's have all `columns` and the columns of the key."""
     for name in columns:
         if name not in live.columns or name not in there.columns:
             where = "the table" if name not in live.columns else "the backup"
@@ -137,7 +139,7 @@ def _asked_of(live: Table, there: Table, columns: Sequence[str]) -> None:
 
 
 def _compared(store: SqlStore, live: Table, there: Table, name: str) -> tuple[Mapping[str, int], int, int]:
-    """The table compared with its copy of that name: rows that differ by column, rows that are gone, and new ones."""
+    """Compare the table with its copy. Returns rows that differ by column, rows that are gone, and new rows."""
     with store.connect() as connection:
         database = SqlDatabase(store, connection)
         row = database.row(live.name)
@@ -150,7 +152,7 @@ def _compared(store: SqlStore, live: Table, there: Table, name: str) -> tuple[Ma
 
 
 def _entered(config: Config, record: Record, plan: Preview, title: str) -> None:
-    """Comparing with the backup is the investigation, and the plan is the list of the rows."""
+    """Attest the comparison as the investigation, and the plan as the export of the rows."""
     database, file = database_digest(record.identity), Path(plan.path)
     count = plan.summary.count
     attest(config, "investigation", database, checks=(title,), count=count)
@@ -158,7 +160,7 @@ def _entered(config: Config, record: Record, plan: Preview, title: str) -> None:
 
 
 def forget(config: Config, table: str, *, store_name: str = "") -> None:
-    """Drop the copy that a plan of `restore_plan` needed, once it is applied or given up."""
+    """Drop the copy that a plan of `restore_plan` needed, after it is applied or given up."""
     with opened(config, store_name) as store:
         with store.connect() as connection:
             name = copy_name(store, SqlDatabase(store, connection).table(table).name)

@@ -1,4 +1,4 @@
-"""Looks at runs, pauses one, and lets it go on."""
+"""Lists runs, and pauses or resumes one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from trueup.write.execution import report
 
 
 def runs(config: Config, *, store_name: str = "") -> list[RunReport]:
-    """Every run of a store, the newest first."""
+    """Return every run of a store, the newest first."""
     with opened(config, store_name) as store, store.connect() as connection:
         journal = Journal(store)
         if not journal.exists(connection):
@@ -20,13 +20,13 @@ def runs(config: Config, *, store_name: str = "") -> list[RunReport]:
 
 
 def status(config: Config, run_id: str, *, store_name: str = "") -> RunReport:
-    """One run."""
+    """Return one run."""
     with opened(config, store_name) as store, store.connect() as connection:
         return report(Journal(store), connection, run_id)
 
 
 def pause(config: Config, run_id: str, *, store_name: str = "", paused: bool = True) -> RunReport:
-    """Let a run rest after its current chunk."""
+    """Pause a run after its current chunk."""
     with opened(config, store_name) as store:
         journal = Journal(store)
         with store.connect(write=True) as connection:
@@ -39,5 +39,5 @@ def pause(config: Config, run_id: str, *, store_name: str = "", paused: bool = T
 
 
 def resume(config: Config, run_id: str, *, store_name: str = "") -> RunReport:
-    """Let a paused run go on."""
+    """Resume a paused run."""
     return pause(config, run_id, store_name=store_name, paused=False)

@@ -1,4 +1,4 @@
-"""Runs the checks and returns what they saw."""
+"""Runs the checks and returns their results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def scan(
     sink: Callable[[Finding], None] | None = None,
     progress: Progress | None = None,
 ) -> Scan:
-    """Run checks and return what they saw; `sink` is handed every finding as it comes."""
+    """Run the checks and return their results. `sink` receives every finding as it comes."""
     began = time.perf_counter()
     progress = progress or Silent()
     checks = chosen(config, only)

@@ -1,4 +1,4 @@
-"""The SQL behind the checks."""
+"""Returns the SQL of the checks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trueup.verbs._opened import by_store, opened
 
 
 def statements(config: Config, *, only: Sequence[str] = (), dialect: str = "") -> list[Statement]:
-    """The SQL behind the checks, for a console; `dialect` words it for another engine than the store's."""
+    """Return the SQL of the checks for a console; `dialect` selects another engine than the store's."""
     found: list[Statement] = []
     for name, mine in by_store(config, chosen(config, only)).items():
         with opened(config, name) as store, store.connect() as connection:

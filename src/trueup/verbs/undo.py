@@ -1,4 +1,4 @@
-"""Takes a run back."""
+"""Undoes a run."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def undo(
     store_name: str = "",
     progress: Progress | None = None,
 ) -> RunReport:
-    """Take a run back, newest change first; without `confirm` say what that would do.
+    """Undo a run, newest change first. Without `confirm` report what that would do.
 
-    With `edited` a person vouches that no key was given to another row since the run: rows whose other columns changed
-    are then given back too. `same_table` names tables that were rebuilt since, and are still the same.
+    With `edited` a person confirms that no key was given to another row since the run: rows whose other columns changed
+    are then restored too. `same_table` names tables that were rebuilt since, and are still the same.
     """
     progress = progress or Silent()
     with opened(config, store_name) as store:

@@ -1,4 +1,4 @@
-"""Proves a run from the data."""
+"""Verifies a run from the data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trueup.write.verify import compare
 
 
 def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progress | None = None) -> Verification:
-    """Look at everything a run did, on a new session: its journal, each row it wrote, and its checks."""
+    """Verify everything a run did, on a new session: its journal, each row it wrote, and its checks."""
     progress = progress or Silent()
     with opened(config, store_name) as store:
         journal = Journal(store)
