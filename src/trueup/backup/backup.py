@@ -56,7 +56,7 @@ class Record:
     limits: tuple[str, ...] = ()
     verified: int = 0
     problems: tuple[str, ...] = ()
-    #: Bytes at the beginning that hold tables and rows only, where the file has such a part; else 0.
+    #: The length in bytes of the first part, which holds tables and rows only; 0 where the file has no such part.
     quiet: int = 0
 
     @property
@@ -80,7 +80,7 @@ class Tool(ABC):
     name: str
     #: The ending of a backup's file.
     ending: str
-    #: Whether the sums can be made on the very snapshot that is dumped.
+    #: Whether the sums can be computed on the same snapshot that is dumped.
     shares_snapshot: bool = True
     #: What no backup by this tool can guarantee.
     limits: tuple[str, ...] = ()
@@ -199,7 +199,7 @@ def _restored(store: SqlStore, record: Record, scratch: str, progress: Progress)
         database = SqlDatabase(copy, connection)
         names = database.names()
         progress.task("comparing every column", len(names))
-        # of chosen tables a dump holds no others, and a SQLite one holds all
+        # a dump of chosen tables holds no others, except a SQLite one, which holds all
         wanted = [name for name in names if not record.tables or name in record.tables]
         found = sums(database, wanted, progress)
     return differences(record.sums, record.after, found)

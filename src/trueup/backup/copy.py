@@ -23,9 +23,9 @@ from trueup.sql.tables import Table
 from trueup.stores.sql import SqlDatabase, SqlStore
 
 PREFIX = "restore_"
-#: Ends the name of a table that holds the rows in the backup's own shape while they are converted.
+#: The suffix of the table that holds the rows in the backup's own shape while they are converted.
 RAW = "_raw"
-#: Ends the name of the table beside a copy that holds the keys of the rows left out.
+#: The suffix of the table beside a copy that holds the keys of the rows left out.
 LEFT = "_left"
 
 

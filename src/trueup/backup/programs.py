@@ -77,7 +77,7 @@ def run_program(
         said = errors.read().decode("utf-8", "replace").strip().splitlines()
     if code:
         first = next((line for line in said if "error" in line.lower()), said[0] if said else "it said nothing")
-        # what it quotes may be a value of the row at fault
+        # the quoted text may be a value of the row at fault
         told = re.sub(r"'[^']*'?|\"[^\"]*\"?", "...", first)[:200]
         raise StoreError(f"{Path(command[0]).name} failed ({code}): {told}")
 

@@ -35,7 +35,7 @@ _SEVERITIES = ("high", "medium", "low")
 #: The classes whose members every check has, and the members that a kind may have as an option of the same name.
 _CONTRACT = frozenset({Check, RowCheck, SetCheck})
 _MAY_BE_OPTIONS = ("columns", "reads")
-#: Words that people mean by it.
+#: Words that people write for production.
 _ALSO_PRODUCTION = (PRODUCTION, "prod", "prd", "live")
 
 
@@ -191,7 +191,7 @@ def url_problem(url: str) -> str:
 def _stores(item: Item) -> dict[str, str]:
     stores: dict[str, str] = {}
     if item.pairs is None:
-        # what stands here instead may be a URL, or half of one
+        # the text here may be a URL, or half of one
         raise item.error("'stores' must be a mapping, as in `stores: {app: ${DATABASE_URL}}`")
     for key, value in item.pairs:
         url = str(read_value(str, value, key.text or ""))

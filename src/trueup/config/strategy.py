@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from trueup.errors import Refused
 
-#: The environment that asks for most: a confirmation typed out. A configuration that names none is taken for it.
+#: The strictest environment: a confirmation must be typed. It is the default of a configuration that names none.
 PRODUCTION = "production"
 
 DEFAULT: Mapping[str, int] = {"B": 1, "C": 51, "D": 501}

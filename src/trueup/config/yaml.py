@@ -16,12 +16,12 @@ import yaml
 
 from trueup.errors import ConfigError
 
-#: Bytes of a file and levels of nesting that are read; more is refused.
+#: The largest file in bytes and the deepest nesting that are read; more is refused.
 LARGEST = 1_000_000
 DEEPEST = 20
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-#: What PyYAML says, and what it means to someone who wrote the file by hand.
+#: Messages of PyYAML, and their meaning for someone who wrote the file by hand.
 _PLAINLY = {
     "single document": "a second document begins here; only one is read",
     "while scanning a simple key": "a key without its colon",
@@ -33,7 +33,7 @@ _PLAINLY = {
     "got '<stream end>'": "a bracket that is never closed",
     "cannot start any token": "text that begins with a special character; put it in quotes",
 }
-#: A piece of the file in what PyYAML says; a single character and `<block end>` are none.
+#: Matches a quoted piece of the file in a message of PyYAML, but not a single character or `<block end>`.
 _QUOTED = re.compile(r"'(?!<)[^']{2,}'")
 _NULLS = ("", "~", "null", "Null", "NULL")
 
@@ -165,7 +165,7 @@ def _filled(text: str, place: str, environ: Mapping[str, str]) -> str:
             continue
         name, brace, after = rest[at + 2 :].partition("}")
         if not brace or not _NAME.fullmatch(name):
-            # what stands there is not repeated: it may be part of a password
+            # the text there is not repeated: it may be part of a password
             raise ConfigError(
                 f"{place}: a '${{' that begins no ${{NAME}} of an environment variable; for the text write $${{"
             )

@@ -16,7 +16,7 @@ from sqlalchemy.types import NullType, TypeEngine
 from trueup.errors import UsageError
 from trueup.sql.tables import Column, Reference, Table
 
-#: Schema (None where the connection has only one) and name of a table, as the catalogue spells them.
+#: Schema (None where the connection has only one) and name of a table, in the catalogue's words.
 Place = tuple[str | None, str]
 
 

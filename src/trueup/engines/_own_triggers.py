@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 _NAME = re.compile(r"_?trueup_guard\w*")
-#: Begins a comment, another way to quote, or a variable of the session.
+#: Matches the beginning of a comment, of another kind of quotes, or of a session variable.
 DOUBTFUL = re.compile(r"--|/\*|#|['\"`\[@]|:=")
 
 

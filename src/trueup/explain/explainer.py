@@ -23,13 +23,13 @@ from trueup.stores.sql import SqlDatabase
 
 #: Lines of a breakdown, and values of a column that the search for a pattern considers.
 TOP, CONSIDERED = 20, 300
-#: A column of text with at most so many different values is an enumeration, whose values say nothing of a person.
+#: A text column with at most so many different values is an enumeration, whose values identify no person.
 ENUMERATION = 50
-#: A value that fewer rows have may say who somebody is.
+#: A value in fewer rows than this may identify a person.
 RARE = 5
-#: Days of a breakdown by day; more are shown by month by whoever draws them.
+#: How many days a breakdown by day has; whoever draws more shows them by month.
 DAYS = 3660
-#: What PostgreSQL calls a moment after all others, and with a minus before all.
+#: PostgreSQL's name for a moment after all others, and with a minus before all others.
 INFINITY = "infinity"
 
 

@@ -97,7 +97,7 @@ class Seeker:
             counts = self.grouped(name, one.terms)
             self._sizes[name] = max(self._sizes.get(name, 1), len(counts))
             for count in counts:
-                # a term that every row of the conjunction has adds nothing
+                # a term that holds for every row of the conjunction adds nothing
                 if count.broken >= max(SUPPORT, COVER * self.broken) and count.rows < one.rows:
                     terms = (*one.terms, Term(name, count.value))
                     longer.append(_Candidate(terms, count.rows, count.broken, self._merit(count)))
@@ -132,7 +132,7 @@ class Seeker:
                 rows, broken = self._counted([one for one in candidate.terms if one != term])
             else:
                 rows, broken = shorter.rows, shorter.broken
-            # given the other terms, this one must still tell broken from good
+            # given the other terms, this one must still separate broken from healthy rows
             if not self._unlikely(candidate.rows, candidate.broken, rows, broken, limit):
                 return False
         return True

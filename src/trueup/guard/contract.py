@@ -25,12 +25,12 @@ from trueup.stores.sql import SqlDatabase
 
 PREFIX = "trueup_guard_"
 
-# what stands in quotes; a function that only trueup's sessions have; a line's end
+# quoted text; a function that only trueup's sessions have; a line's end
 _OUTSIDE = re.compile(
     r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|`(?:[^`]|``)*`)|\b(trueup_\w+)(?=\()|[ \t]*\n[ \t]*", re.DOTALL
 )
 
-#: `constraint` holds for every row; `transition` lets rows that are broken already be, and refuses new ones.
+#: `constraint` holds for every row; `transition` tolerates existing broken rows and refuses new ones.
 Form = Literal["constraint", "transition"]
 
 
@@ -94,7 +94,7 @@ class GuardDialect(ABC):
     """Builds the SQL of guards for one engine. Stateless."""
 
     name: str
-    #: What the reader should know about every guard of this engine.
+    #: Notes for the reader about every guard of this engine.
     notes: tuple[str, ...] = ()
 
     def native(self, row: Row) -> Any:
@@ -136,7 +136,7 @@ class GuardDialect(ABC):
         if session is not None and session.dialect.name == words.name:
             words.server_version_info = session.dialect.server_version_info
         text = str(expression.compile(dialect=words, compile_kwargs={"literal_binds": True}))
-        # what stands in quotes is no call, and keeps its line breaks
+        # quoted text is no call, and keeps its line breaks
         if any(match[2] for match in _OUTSIDE.finditer(text)):
             raise Refused(f"{check.title} has no guard on this engine: it has no function of its own that asks this")
         return _OUTSIDE.sub(lambda match: match[1] or " ", text)
@@ -162,7 +162,7 @@ class GuardDialect(ABC):
         """Return the columns whose change can break a row."""
         return list(dict.fromkeys(row.place(name)[0] for name in check.reads))
 
-    #: Whether the engine's own client takes a semicolon within a trigger for its end.
+    #: Whether the engine's own client ends a trigger at a semicolon inside of it.
     cuts_at_semicolons: bool = False
 
     def settings(self, guard: Guard) -> str:
@@ -222,7 +222,7 @@ class GuardDialect(ABC):
             return self.unique(check, row, wanted)
         if isinstance(wanted, Refers) and not transition:
             return self.reference(check, row, wanted)
-        # a condition on other rows can only be asked by a trigger
+        # only a trigger can evaluate a condition on other rows
         return self.row(check, row, transition=transition or not isinstance(check, RowCheck), window=window)
 
     def triggers(self, check: Check, lock: str, insert: str, update: str) -> Guard:

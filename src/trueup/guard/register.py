@@ -39,7 +39,7 @@ from trueup.journal.journal import Journal
 from trueup.sql.spelling import run_verbatim
 from trueup.stores.sql import SqlDatabase, SqlStore
 
-#: Times a step is tried that waits for a lock, and seconds of rest between.
+#: How often a step that waits for a lock is tried, and the seconds of sleep in between.
 TRIES, REST = 30, (0.05, 0.4)
 
 
@@ -53,7 +53,7 @@ class InstalledGuard:
     form: str
     installed: int
     problem: str = ""
-    #: Whether it is there at all: one that is, but lacks a right, refuses good writes too.
+    #: Whether the guard exists at all: one that exists but lacks a privilege refuses good writes too.
     there: bool = True
 
 
@@ -218,7 +218,7 @@ def remove_objects(store: SqlStore, words: GuardDialect, connection: Connection,
         except DBAPIError as error:
             connection.rollback()
             failed = failed or error
-    # engines without IF EXISTS complain when it is not there; when it is there, the complaint is real
+    # without IF EXISTS an engine fails for a missing object; an error while the object exists is real
     if failed is not None and words.standing(connection, guard.place, guard.objects):
         raise failed
 

@@ -19,9 +19,9 @@ from trueup.check import Check, Row, RowCheck
 from trueup.guard.contract import Guard, GuardDialect, Writer
 from trueup.stores.sql import SqlDatabase
 
-#: Roles that are tried; of more, those that can log in come first.
+#: How many roles are tried; those that can log in come first.
 ROLES = 50
-#: Times a write is tried that waits for a lock, and seconds of rest between.
+#: How often a write that waits for a lock is tried, and the seconds of sleep in between.
 TRIES, REST = 10, (0.05, 0.4)
 
 
@@ -110,11 +110,11 @@ class Outcome:
 
     refused: str = ""
     guarded: bool = False
-    #: An equal row is there already: all that a row is judged by itself for has passed.
+    #: The write passed, or failed only because an equal row exists: then the row had passed its own constraints.
     passed: bool = False
 
 
-#: By role, by what was written.
+#: Outcomes by role and by kind of write.
 Outcomes = Mapping[str, Mapping[str, Outcome]]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from trueup.codec import canonical, link
 
-#: How an operation can end. `busy` is none of them: a row that stayed locked is tried again by the next start.
+#: The final states of an operation. `busy` is not one: the next start tries a row that stayed locked again.
 OP_STATES = ("applied", "conflict", "missing", "premise_gone", "already_good", "blocked", "undone", "undo_conflict")
 
 

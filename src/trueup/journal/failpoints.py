@@ -14,7 +14,7 @@ def _nothing(name: str) -> None:
     """Do nothing."""
 
 
-#: What happens at a point, by its name; only looked at where TRUEUP_TESTING was set before trueup was imported.
+#: Called with the name of each point; only used where TRUEUP_TESTING was set before trueup was imported.
 action: Callable[[str], None] = _nothing
 
 
@@ -22,5 +22,5 @@ def _act(name: str) -> None:
     action(name)
 
 
-#: Says that the process has come to the point of this name.
+#: Reports that the process has reached the point with this name.
 failpoint: Callable[[str], None] = _act if os.environ.get("TRUEUP_TESTING") else _nothing

@@ -34,7 +34,7 @@ from trueup.version import VERSION
 #: Facts of a run that never change.
 BOUND = ("run_id", "plan_digest", "planned", "environment", "tool", "format", "header")
 
-#: From each state, where a run may go and why.
+#: For each state of a run, the states that may follow and why.
 TRANSITIONS: Mapping[str, frozenset[str]] = {
     "applying": frozenset(
         {
@@ -53,9 +53,9 @@ TRANSITIONS: Mapping[str, frozenset[str]] = {
 }
 STATES = tuple(TRANSITIONS)
 
-#: From which an undo starts: a conflict may have been cleared since.
+#: States of operations that an undo starts from: a conflict may have been cleared since.
 UNDOABLE = ("applied", "undo_conflict")
-#: What a person has to look at.
+#: States of operations that a person has to look at.
 LEFT_ALONE = ("conflict", "missing", "premise_gone", "blocked", "undo_conflict")
 
 
@@ -111,7 +111,7 @@ class Journal(JournalTables):
     def start(self, connection: Connection, values: Mapping[str, Any]) -> str:
         """Insert a plan as a new run, or return the run of that plan: a plan is used once per database."""
         self._fits(connection, values)
-        # one at a time, so that two plans never take one number
+        # one session at a time, so that two plans never get one number
         return self.alone(connection, "the list of runs", lambda: self._enter(connection, values))
 
     def _enter(self, connection: Connection, values: Mapping[str, Any]) -> str:
@@ -147,7 +147,7 @@ class Journal(JournalTables):
     def _fits(self, connection: Connection, values: Mapping[str, Any]) -> None:
         """Raise `StoreError` if the server does not accept a statement as large as the insert of the run."""
         limit = self.store.dialect.largest(connection)
-        # quotes and backslashes are doubled on their way
+        # drivers double quotes and backslashes
         size = 4096 + sum(len(text.encode()) + sum(map(text.count, "\"\\'\n")) for text in map(str, values.values()))
         if limit is not None and size > limit:
             raise StoreError(

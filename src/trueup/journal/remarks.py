@@ -33,7 +33,7 @@ def remember(store: SqlStore, connection: Connection, run_id: str, told: Mapping
     table = table_of(store)
     JournalTables(store).create(connection, table)
     text = json.dumps(dict(told), sort_keys=True)
-    # not by DELETE, a right that the journal takes nowhere
+    # not by DELETE, a privilege that the journal never needs
     if not connection.execute(update(table).where(table.c.run_id == run_id).values(told=text)).rowcount:
         connection.execute(insert(table).values(run_id=run_id, told=text))
     connection.commit()

@@ -37,7 +37,7 @@ T = TypeVar("T")
 #: 2: images in types of the engine's own only, an image's number taken before its table is made, and whole shapes of
 #: tables in a run's header. Nothing reads format 1.
 FORMAT = 2
-#: Times that a step outside of chunks is tried, and seconds of rest between.
+#: How often a step outside of chunks is tried, and the seconds of sleep in between.
 TRIES, REST = 10, (0.05, 0.4)
 _SEEN, _WRITABLE = "trueup_journal", "trueup_journal_writable"
 
@@ -156,7 +156,7 @@ class JournalTables:
         found = self._look(connection, self.tables)
         if not found.keys() - {""}:
             return False
-        if self.meta.name not in found:  # the first that is made
+        if self.meta.name not in found:  # created first
             self._expect(connection, [self.meta])
         formats = connection.execute(select(self.meta.c.format)).scalars().all()
         if not formats:
@@ -318,7 +318,7 @@ class JournalTables:
         image = self._image_of(connection, shape)
         if image is None:
             number = (connection.execute(select(func.max(self.image.c.k))).scalar() or 0) + 1
-            # a table without a row is nobody's: none of ours is ever made before its row
+            # an existing table without a row is not ours: the row is always inserted before its table is created
             while self._look(connection, [self.image_table(number, shape)]).keys() - {""}:
                 number += 1
             fingerprint, text = digest(canonical(shape)), canonical(shape).decode()

@@ -10,7 +10,7 @@ from trueup.changes import Action
 from trueup.codec import canonical, digest
 from trueup.sql.tables import Table
 
-#: Aspects of `Table.facts`, in words; others are told by their own name.
+#: Descriptions of aspects of `Table.facts`; the others are described by their own name.
 WORDS = {
     "uniques": "unique keys",
     "references": "foreign keys",
@@ -20,21 +20,21 @@ WORDS = {
     "triggers": "guards",
     "create": "definition",
 }
-#: The aspect that other tables make: keys that refer to this one.
+#: The aspect that depends on other tables: the foreign keys that refer to this one.
 _INWARD = "referenced_by"
-#: Aspects that repeat what others say.
+#: Aspects that repeat others.
 _TOLD = ("declared", "guards")
 #: The labels of the types of a table's columns: a difference here is never harmless.
 ENUMS = "enums"
-#: Of each of those types, by its number: which label goes by which number, whatever it is called.
+#: For each of those types, by its oid: the labels with their numbers, which stay when a label is renamed.
 LABELS = "labels"
-#: Of each composite type: the columns that rest on it, and its attributes by their numbers.
+#: For each composite type: the columns that use it, and its attributes by their numbers.
 COMPOSITES = "composites"
-#: How the table stood among others, where its engine has no number for it that lasts.
+#: The table's place among the others, where its engine has no lasting number for a table.
 STANDING = "standing"
-#: What tells the table itself from others (a copy has other numbers), or says only that something about it was altered.
+#: Aspects that identify the table itself (a copy has other numbers), or say only that something was altered.
 _OWN = ("place", "identity", STANDING, "altered", LABELS, COMPOSITES)
-#: Differences that never do harm, even between plan and apply.
+#: Aspects whose differences are harmless, even between plan and apply.
 _LOOSE = ("indexes",)
 
 
@@ -87,14 +87,14 @@ def forbids(table: Table, action: Action | Literal["insert"], touched: Sequence[
             )
     if bent := [why for why, columns in table.bent.items() if action != "update" or changed & columns]:
         return f"{table.name} cannot be repaired: {'; '.join(bent)}"
-    if changed:  # the engine computes them anew, and a key may refer to them
+    if changed:  # the engine recomputes generated columns, and a foreign key may refer to them
         changed |= {column.name for column in table.columns.values() if column.generated}
     for reference in table.referenced_by:
         if action == "delete" and not reference.equality:
             return f"{reference.table} refers to rows of {table.name} by a rule that is not equality ({reference.name})"
         if changed & set(reference.parent_columns):
             return f"{reference.table} refers to what would be changed in {table.name}"
-    # only what is indexed can be referred to
+    # only indexed columns can be referred to
     keyed = {name for columns in (table.key, *table.uniques, *table.indexes) for name in columns}
     if table.unseen and (action == "delete" or changed & keyed):
         return f"{table.name} cannot be repaired: {'; '.join(table.unseen)}"
@@ -157,7 +157,7 @@ def _lost(kept: Mapping[str, Any], table: Table, wanted: Sequence[str], same: bo
             return f"{table.name}.{name} is gone since the run"
         if name in then and _sort(then[name], kept, anew) != _sort(now[name], kept, anew):
             return f"{table.name}.{name} is another column now, or of another type, than when the run wrote it"
-        # what is left never moves behind
+        # a remaining column never moves to a later place
         if kept.get(STANDING) and not anew and name in then and list(now).index(name) > list(then).index(name):
             return f"{table.name}.{name} is another column now than when the run wrote it"
     if kept.get(STANDING) and not same and _mixed(kept, table.facts or {}):
@@ -219,7 +219,7 @@ def harmless(kept: Mapping[str, Any], table: Table) -> tuple[str, ...]:
     found = [f"column {name} was added" for name in now if name not in then]
     found += [f"column {name} was dropped" for name in then if name not in now]
     both = [name for name in then if name in now]
-    if kept.get(STANDING):  # its number is its place
+    if kept.get(STANDING):  # here the last entry of a column is its place
         found += [f"column {name} was changed" for name in both if _words(kept, name) != _words(facts, name)]
     else:
         found += [f"column {name} was changed" for name in both if then[name] != now[name]]
@@ -242,7 +242,7 @@ def _columns(facts: Mapping[str, Any]) -> dict[str, list[Any]]:
 def _sort(entry: Sequence[Any], kept: Mapping[str, Any], anew: bool) -> tuple[Any, ...]:
     # type, generated, identity: what says that it is this column, and what it can hold
     identity = "" if anew else str(entry[-1])
-    # its place, and its type
+    # the place, and the type behind it
     return entry[0], entry[2], identity.partition(" ")[2] if kept.get(STANDING) else identity
 
 

@@ -116,7 +116,7 @@ class PlanFile:
             raise PlanError(f"cannot read the plan {path!r}: {error.strerror}") from None
         except ValueError:
             raise PlanError(f"cannot read the plan {path!r}: that is no name of a file") from None
-        # held, so that what was checked is what is read
+        # kept open, so that the file that was checked is the one that is read
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             os.close(descriptor)
@@ -193,7 +193,7 @@ class PlanFile:
         try:
             return _plan(head["plan"]), _summary(body, seal)
         except (KeyError, TypeError, AttributeError):
-            # sealed, and yet not by this program
+            # the seal is right, but this program did not write the file
             raise PlanError(f"{self.path}: a plan of another version of trueup; make it again") from None
 
 

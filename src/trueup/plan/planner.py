@@ -41,9 +41,9 @@ from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.version import VERSION
 
 HOURS = 24
-#: Above this share of a table, the fault is taken to be in the check or in what it refers to.
+#: Above this share of a table, the fault is assumed to be in the check or in the table it refers to.
 ABSURD = 0.5
-#: A table this small says nothing by its share.
+#: In a smaller table the share proves nothing.
 FEW = 20
 
 
@@ -54,7 +54,7 @@ class Part:
     group: Group
     spool: IO[str]
     count: int = 0
-    #: Why the table must not be written so; empty where it may be.
+    #: Why the table must not be written in this way; '' where it may be.
     forbidden: str = ""
 
     @property
@@ -88,7 +88,7 @@ class Draft:
     found: int = 0
     parts: list[Part] = field(default_factory=list)
     unfit: int = 0
-    #: Changes left out, by the check that changes the same place of the row first.
+    #: Changes left out, counted by the check that changes the same columns of the row first.
     deferred_to: Counter[str] = field(default_factory=Counter)
     refused: str = ""
 
@@ -101,7 +101,7 @@ class Draft:
         tried = ", ".join(part.group.repair for part in self.parts)
         if not tried:
             return f"no repair is chosen{self.offer()}"
-        # a row that others refer to is the only one that cannot be moved out
+        # quarantine fails only for a row that others refer to
         kept = "; other rows refer to them" if any(part.group.action == "delete" for part in self.parts) else ""
         return f"no repair fits (tried: {tried}){kept}{self.offer()}"
 
@@ -142,7 +142,7 @@ class Planner:
                 drafts.append(draft)
                 try:
                     self.draft(database, draft, files)
-                except DataError as error:  # a value that the check names, or one that it met
+                except DataError as error:  # from a value in the check's options, or one in the data
                     about = f"{check.title}, on {check.table}.{', '.join(check.columns)}"
                     raise StoreError(f"{self.store}: {about}: {self.store.dialect.describe(error)}") from None
             drop_overlapping(drafts, files)

@@ -17,9 +17,9 @@ from trueup.config.config import Config
 from trueup.errors import PlanError, Refused, UsageError
 from trueup.plan.file import PlanFile
 
-#: The variable that names the file of the key, where the configuration does not.
+#: The environment variable with the path of the key, used where the configuration names no key.
 VARIABLE = "TRUEUP_PLAN_KEY_FILE"
-#: Bytes that a key has at least: `openssl rand -hex 32` gives 64.
+#: The minimum length of a key in bytes: `openssl rand -hex 32` gives 64.
 SHORTEST = 32
 _PURPOSE = b"trueup plan 1\n"
 

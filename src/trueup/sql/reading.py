@@ -21,7 +21,7 @@ from trueup.codec import canonical, digest
 from trueup.sql.json import JsonDialect
 from trueup.sql.tables import Column, LooseRule, Storage, Table
 
-#: Hexadecimal digits of a digest that are summed up: 60 bits, which every engine's integers hold.
+#: How many hexadecimal digits of a digest are summed: 60 bits, which every engine's integers hold.
 SUMMED = 15
 #: The parts of a moment that rows are grouped by; `hour of day` is the same in every day.
 Part = Literal["day", "hour", "hour of day", "minute"]
@@ -121,7 +121,7 @@ class ReadingDialect(JsonDialect):
         """Return the constraints of a table, without trueup's guards, that older rows may violate (NOT VALID)."""
         return []
 
-    #: How this engine would hold JSON by default, for `adopt`.
+    #: The storage of JSON that `adopt` assumes on this engine.
     usual_storage: Storage = "json"
 
     def adopt(self, table: Table) -> Table:
@@ -185,9 +185,9 @@ class ReadingDialect(JsonDialect):
         """Whether the engine's own dump writes the names of objects where the column holds their numbers."""
         return False
 
-    #: Whether `collect` in the pass that counts is quicker than a second statement for the keys.
+    #: Whether `collect` in the counting pass is faster than a second statement for the keys.
     collects: bool = True
-    #: Whether it is for a query of its own too, since a plan for a cursor is not the best for all rows.
+    #: Whether it is also faster in a query of its own, because a cursor's query plan is not optimal for all rows.
     collects_sets: bool = False
 
     def collect_limit(self, connection: Connection) -> int | None:

@@ -12,7 +12,7 @@ _CLASSES = {"d": "0-9", "w": "A-Za-z0-9_", "s": ""}
 _BLANKS = "\t\n\v\f\r \u00a0\u1680\u2028\u2029\u202f\u205f\u3000\ufeff" + "".join(map(chr, range(0x2000, 0x200B)))
 _SIGNS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v"}
 _QUANTIFIER = re.compile(r"[*+?]|\{(\d{1,3})(,(\d{0,3}))?\}")
-#: PostgreSQL's limit of a repetition.
+#: PostgreSQL's limit for a repetition.
 _MOST = 255
 
 

@@ -12,7 +12,7 @@ JSON_TYPES = ("object", "array", "string", "integer", "double", "boolean", "null
 
 #: How a column holds JSON: the engine's own type (`json`, `jsonb`), or text that should parse (`text`).
 Storage = Literal["json", "jsonb", "text"]
-#: What the canonical bytes of a column depend on, beyond its text.
+#: Families of types that differ in their canonical bytes.
 Family = Literal["text", "binary", "float", "json", "enum", "bit", "plain"]
 
 
@@ -34,19 +34,19 @@ class Column:
     numeric: bool = False
     integer: bool = False
     temporal: bool = False
-    #: Holds true and false, in the engine's own type or as 1 and 0.
+    #: Whether it holds true and false, in the engine's own type or as 1 and 0.
     boolean: bool = False
-    #: Holds nothing but values of its type; SQLite lets most columns hold anything.
+    #: Whether it holds only values of its type; SQLite lets most columns hold anything.
     typed: bool = True
-    #: What tells this column from a later one of the same name and type, where the engine has such a thing.
+    #: Distinguishes this column from a later one of the same name and type, where the engine has such a number.
     identity: str = ""
-    #: The type beneath a domain, word for word, where `ddl` is a domain: a cast to it refuses nothing.
+    #: The base type, word for word, where `ddl` is a domain: a cast to it evaluates no constraint of the domain.
     base: str = ""
-    #: Holds names of objects of the catalogue within its values: as text they may come to mean others.
+    #: Whether its values contain names of catalogue objects: as text these may come to mean other objects.
     naming: bool = False
 
 
-#: What an expression of text is, where a column is asked for.
+#: A text column, for expressions that are not a column of a table.
 TEXT = Column("text", "text", True, "text")
 
 

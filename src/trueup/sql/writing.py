@@ -36,19 +36,19 @@ class Kept:
 class WritingDialect(ABC):
     """Writes to an engine: what apply, undo and the journal need beyond reading."""
 
-    #: Seconds of lock hold that a chunk aims at, and seconds of rest for each second of work.
+    #: The seconds that a chunk should hold its locks, and the seconds of sleep for each second of work.
     chunk_seconds: float = 0.1
     nice: float = 1.0
     #: Prefix of the journal's tables, and their schema where the engine has schemas.
     journal_schema: str | None = None
     journal_prefix: str = "_trueup_"
-    #: SQLAlchemy's options for the journal's tables, and for those of images beside them; and its type of long texts.
+    #: SQLAlchemy's options for the journal's tables, more options for the image tables, and the type of long texts.
     journal_options: Mapping[str, Any] = {}
     image_options: Mapping[str, Any] = {}
     journal_text: TypeEngine[str] = sa.Text()
-    #: Whether a transaction that writes is alone, so that nothing has to be locked against others.
+    #: Whether only one transaction can write at a time, so that no row locks are needed.
     single_writer: bool = False
-    #: `rows_written` costs nothing, and counts what a foreign key's action did.
+    #: Whether `rows_written` is free and counts the rows that a foreign key's action wrote.
     counts_rows: bool = False
 
     @abstractmethod

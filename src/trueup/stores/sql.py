@@ -20,7 +20,7 @@ from trueup.sql.refusals import why
 from trueup.sql.tables import Table
 
 PAGE = 1000
-#: What may be shown of a URL: host names, addresses, folders of sockets; names of databases.
+#: Parts of a URL that may be shown: host names, addresses, folders of sockets; names of databases.
 _HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+|/[\w./-]+")
 _DATABASE = re.compile(r"[\w.$ -]+")
 

@@ -42,7 +42,7 @@ def backup(
 
 
 def _remember(config: Config, record: Record) -> None:
-    # the record itself is looked at when it is asked for; this only says where it is
+    # the record itself is verified when it is needed; this only says where it is
     attest(
         config,
         "backup",

@@ -56,7 +56,7 @@ def _boxes(
     checks = sorted({group.check for group in report.groups})
     given = report.told
     tables = {group.table for group in report.groups}
-    # the journal counts a run's operations together: of several checks, that they were looked at must do
+    # the journal counts all operations of a run together: for several checks an investigation of any size counts
     counts = {check: report.planned if len(checks) == 1 else 1 for check in checks}
     for one in requirements_of(config, mine, tables, counts, report.plan_digest):
         yield Box(one.phase, one.what, one.met, one.supply)

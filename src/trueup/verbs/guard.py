@@ -154,7 +154,7 @@ def _remove_recorded(config: Config, title: str) -> GuardReport:
                     broken=None,
                 )
     if report is None:
-        one_check(config, title)  # which names the nearest
+        one_check(config, title)  # raises, and names the nearest
         raise AssertionError("a check that is not there is told")
     return report
 
@@ -180,10 +180,10 @@ def _install(work: _Work, made: Guard) -> Trial:
         raise Refused(f"{check.title} is guarded already; 'trueup guard {check.title} --remove' takes it off")
     if before.broken and not work.transition:
         raise Refused(_remaining(check, before.broken))
-    _remove(work, whole=False)  # what a crash, or a migration, left of it
+    _remove(work, whole=False)  # remnants that a crash or a migration left
     with store.connect(write=True) as connection:
         work.register.prepare(connection)
-    # on sessions of their own: the one that installs may have references switched off
+    # in separate sessions: the installing one may have foreign keys switched off
     with store.connect(write=True) as connection:
         roles = AsRoles(SqlDatabase(store, connection), words, check, made)
         unguarded = roles.outcomes()
@@ -211,7 +211,7 @@ def _install(work: _Work, made: Guard) -> Trial:
             trial = _tried(database, made, check, AsRoles(database, words, check, made), unguarded)
             work.register.enter(connection, made, {"transition": work.transition, "window": work.window})
     except BaseException:
-        # whatever it was, Ctrl-C included: no guard stands that was not shown to let good writes pass
+        # on any error, Ctrl-C included: no guard stays that was not proven to let good writes pass
         with store.connect(write=True) as connection:
             remove_objects(store, words, connection, made)
         raise

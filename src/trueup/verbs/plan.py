@@ -13,7 +13,7 @@ from trueup.plan.planner import Planner
 from trueup.results import Preview, Progress, Silent
 from trueup.verbs._opened import by_store, opened
 
-#: Changes of each group that a plan shows when it is read back.
+#: How many changes of each group a plan shows when it is read back.
 SAMPLES = 5
 
 

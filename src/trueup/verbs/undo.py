@@ -38,7 +38,7 @@ def undo(
         with store.connect() as connection:
             row = journal.find(connection, run_id)
             planned = report(journal, connection, row["run_id"])
-            # a run of staging on what is called production by now is confirmed as production is
+            # a run from staging on a database that is production by now is confirmed as production
             environment = config.environment if config.environment == PRODUCTION else row["environment"]
             write = confirmed(environment, confirm, planned.undoable, row["plan_digest"])
             if write and row["state"] == "undone" and not planned.states.get("undo_conflict"):

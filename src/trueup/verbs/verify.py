@@ -26,7 +26,7 @@ def verify(config: Config, run_id: str, *, store_name: str = "", progress: Progr
             database = SqlDatabase(store, connection)
             bound = undoing(journal, database, row)
             with store.connect(write=True) as other:
-                # what it sees is entered in the run, so that what it may not see must not pass for damage
+                # the result is stored in the run, so rows that the account may not see must not count as damage
                 refuse_without(store, other, [*to_look(database, bound.values()), *of_verdict(journal)])
             progress.task("verifying", sum(journal.counts(connection, row["run_id"]).values()))
             seen = compare(journal, connection, row["run_id"], bound, progress)

@@ -108,7 +108,7 @@ class Chunk:
         after.
         """
         target, row, s = self.target, self.target.row, stage.relation.c
-        new = target.repair.sets(row)  # of a delete nothing, though its images hold every column
+        new = target.repair.sets(row)  # empty for a delete, though its images hold every column
         into = self.dialect.into_image
         after = [
             into(self.dialect.cast(new[name], row.column(name)), row.column(name))
@@ -142,7 +142,7 @@ class Chunk:
             if premise.absent:
                 connection.execute(held, dict(span)).all()
             else:
-                # by key: a lock taken while looking for the rows would wait for rows that have nothing to do with it
+                # lock by key: a locking search would also wait for unrelated rows
                 keys = [tuple(map(self.dialect.token, key)) for key in connection.execute(held, dict(span))]
                 self._lock(connection, premise.row, sorted(set(keys)))
         self.dialect.await_writers(connection, self.unlockable)

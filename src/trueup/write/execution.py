@@ -79,7 +79,7 @@ def undoing(
         kept = header["tables"][group.table]
         table = as_recorded(kept, one.table)
         whole = all(name in table.columns for name in recorded_names(kept))
-        # what is gone of the journal is told first: a table may be known by it
+        # report missing parts of the journal first: a table may be recognised by them
         imaged = all(name in table.columns for name in (*table.key, *group.columns))
         image = journal.known_images(database.connection, table, group) if imaged else None
         live = _recognised(database, one.table, kept.get(STANDING))
@@ -144,7 +144,7 @@ def preflight(store: SqlStore, config: Config, plan: Plan) -> None:
         store.name_by(connection, plan.naming)
         for group in plan.groups:
             table = _planned(database, plan, database.table(group.table))
-            # what an account may not see looks as if it had changed
+            # facts that the account may not see look as if they had changed
             if why := forbids(table, group.action, group.columns) or changed(table, plan):
                 raise PlanError(why)
         if why := store.dialect.writable(connection):
@@ -156,7 +156,7 @@ def changed(table: Table, plan: Plan, *, copy: bool = False) -> str:
 
     For a `copy` only the shape is compared.
     """
-    # another account may see less than the one that planned
+    # another account may see less than the one that made the plan
     unless = f", unless it only looks so to this account: {'; '.join(table.unseen)}" if table.unseen else ""
     if schema_digest(table) != plan.schema.get(table.name):
         return f"table {table.name} changed its shape since the plan was made; make the plan again{unless}"
@@ -190,7 +190,7 @@ def apply_plan(
 
         journal.patiently(connection, looked)
         ready(journal, database, header)
-        # only now: a table of the journal that came after one says later where that one stood
+        # only now: the standing of a table may be anchored to a table of the journal that is newer
         tables = journal.patiently(connection, looked)
         run_id = journal.start(
             connection,
@@ -229,7 +229,7 @@ def permitted(journal: Journal, database: SqlDatabase, plan: Plan) -> None:
     store, connection = database.store, database.connection
     bound = list(reading_targets(database, plan).values())
     rights.refuse_without(store, connection, [*rights.of_tables(database, bound), *rights.of_journal(journal)])
-    # only now: a table that the account has no right on may look as if it were gone
+    # only now: without privileges a table may look as if it were gone
     needs = [] if journal.writable(connection) else rights.to_make(journal)
     rights.refuse_without(store, connection, [*needs, *rights.of_remark(table_of(store))])
     connection.rollback()

@@ -21,7 +21,7 @@ from trueup.results import Progress
 from trueup.stores.sql import SqlStore, close_quietly
 
 RAMP = (1, 10, 100)
-#: In smaller chunks what each costs whatever its size outweighs its rows: locks would be held longer in all.
+#: In smaller chunks the fixed cost of a chunk outweighs that of its rows: locks would be held longer in total.
 SMALLEST = 100
 LARGEST = 1000
 WINDOW = 200

@@ -44,7 +44,7 @@ Item = TypeVar("Item", bound=Operation)
 class Phase(ABC, Generic[Item]):
     """One direction of a run: how it works on a chunk, which operations are open or locked, how one is given up."""
 
-    #: How the chain of the journal calls the transactions.
+    #: The name of these transactions in the journal's chain.
     name: ClassVar[Literal["apply", "undo"]]
     #: The state of the run while its operations are carried out.
     state: ClassVar[Literal["applying", "undoing"]]
@@ -165,7 +165,7 @@ class Undo(Phase[UndoOp]):
     def give_up(self, number: int, op: UndoOp, reason: str) -> dict[int, str]:
         """See `Phase`."""
         chunk = self.chunks[op.group]
-        # a fault of the journal is no row's fault
+        # an error of the journal must not be blamed on a row
         self.journal.stop_unless_whole(self.session.connection, chunk.target.image)
         chunk.close(self.session.connection, self.run_id, {op.seq: ("undo_conflict", reason)}, {})
         return {op.seq: "undo_conflict"}

@@ -13,7 +13,7 @@ from trueup.sql.tables import Need, Right
 from trueup.stores.sql import SqlDatabase, SqlStore
 from trueup.write.target import Bound, broken_reference, renewed, unchecked_references
 
-#: What a run takes on the journal's tables, once they are there; triggers are its own to look for.
+#: Privileges that a run needs on the journal's tables, once they exist; with TRIGGER it can see their triggers.
 _JOURNAL: Mapping[str, Sequence[Right]] = {
     "meta": ("SELECT",),
     "run": ("SELECT", "INSERT", "UPDATE"),
@@ -46,7 +46,7 @@ def _of_group(database: SqlDatabase, bound: Bound, *, back: bool) -> Iterator[Ne
         yield Need("UPDATE", table.sql, (*group.columns, *renewed(table, group)))
     else:
         yield Need("LOCK", table.sql, stored)
-        # what is promised to be taken back is taken back once first
+        # apply rehearses the undo, which needs the rights of the undo too
         yield from () if back else (Need("DELETE", table.sql),)
         yield Need("INSERT", table.sql, stored)
     if not database.dialect.single_writer:

@@ -23,7 +23,7 @@ from trueup.write.target import Target
 from trueup.write.undo_chunk import Mismatch
 
 STATEMENT_SECONDS = 5.0
-#: So often a chunk waits for locks before those of its rows that are locked are put aside.
+#: How often a chunk waits for locks before its locked rows are left as busy.
 TRIES_LOCKED = 3
 CHANGED = "a table changed its shape while the run was going on; nothing of this chunk was kept"
 
@@ -112,7 +112,7 @@ class Runner:
         """Undo the applied operations, newest first. Returns why it stopped early, or ''."""
         self.session.take(self.undoing.state)
         left = self._undo_left()
-        # an operation that was put aside came after later ones of its row: it goes first, and they after it
+        # an operation left as busy may have been applied after later ones of its row: undo it first, and those next
         while self._meet and left and (now := self._undo_left()) < left:
             left = now
         stuck = len(self.busy)
@@ -150,7 +150,7 @@ class Runner:
         for number in range(1, TRIES + 1):
             if number > TRIES_LOCKED or (number == 1 and self.busy):
                 ops = self._without_locked(ops, phase)
-            # what was ended in the middle of COMMIT may have been committed
+            # a session that ended during COMMIT may have committed
             if not ops or (number > 1 and not (ops := self._still_open(ops, phase))):
                 return {}
             phase.prepare(ops)
@@ -163,7 +163,7 @@ class Runner:
             except DBAPIError as error:
                 if not self.session.lost(error):
                     if self.store.dialect.exhausted(error):
-                        raise  # no operation is to blame: the run goes on when there is room again
+                        raise  # no operation is at fault: the run can be resumed when there is room again
                     if not self.store.dialect.retryable(error):
                         return self._give_up(ops, phase, self.store.dialect.describe(error))
                     self.pace.halve()
@@ -231,7 +231,7 @@ class Runner:
             if not connection.invalidated:
                 connection.rollback()
             raise
-        # the disk's part of a COMMIT is the same for one row and for a thousand: it must not shrink the chunks
+        # the disk time of a COMMIT is the same for one row and for a thousand: it must not shrink the chunks
         self.pace.took(len(ops), worked)
         self.pace.sleep_after(time.perf_counter() - began)
         return states

@@ -28,7 +28,7 @@ class Session:
         self.fence = 0
         self.state = ""
         self._bind, self._progress = bind, progress
-        self._owned = False  # by this connection: a new one has to take the run first
+        self._owned = False  # by this connection: a new one has to take ownership first
         self._enforced = True
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from trueup.check import Check, Premise, Repair, Row, RowCheck
 from trueup.journal.shape import Side, image_column, touched
 from trueup.sql.tables import Reference, Table
 
-#: Parameters of a chunk's statements; the prefix keeps them from the names of anybody's columns.
+#: Parameters of a chunk's statements; the prefix keeps them apart from column names.
 RUN, FIRST, LAST, CHUNK, SEQS = "trueup_run", "trueup_first", "trueup_last", "trueup_chunk", "trueup_seqs"
 
 

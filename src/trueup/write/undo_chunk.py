@@ -238,7 +238,7 @@ class UndoChunk:
         except DBAPIError as error:
             if self.dialect.retryable(error) or self.dialect.disconnected(error) or self.dialect.exhausted(error):
                 raise
-            # a guard of ours refuses the old values, as it should: undo asks for it to be taken off first
+            # a guard of ours refuses the old values, as it should: undo demands its removal first
             guarded = self.dialect.refused_by_guard(error)
             if not guarded:
                 raise Mismatch(f"it could not be taken back: {self.dialect.describe(error)}") from None

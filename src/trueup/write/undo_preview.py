@@ -21,7 +21,7 @@ from trueup.write.undo_chunk import UndoChunk
 PAGE = 1000
 LISTED = 1000
 
-#: The operations of a run that are of one row, by their groups.
+#: The operations of a run on one row, by their groups.
 Together = Mapping[int, int]
 Verdicts = Mapping[int, tuple[str, str]]
 
@@ -79,7 +79,7 @@ def by_row(journal: Journal, connection: Connection, run_id: str, targets: Mappi
     result = connection.execute(statement, execution_options={"stream_results": True})
     found = (one for batch in result.partitions(PAGE) for one in batch)
     for key, some in groupby(found, key=itemgetter(0)):
-        if key is None:  # the journal has lost their images: of what rows they are cannot be told
+        if key is None:  # the journal has lost their images, so their rows are unknown
             yield from ({int(number): int(seq)} for _, number, seq in some)
         else:
             yield {int(number): int(seq) for _, number, seq in some}

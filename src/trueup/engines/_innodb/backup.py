@@ -41,7 +41,7 @@ class InnodbTool(Tool):
     clients: tuple[str, ...]
     package: str
     more: tuple[str, ...] = ()
-    #: Whether programs of MariaDB's will do.
+    #: Whether MariaDB's programs are acceptable.
     mariadb = False
 
     @contextmanager
@@ -119,7 +119,7 @@ _ENGINES = (
     "SELECT TABLE_NAME, ENGINE FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()"
     " AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')"
 )
-#: What shows each kind of thing to an account; without all of a line's words in its grants, some may be hidden from it.
+#: The privileges that show each kind of object; an account without all of a line's privileges may miss some.
 _SHOWN = {
     "tables": ("SELECT",),
     "triggers": ("TRIGGER",),

@@ -23,7 +23,7 @@ from trueup.engines._innodb.zone import zoned
 from trueup.errors import UsageError
 from trueup.sql.tables import Column, Family, Storage, Table
 
-#: Up to this many rows a table is counted; above, the engine's estimate will do.
+#: A table of up to this many rows is counted; above that the engine's estimate is used.
 COUNTED = 100_000
 #: Where a `Table.sql` holds the name of its key's index, in `info`.
 KEY_INDEX = "trueup_key_index"
@@ -160,7 +160,7 @@ def stamp(connection: Connection, tables: Sequence[Table], *, mariadb: bool) -> 
         schema, name = table.place[0] or here, table.place[1]
         definition = str(connection.exec_driver_sql(f"SHOW CREATE TABLE {quote(schema)}.{quote(name)}").one()[1])
         parts += [
-            # the next number to give out is no part of the shape
+            # the next AUTO_INCREMENT number is not part of the shape
             re.sub(r"(\n\).*?) AUTO_INCREMENT=\d+", r"\1", definition),
             repr(triggers_of(connection, schema, name)),
             repr(inward_stamp(connection, schema, name, mariadb=mariadb)),
@@ -281,7 +281,7 @@ def _obstacles(
 ) -> list[str]:
     found = [
         f"the trigger {trigger!r} runs {when} {event} and may change what the journal does not see"
-        # one on INSERT too: undoing a quarantine inserts
+        # triggers on INSERT too: undoing a quarantine inserts
         for trigger, when, event, _, ours in triggers
         if not (ours and when == "BEFORE")
     ]

@@ -78,7 +78,7 @@ def tokens(expression: str, names: Mapping[str, str]) -> list[str]:
     `names` are all columns, by their names in lower case.
     """
     found: list[str] = _TOKEN.findall(expression)
-    # without quotes where the session that made it had sql_quote_show_create off
+    # unquoted where the session that created it had sql_quote_show_create off
     quoted = "`" in expression
     told = []
     for before, token, after in zip(["", *found], found, [*found[1:], ""], strict=False):

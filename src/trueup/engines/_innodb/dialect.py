@@ -36,10 +36,10 @@ from trueup.sql.reading import SUMMED, Part, Stage
 from trueup.sql.regexes import portable
 from trueup.sql.tables import Column, Storage, Table
 
-#: More statements than this at work at once: the server is busy. The default of Percona's tools.
+#: With more statements running at once the server is busy. The number is the default of Percona's tools.
 BUSY = 25
 LONGEST_INTEGER = 18
-#: Texts and bytes of columns up to this size are told by their digits, which is quicker than a digest of each.
+#: Text and bytes in columns up to this size are written as hexadecimal digits, which is faster than a digest.
 SHORT = 255
 
 _MOMENTS = {"day": "%Y-%m-%d", "hour": "%Y-%m-%d %H", "hour of day": "%H", "minute": "%Y-%m-%d %H:%i"}
@@ -48,11 +48,11 @@ _MOMENTS = {"day": "%Y-%m-%d", "hour": "%Y-%m-%d %H", "hour of day": "%H", "minu
 class InnoDB(Asking, InnodbJournal):
     """MySQL or MariaDB. Text in the journal is in utf8mb4, whatever the column's character set."""
 
-    #: Which of the twins it is.
+    #: Whether the server is MariaDB.
     is_mariadb: bool = False
     #: The oldest version that can be written, as `version()` spells it.
     oldest: tuple[int, int, int]
-    #: What tells whether the server copies another, and under which name the other.
+    #: The statement that shows whether the server replicates another, and the column with the other's name.
     replica_status: tuple[str, str]
     #: A regular expression for a run of Unicode's white space.
     blanks: str

@@ -17,7 +17,7 @@ DENIED = frozenset({1044, 1142, 1143, 1227, 1370})
 EXHAUSTED = DENIED | {3, 5, 28, 1021, 1026, 1030, 1037, 1038, 1041, 1114, 1135, 1290, 1792, 1836, 3170, 3675}
 #: The session or its server is gone.
 DISCONNECTED = frozenset({0, 1053, 1077, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 2002, 2003, 2006, 2013, 2055, 4031})
-#: A statement beyond max_allowed_packet, as the server would say, and then be gone.
+#: The error for a statement beyond max_allowed_packet, after which the server closes the connection.
 TOO_LARGE = 1153
 SIGNALLED = 1644
 #: A unique key, a foreign key or a CHECK refused the row.

@@ -47,7 +47,7 @@ _RIGHT = (
     " SELECT 1 FROM information_schema.COLUMN_PRIVILEGES"
     " WHERE GRANTEE = :grantee AND PRIVILEGE_TYPE = :right AND TABLE_SCHEMA = DATABASE() AND TABLE_NAME = :table) AS g"
 )
-#: What is said to who may not make an account, or a trigger in the name of another.
+#: Error codes for an account that may not create an account, or a trigger with another definer.
 _NOT_OURS = frozenset({1044, 1045, 1142, 1143, 1227, 1370, 1410, 1133})
 
 
@@ -203,7 +203,7 @@ class InnodbGuards(GuardDialect):
             )
         return f"{guard.check} cannot be guarded in the name of {guard.definer!r}: {me!r} needs {self.needed}"
 
-    #: The rights that it takes to make an account and a trigger in its name.
+    #: The privileges needed to create an account and a trigger with that account as definer.
     needed: str
 
     def trouble(self, connection: Connection, guard: Guard) -> str:

@@ -17,7 +17,7 @@ from trueup.engines._innodb.rights import grant, rights
 from trueup.sql.dialect import Dialect
 from trueup.sql.writing import Kept
 
-#: What `journal_options` gives every table of the journal.
+#: The attributes that `journal_options` gives every table of the journal.
 _TEXT = " CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
 _WIDTH = re.compile(r"\b(tinyint|smallint|mediumint|int|bigint)\(\d+\)(?!.* zerofill)")
 

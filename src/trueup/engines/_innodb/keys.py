@@ -191,7 +191,7 @@ def _both(
 
 def _act(rule: Any) -> str:
     if rule is None:
-        return "CASCADE"  # it may be: the account is not told
+        return "CASCADE"  # assumed, because the account may not see the rule
     # RESTRICT and NO ACTION are one here, and what a key does when nothing is said
     return "" if str(rule) in ("RESTRICT", "NO ACTION") else str(rule)
 

@@ -25,7 +25,7 @@ _STATEMENTS = {
     "LOCK": "SELECT 1 FROM {table} LIMIT 0 FOR UPDATE",
     "SHARE": "SELECT 1 FROM {table} LIMIT 0 LOCK IN SHARE MODE",
 }
-#: What gives them, where it is another word: rows are locked alone only before they are moved out or put back.
+#: The privileges to grant for them, where the name differs: LOCK is only used before a delete or a restore.
 _GIVEN_BY = {"LOCK": "DELETE", "SHARE": "SELECT"}
 
 

@@ -12,7 +12,7 @@ _QUOTED = tuple(
 )
 _SHAPE = re.compile(r"IF (?P<condition>[^;]+) THEN SIGNAL SQLSTATE L SET MESSAGE_TEXT = L; END IF")
 _CALL = re.compile(r"([\w$.\u0080-\uffff]+) ?\(")
-#: What may stand before a bracket in a condition: words of the language, and functions of the engine that only
+#: Words that may precede a bracket in a condition: keywords, and functions of the engine that only
 #: compute. A function that somebody wrote could write.
 _WORDS = re.compile(
     r"all|and|any|as|between|binary|case|columns|distinct|else|exists|from|if|in|interval|is|"

@@ -68,7 +68,7 @@ NAMES = "SET NAMES utf8mb4 COLLATE utf8mb4_bin"
 _HIDDEN_KEYS = (8, 0, 30)
 #: Indexes that statements may not name, unless the session asks for them; foreign keys use them all the same.
 _INVISIBLE = (8, 0, 0)
-#: What else changes in our sessions, set by other words than `SET SESSION`.
+#: Other variables that change in our sessions, but not by `SET SESSION`.
 _NAMES = ("character_set_client", "character_set_results", "collation_connection")
 _FOUND = "trueup_found"
 

@@ -16,7 +16,7 @@ from sqlalchemy.types import NullType, TypeEngine
 #: Character sets whose text turns into utf8mb4 and back without loss; others (big5, sjis, gbk ...) spell some
 #: characters in two ways, which their text alone does not tell, or (ucs2, utf32) hold half a surrogate pair.
 LOSSLESS = frozenset({"utf8mb4", "utf8mb3", "utf8", "utf16", "utf16le", "latin1", "ascii"})
-#: Those of which the bytes are the bytes of utf8mb4.
+#: Character sets whose bytes equal those of utf8mb4.
 UTF8 = frozenset({"utf8mb4", "utf8mb3", "utf8", "ascii"})
 
 
@@ -155,7 +155,7 @@ class Kind:
     collation: str = ""
     unsigned: bool = False
     zerofill: bool = False
-    #: The most characters that a value of an ENUM or a SET has.
+    #: The length of the longest value of an ENUM or a SET.
     widest: int = 255
 
     @property

@@ -40,5 +40,5 @@ def stage(connection: Connection, table: Table, ops: Sequence[tuple[int, str, st
         relation = sa.select(*parts).subquery("trueup_stage")
     text = json.dumps(rows)
     if len(ops) > 1 and 2 * len(text) > session.packet(connection):
-        raise errors.refused(connection, errors.TOO_LARGE)  # of a smaller chunk it is not
+        raise errors.refused(connection, errors.TOO_LARGE)  # a smaller chunk fits
     return Stage(relation, {"trueup_ops": text})

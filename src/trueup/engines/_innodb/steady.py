@@ -32,7 +32,7 @@ _WORDS = """
 _STEADY = frozenset(_WORDS.split())
 #: Numbers that are parts of a date or a time as it is written, real or not.
 _PARTS = frozenset({"year", "month", "day", "dayofmonth", "quarter", "hour", "minute", "second", "microsecond"})
-#: What takes a date for its text, or only asks whether it is there.
+#: Functions that use a date only as text, or only test it for NULL.
 _AS_TEXT = frozenset(
     {"if", "ifnull", "coalesce", "isnull", "concat", "concat_ws", "case", "when", "then", "else", "end", "is", "not",
      "null", "and", "or"}
@@ -50,7 +50,7 @@ def bent(computed: Computed, columns: Sequence[Column]) -> dict[str, frozenset[s
         loose = [f"column {one!r}" for one in virtual if one and not _steady_column(one, computed, by_name)]
         loose += ["expression" for _, one in parts if one is not None and not _steady(one, computed, by_name)]
         if loose:
-            # an entry is looked for by all of its parts
+            # an index entry is searched by all of its parts
             bears = {one for one, _ in parts if one}
             bears |= {name for one in virtual if one for name in computed.sources(f"`{one}`", by_name)}
             bears |= {name for _, one in parts if one for name in computed.sources(one, by_name)}
@@ -65,7 +65,7 @@ def _steady_column(name: str, computed: Computed, columns: Mapping[str, Column])
 def _steady(expression: str, computed: Computed, columns: Mapping[str, Column]) -> bool:
     """Whether no setting of a session changes the value of an expression."""
     names = {name.lower(): name for name in columns}
-    if any(  # of a stored column the value is there
+    if any(  # a stored column has its value already
         name in computed.expressions and name not in computed.stored and not _steady_column(name, computed, columns)
         for name in named(expression, names)
     ):

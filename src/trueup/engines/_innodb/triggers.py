@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from trueup.codec import digest
 from trueup.engines._innodb.own_triggers import is_guard
 
-#: All that may stand before a bracket in the condition of a guard. A stored function, which may write, cannot have the
+#: Words that may precede a bracket in the condition of a guard. A stored function, which may write, cannot have the
 #: name of one of the server's own unless it is called with its database.
 _ASKS = frozenset(
     """abs and as ascii between binary case cast char char_length coalesce columns concat convert count date datetime
@@ -49,7 +49,7 @@ def _is_guard(connection: Connection, schema: str, name: str, text: str, mode: s
     """Whether it has a guard's name and form, and its condition calls and reads nothing that could have an effect."""
     modes = mode.split(",")
     otherwise = ("\\" in text and "NO_BACKSLASH_ESCAPES" in modes) or ('"' in text and "ANSI_QUOTES" in modes)
-    if otherwise or not is_guard(name, text):  # what is quoted would be read in another way than the server does
+    if otherwise or not is_guard(name, text):  # quoted text would be read differently than the server reads it
         return False
     names: list[str] = []
 

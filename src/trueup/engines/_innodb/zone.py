@@ -24,7 +24,7 @@ def zoned(computed: Computed, columns: Sequence[Column]) -> list[str]:
 
     moments = {column.name for column in columns if kind_of(column.ddl).word == "timestamp"}
     plain = moments - made.keys()
-    found = moments & made.keys()  # what is no TIMESTAMP becomes one by the zone
+    found = moments & made.keys()  # another type becomes a TIMESTAMP by the zone
     while more := {one for one in made.keys() - found if _depends(made[one], plain, found)}:
         found |= more
     clauses = [f"its generated column {column!r}" for column in sorted(found & kept)]
@@ -40,7 +40,7 @@ def zoned(computed: Computed, columns: Sequence[Column]) -> list[str]:
 
 def _depends(expression: str, plain: Collection[str], found: Collection[str]) -> bool:
     """Whether an expression uses one of the TIMESTAMPs in `plain` as a clock time, or reads a column in `found`."""
-    # without quotes where the session that made it had sql_quote_show_create off
+    # unquoted where the session that created it had sql_quote_show_create off
     quoted = "`" in expression
 
     def spelled(name: str) -> str:

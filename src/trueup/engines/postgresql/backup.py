@@ -18,12 +18,12 @@ from trueup.stores.sql import SqlStore
 
 _PACKAGE = "PostgreSQL's client programs, of the server's version or later"
 _ENVIRONMENT = {"sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
-#: What would act in a scratch copy, or reach out of it, as pg_restore lists them; and comments, which may be on them.
+#: Kinds in pg_restore's list that would act in a scratch copy or reach out of it, and comments, which may be on them.
 _ACTING = (
     "EVENT TRIGGER", "TRIGGER", "RULE", "SUBSCRIPTION", "PUBLICATION", "POLICY", "ROW SECURITY", "DEFAULT ACL", "ACL",
     "USER MAPPING", "MATERIALIZED VIEW DATA", "STATISTICS", "SECURITY LABEL", "DATABASE", "COMMENT",
 )  # fmt: skip
-#: Extensions that do work of their own in the databases that they are made in, with the schemas of their tables.
+#: Extensions that run jobs in the databases where they are installed, with the schemas of their tables.
 _WORKING = {"pg_cron": "cron", "timescaledb": "_timescaledb_config", "pglogical": "pglogical", "citus": "citus"}
 
 

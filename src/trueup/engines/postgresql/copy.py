@@ -13,8 +13,8 @@ from trueup.sql.spelling import quoted_text, run_verbatim
 from trueup.sql.tables import Column
 from trueup.stores.sql import SqlStore
 
-#: Whether a text is still the same after it was a value of the live type: cut, rounded and refused ones are not. By
-#: the types' own output, as a cast to text drops the blanks of a char.
+#: Whether a text survives a conversion to the live type and back, not truncated, rounded or refused. It uses
+#: the types' output functions, because a cast to text drops the blanks of a char.
 _SAME = """
 CREATE FUNCTION pg_temp.trueup_fits(told text, now text, was text) RETURNS boolean LANGUAGE plpgsql AS $trueup$
 DECLARE back text;
@@ -66,7 +66,7 @@ class PostgresqlCopier(Copier):
 
             def typed(one: str) -> str:
                 value = f"CAST({spelt[one]} AS {_bare(live.columns[one])})"
-                # what is not asked for may be what does not fit
+                # a column that was not asked for may not fit
                 return value if one in wanted.judged or not fits[one] else f"CASE WHEN {fits[one]} THEN {value} END"
 
             every = ", ".join(typed(one) for one in names)

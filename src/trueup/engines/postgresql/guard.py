@@ -109,7 +109,7 @@ class PostgresqlGuards(GuardDialect):
                 "none",
             ),
         ]
-        if reads:  # nobody else can have it asked for tables of their own
+        if reads:  # so that nobody else can use it in a trigger on their own table
             guarded.append(Step(f"REVOKE EXECUTE ON FUNCTION {function}() FROM PUBLIC", "none"))
         install = (
             *guarded,
@@ -149,7 +149,7 @@ class PostgresqlGuards(GuardDialect):
             return replace(guard, definer=chosen.name, notes=notes)
         function = self._beside(database.table(guard.table), guard.name)
         own = Step(f"ALTER FUNCTION {function}() OWNER TO {self.quoted(chosen.name)}", "none")
-        # before the trigger: no write ever meets it half made
+        # before the trigger, so that no write ever runs an incomplete guard
         install = (*guard.install[:-1], own, guard.install[-1])
         return replace(guard, definer=chosen.name, notes=notes, install=install)
 

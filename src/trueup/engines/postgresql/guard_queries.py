@@ -40,7 +40,7 @@ _LACK = (
     " || ', by row security' END) FROM wanted w)"
 )
 
-#: Who may own a guard's function, the best first, with what it lacks: whoever owns what it reads lasts as long as that.
+#: Roles that may own a guard's function, the best first, with what each lacks. A table's owner exists as long as it.
 OWNERS = sa.text(  # our own words
     f"WITH {_WANTED}, candidates AS (SELECT relowner AS oid, 1 AS rank FROM wanted WHERE relowner IS NOT NULL"  # noqa: S608
     " UNION ALL SELECT c.relowner, 2 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -55,7 +55,7 @@ OWNERS = sa.text(  # our own words
 )
 LACKS = sa.text(f"WITH {_WANTED} SELECT {_LACK} FROM pg_roles r WHERE r.rolname = :role")  # noqa: S608
 
-#: As whom the trigger of a guard runs, where not as the writer.
+#: The role that the trigger of a guard runs as, where it is not the writer.
 RUNS_AS = sa.text(
     "SELECT CAST(pg_get_userbyid(p.proowner) AS text) FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
     " JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace"

@@ -17,7 +17,7 @@ from trueup.sql.dialect import Dialect
 from trueup.sql.tables import Column
 from trueup.sql.writing import Kept
 
-#: The comment by which the owner of the journal's schema says that it may be published.
+#: The comment with which the owner of the journal's schema allows its publication.
 MAY_BE_PUBLISHED = "may be published"
 LOCK_SECONDS = 30
 
@@ -153,7 +153,7 @@ def kept(connection: Connection, schema: str, names: Sequence[str]) -> dict[str,
             columns[name][one] = two
         elif what == "unique":
             uniques[name].add(tuple(str(one).split(",")))
-        else:  # whose it is comes first: all else is his to put right
+        else:  # the wrong owner comes first: the owner can correct everything else
             at = 0 if what == "owner" else len(faults[name])
             faults[name].insert(at, _FAULTS[what].format(one=one, two=two))
     return {name: Kept(columns[name], frozenset(uniques[name]), tuple(faults[name])) for name in there}

@@ -27,7 +27,7 @@ _TABLE = "SELECT has_table_privilege(:table, :right)"
 _ANY = "SELECT has_any_column_privilege(:table, :right)"
 _COLUMN = "SELECT has_column_privilege(:table, :column, :right)"
 _SCHEMA = "SELECT has_schema_privilege(:schema, :right)"
-#: The right to switch off triggers of the system, which check keys; before this version only superusers have it.
+#: The privilege to disable system triggers, which enforce foreign keys; before this version only superusers have it.
 _PARAMETER, _SINCE = "session_replication_role", 150000
 
 

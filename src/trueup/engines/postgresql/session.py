@@ -20,7 +20,7 @@ from trueup.engines.postgresql.sql import COLLATION
 from trueup.errors import UsageError
 from trueup.sql.tables import Table
 
-#: What the text of a value depends on; digests are made of that text.
+#: Settings that the text of a value depends on; digests are computed from that text.
 _PINS = {
     "search_path": "",
     "row_security": "off",
@@ -245,7 +245,7 @@ def await_writers(connection: Connection, tables: Sequence[Table]) -> None:
         left = [row for row in found if row.id in first or row.prepared]
         if not left:
             return
-        # who waits for us would wait for ever
+        # a session that waits for us would wait for ever
         if time.monotonic() > deadline or all(row.behind for row in left):
             named = oids.get(left[0].oid, "a partition")
             raise OperationalError("await writers", {}, StillWriting(f"waited for a lock: {named} is being written"))

@@ -11,7 +11,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
-#: The attribute of SQLAlchemy's dialect that a session leaves the best collation for `lower()` in.
+#: The attribute of SQLAlchemy's dialect in which a session stores the best collation for `lower()`.
 COLLATION = "trueup_collation"
 
 

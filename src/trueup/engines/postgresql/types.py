@@ -19,11 +19,11 @@ from trueup.sql.tables import Column
 INTEGERS = {"int2", "int4", "int8"}
 _SHORTENED = re.compile(r"(character varying|bit varying|bit)\(\d+\)((?:\[\])*)")
 _NAMING = re.compile(r"reg[a-z]+((?:\[\])*)")
-#: Types for which PostgreSQL has a cast of its own from text and to text, which nobody can take away or replace.
+#: Types for which PostgreSQL has its own casts from text and to text, which nobody can remove or replace.
 _TEXTUAL = {"text", "character varying", "character", "bpchar", "pg_catalog.bpchar", "name", '"char"', "xml"}
 _FROM_TEXT = {*_TEXTUAL, "regclass"}
 _TO_TEXT = {*_TEXTUAL, "boolean", "cidr", "inet"}
-#: Input functions, and whether they ask for the type and its modifier; other types are read where JSON is.
+#: Input functions, and whether they take the type and its modifier; other types are read through JSON.
 _INPUTS = {
     "smallint": ("int2in", False),
     "integer": ("int4in", False),
@@ -233,7 +233,7 @@ def refers(child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnEleme
     rule = getattr(parent.type, "rule", "")
     if not rule:
         return parent == child
-    if getattr(parent.type, "ddl", "").startswith("character("):  # as text its blanks would count
+    if getattr(parent.type, "ddl", "").startswith("character("):  # compared as text its trailing blanks would count
         child = sa.cast(child, Verbatim("pg_catalog.bpchar"))
     # spelled out even where it is the database's own: of two columns the one with another collation would decide
     return parent == _ruled(child, rule)

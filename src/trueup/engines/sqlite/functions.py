@@ -22,9 +22,9 @@ from trueup.sql.reading import SUMMED
 Value = int | float | str | bytes | None
 
 PREVIEW = 200
-#: How bytes that are no text in the database's encoding survive a trip through Python.
+#: The error handler with which bytes that are invalid in the database's encoding survive a trip through Python.
 _LENIENT = {"utf-8": "surrogateescape", "utf-16-le": "surrogatepass", "utf-16-be": "surrogatepass"}
-#: What `key_text` puts before text that cannot go through Python, and what its own database does not hold as text.
+#: The prefix that `key_text` gives to text that cannot go through Python unchanged.
 _MARK = "\0trueup:"
 _LOST = re.compile("[\0\ufffe\uffff]")
 _BLANKS = " \t\n\r"

@@ -18,7 +18,7 @@ _UNIQUES = sa.text(
 )
 _SCHEMA = sa.text("SELECT type, name, sql FROM sqlite_schema WHERE tbl_name = :name ORDER BY 2")
 _KEY = sa.text("SELECT name FROM pragma_table_info(:name) WHERE pk ORDER BY pk")
-#: Words of which none is in a statement that makes a table of ours.
+#: Words that no CREATE statement of a table of ours contains.
 _MORE = re.compile(r"\b(CHECK|COLLATE|REFERENCES|CONFLICT|DEFAULT|GENERATED|AS|STRICT)\b", re.IGNORECASE)
 
 

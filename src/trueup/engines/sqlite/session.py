@@ -98,7 +98,7 @@ def _knows_json_is_harmless() -> bool:
     On those, a table with `CHECK (json_valid(...))`, as Django writes it, could not be written. A trusted schema
     carries little risk here: trueup's functions only compute, and extensions cannot be loaded.
     """
-    # a fact of the library, asked elsewhere: the database's own session may have to roll back before it can read
+    # tested in a database of its own: the application's may have to roll back before it can be read
     with closing(sqlite3.connect(":memory:")) as connection:
         row = connection.execute("SELECT flags FROM pragma_function_list WHERE name = 'json_valid' LIMIT 1").fetchone()
     return row is not None and bool(row[0] & _INNOCUOUS)
@@ -141,7 +141,7 @@ def _roll_back(connection: sqlite3.Connection, path: Path) -> None:
     try:
         connection.execute(glance).fetchall()
     except sqlite3.Error as error:
-        # any other error is told by the statement that is really wanted
+        # any other error will be raised by the statement that follows
         if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_ROLLBACK:
             with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=3.0)) as other:
                 other.execute(glance).fetchall()
@@ -156,7 +156,7 @@ def _make_durable(connection: sqlite3.Connection, foreign_keys: bool) -> None:
     connection.execute("PRAGMA synchronous=EXTRA")
     if mode == "wal" and wal_reset_bug():
         connection.execute("PRAGMA wal_autocheckpoint=0")
-        with suppress(AttributeError):  # Python 3.11 cannot say it
+        with suppress(AttributeError):  # missing in Python 3.11
             connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE)  # type: ignore[attr-defined]  # from 3.12 on
 
 

@@ -22,7 +22,7 @@ _TABLES = (
     "SELECT rowid, name, sql FROM sqlite_schema"
     " WHERE type = 'table' AND rootpage > 0 AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY rowid"
 )
-#: Of the journal's tables those that stay for as long as it does; the others are copies of a backup's.
+#: The journal's permanent tables; the others are copies of a backup's tables.
 _LASTING = ("run", "img_")
 
 
@@ -61,7 +61,7 @@ def still(connection: Connection, journal_prefix: str, name: str, then: Mapping[
     ours, others = _parted(tables, journal_prefix)
     if mine is None or (then["journal"] and (anchor is None or anchor.row < mine.row)):
         return False
-    # made again behind a journal that had come after it
+    # created again, after a journal that was newer than the table
     if not then["journal"] and sum(one.row < mine.row for one in ours) != then["own"]:
         return False
     alike = _like(others, then["columns"])
@@ -70,12 +70,12 @@ def still(connection: Connection, journal_prefix: str, name: str, then: Mapping[
         return bool(mine.row == then["row"] and (then["journal"] or older <= then["twins"][0]))
     if anchor is not None and _counts(others, mine, anchor) == then["tables"]:
         return True
-    # some are gone: none that could have been taken for it, by its columns
+    # some tables are gone, but none with the same columns, which could be confused with it
     if mine.columns != then["columns"] or older != then["twins"][0]:
         return False
     if anchor is None or not then["journal"]:
         return True
-    # as none is gone, it has another place
+    # no table is gone, so it has another place
     gone = _counts(others, mine, anchor)[1] < then["tables"][1]
     return bool(gone and _counts(alike, mine, anchor) == then["twins"])
 
