@@ -95,11 +95,10 @@ class Tool(ABC):
 
     @abstractmethod
     def scratch(self, store: SqlStore, path: Path, url: str, quiet: int) -> AbstractContextManager[str]:
-        """Yield the URL of a scratch database with the restored backup, dropped afterwards; `url` is an empty one to
-        use.
+        """Yield the URL of a scratch database with the restored backup, dropped afterwards.
 
-        Nothing in it acts: no trigger, event, rule, publication or subscription of the application's is restored.
-        Raises `StoreError` when the backup cannot be restored.
+        `url` is an empty database to use instead of a new one. Nothing in it acts: no trigger, event, rule, publication
+        or subscription of the application's is restored. Raises `StoreError` when the backup cannot be restored.
         """
 
     def restorable(self, connection: Connection, tables: Sequence[str]) -> None:  # noqa: B027 - most always are
@@ -207,8 +206,9 @@ def _restored(store: SqlStore, record: Record, scratch: str, progress: Progress)
 
 @contextmanager
 def restored(store: SqlStore, record: Record, scratch: str) -> Iterator[SqlStore]:
-    """Yield a scratch database with the restored backup as a store; it is dropped afterwards, unless `scratch`
-    names one.
+    """Yield a scratch database with the restored backup as a store.
+
+    It is dropped afterwards, unless `scratch` names one.
     """
     tool = tool_of(store)
     with tool.scratch(store, Path(record.file), scratch, record.quiet) as url, scratch_store(url) as copy:

@@ -82,8 +82,9 @@ def _digest(row: Row, column: Column, *, inexact: bool) -> ColumnElement[str]:
 
 
 def _named(row: Row, column: Column) -> tuple[Column, ColumnElement[Any]]:
-    """Return the name for a value that identifies an object (`regclass` ...): a dump writes the name, and the
-    oid changes.
+    """Return the name for a value that identifies an object (`regclass` ...).
+
+    A dump writes the name, and the oid is another one in the copy.
     """
     value = row[column.name]
     return (_TEXT, cast(value, Text)) if row.dialect.dumps_by_name(column) else (column, value)

@@ -125,8 +125,9 @@ def check_empty(url: str, source: SqlStore) -> None:
 
 @contextmanager
 def made_database(session: Connection, store: SqlStore, sql: str, ending: str = "") -> Iterator[str]:
-    """Yield the URL of a database created with `CREATE DATABASE NAME {sql}`, dropped afterwards with `ending`
-    appended.
+    """Yield the URL of a database created with `CREATE DATABASE NAME {sql}`, dropped afterwards.
+
+    `ending` is appended to the DROP DATABASE.
     """
     name = f"trueup_scratch_{secrets.token_hex(6)}"
     try:

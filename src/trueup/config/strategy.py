@@ -29,9 +29,7 @@ def letter(count: int, thresholds: Mapping[str, int]) -> str:
 
 
 def confirmation_word(environment: str, count: int, plan_digest: str) -> str:
-    """Return the word to type as confirmation: environment, number of operations, first eight digits of the
-    plan's digest.
-    """
+    """Return the confirmation to type: environment, number of operations, first 8 digits of the plan's digest."""
     return f"{environment}:{count}:{plan_digest[:8]}"
 
 

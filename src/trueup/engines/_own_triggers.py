@@ -20,15 +20,17 @@ def names_guard(name: str) -> bool:
 
 
 def says_guard(message: str) -> bool:
-    """Whether a trigger refused with a guard's message: the guard's name comes first, and no value of a row is
-    in it.
+    """Whether a trigger refused with a guard's message.
+
+    The message begins with the guard's name and contains no value of a row.
     """
     name, colon, _ = message.partition(": ")
     return bool(colon) and names_guard(name)
 
 
 def bare(quoted: re.Pattern[str], text: str) -> str:
-    """Return the text in one line with Q for quoted names and L for literals, so that no word or semicolon in
-    them counts.
+    """Return the text in one line with Q for quoted names and L for literals.
+
+    So no word and no semicolon inside of them counts.
     """
     return " ".join(quoted.sub(lambda found: "Q" if found["name"] else "L", text).split())

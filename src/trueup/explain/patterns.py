@@ -104,9 +104,7 @@ class Seeker:
         return longer
 
     def _merit(self, count: Counts) -> float:
-        """Return how much it tells about a row's being broken that the row is inside; 0 where the rate inside
-        is not higher.
-        """
+        """Return how much a row's membership tells about its being broken; 0 where the rate inside is not higher."""
         outside, bad = self.rows - count.rows, self.broken - count.broken
         if outside <= 0 or count.broken / count.rows <= bad / outside:
             return 0.0
@@ -138,8 +136,9 @@ class Seeker:
         return True
 
     def _unlikely(self, rows: int, broken: int, all_rows: int, all_broken: int, limit: float) -> bool:
-        """Whether so many broken rows among `rows` of `all_rows` are less likely by chance than `limit`, a log
-        probability.
+        """Whether so many broken rows among `rows` of `all_rows` are less likely than `limit` by chance.
+
+        `limit` is a log probability.
         """
         rest, bad = all_rows - rows, all_broken - broken
         if rest <= 0:

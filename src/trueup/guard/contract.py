@@ -76,9 +76,7 @@ class Writer:
 
 
 class _Bare(Row):
-    """A row whose columns are written without a table name (`"metadata"`) or with a trigger's prefix
-    (`new."metadata"`).
-    """
+    """A row whose columns have no table name (`"metadata"`) or a trigger's prefix (`new."metadata"`)."""
 
     def __init__(self, row: Row, words: GuardDialect, prefix: str) -> None:
         super().__init__(row.table, row.database, row.relation)
@@ -166,15 +164,11 @@ class GuardDialect(ABC):
     cuts_at_semicolons: bool = False
 
     def settings(self, guard: Guard) -> str:
-        """Return the statement that sets how a session reads our quoted text; '' where every session reads it
-        correctly.
-        """
+        """Return the statement after which a session reads our quoted text correctly; '' if none is needed."""
         return ""
 
     def in_any_session(self, guard: Guard) -> list[str]:
-        """Return the statements that install a guard in a session of any settings and restore the settings
-        afterwards.
-        """
+        """Return statements that install a guard whatever the session's settings are, and restore these."""
         return [step.sql for step in guard.install]
 
     def guard(self, check: Check, database: SqlDatabase, *, transition: bool, window: bool, definer: str = "") -> Guard:
@@ -263,10 +257,10 @@ class GuardDialect(ABC):
 
     @abstractmethod
     def present(self, connection: Connection, names: Sequence[str]) -> Mapping[str, str]:
-        """Return the definitions, by name, of those of `names` that the catalogue shows; a disabled one counts as
-        absent.
+        """Return the definitions, by name, of those of `names` that the catalogue shows.
 
-        Names of constraints, triggers and indexes share one mapping here: those of guards never collide.
+        A disabled object counts as absent. Names of constraints, triggers and indexes share one mapping here: those of
+        guards never collide.
         """
 
     def standing(
@@ -295,8 +289,9 @@ class GuardDialect(ABC):
         return ""
 
     def limit(self, connection: Connection) -> None:  # noqa: B027 - not every engine has limits to set
-        """Set the limits of one step at the start of its transaction: short lock timeouts, no limit on the work
-        itself.
+        """Set the limits of one step at the start of its transaction.
+
+        They are short lock timeouts, and no limit on the work itself.
         """
 
     def prepare(self, connection: Connection) -> None:  # noqa: B027 - not every engine has such steps
@@ -319,8 +314,9 @@ def guard_dialect(engine: str) -> GuardDialect:
 
 
 def guard_name(check: Check) -> str:
-    """Return the guard's name, the same every time: at most 52 characters, so that suffixes fit in any engine's
-    limit.
+    """Return the guard's name, which is the same every time.
+
+    It has at most 52 characters, so that suffixes fit in any engine's limit.
     """
     slug = re.sub(r"[^a-z0-9]+", "_", check.title.lower()).strip("_")[:30]
     return f"{PREFIX}{slug}_{digest(json.dumps([check.store, check.title]).encode())[:8]}"

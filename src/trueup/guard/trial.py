@@ -190,8 +190,9 @@ class AsRoles:
         }
 
     def compared(self, before: Outcomes, after: Outcomes) -> Trial:
-        """Compare the outcomes from before and after the guard: good writes must still pass, bad ones be
-        refused by the guard.
+        """Compare the outcomes from before and after the guard.
+
+        Good writes must still pass, and the guard must refuse bad ones.
         """
         said: list[str] = []
         for role, writes in after.items():

@@ -1,5 +1,4 @@
-"""The hash chain of a run: each chunk seals which states it gave to which operations, and the journal is checked with
-it.
+"""The hash chain of a run: each chunk seals the states it gave to operations, and the journal is checked with it.
 
 For each operation it keeps one byte with the last state in the chain, and the number of the chunk that applied it.
 """

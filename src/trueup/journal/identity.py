@@ -15,9 +15,7 @@ from trueup.stores.sql import SqlDatabase, SqlStore
 
 
 def identity_of(store: SqlStore, database: SqlDatabase) -> Mapping[str, str]:
-    """Return what a plan is bound to: the engine's identity, the place, and the journal's name if there is a
-    journal.
-    """
+    """Return what a plan is bound to: the engine's identity, the place, and the journal's name if there is one."""
     connection = database.connection
     dialect = store.dialect
     found: dict[str, Any] = {"engine": dialect.name, "place": dialect.place(connection), **dialect.identity(connection)}

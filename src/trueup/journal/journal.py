@@ -219,8 +219,9 @@ class Journal(JournalTables):
         connection.execute(update(self.run).where(where).values(tip=tip, chunks=number))
 
     def intervals(self, connection: Connection, run_id: str, *states: str) -> list[tuple[int, int, int]]:
-        """Return the operations that have a final state, or one of `states`, as closed intervals (first seq,
-        last seq, group).
+        """Return the operations that have a final state, or one of `states`, as intervals.
+
+        Each interval is closed: (first seq, last seq, group).
         """
         found: list[tuple[int, int, int]] = []
         statement = select(self.op.c.seq, self.op.c.grp).where(self.op.c.run_id == run_id).order_by(self.op.c.seq)
@@ -252,9 +253,7 @@ class Journal(JournalTables):
         return connection.execute(statement).all()
 
     def genesis(self, connection: Connection, run: Mapping[str, Any]) -> str:
-        """Return the start of a run's chain: a hash of the facts of the run that never change and the
-        database's name.
-        """
+        """Return the start of a run's chain: a hash of the run's constant facts and the database's name."""
         return link(GENESIS, canonical([self.db_uuid(connection), *(run[name] for name in BOUND)]))
 
     def broken_link(self, connection: Connection, run: Mapping[str, Any]) -> str:

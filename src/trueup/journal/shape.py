@@ -1,6 +1,4 @@
-"""The shape of the journal's tables: the columns of an image table, and how a table in the database differs
-from ours.
-"""
+"""The shape of the journal's tables: the columns of an image table, and differences between a table and ours."""
 
 from __future__ import annotations
 

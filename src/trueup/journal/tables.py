@@ -345,8 +345,9 @@ class JournalTables:
         return None if found is None else self.image_table(found, shape)
 
     def image_table(self, number: int, shape: Mapping[str, Any]) -> SqlTable:
-        """Describe `img_<number>`: run, seq, four digests, the key (`k0` ...), the columns before (`b0`) and
-        after (`a0`).
+        """Describe the table `img_<number>`.
+
+        It has run, seq, four digests, the key (`k0` ...), the columns before (`b0`) and after (`a0`).
         """
         columns: list[Any] = [
             Column("run_id", String(12), primary_key=True),

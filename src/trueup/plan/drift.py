@@ -59,9 +59,7 @@ def recorded(table: Table, standing: Mapping[str, Any] | None = None) -> dict[st
 
 
 def recognised(table: Table, standing: Mapping[str, Any], *, still: bool) -> Table:
-    """Return the table with the identity from its `standing`, or with an empty one where it is not `still` that
-    table.
-    """
+    """Return the table with the identity from its `standing`, or an empty one unless it is `still` that table."""
     return replace(table, facts={**(table.facts or {}), "identity": standing["identity"] if still else ""})
 
 
@@ -233,9 +231,7 @@ def harmless(kept: Mapping[str, Any], table: Table) -> tuple[str, ...]:
 
 
 def _columns(facts: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return the columns by name: type, whether NULL is allowed, whether generated, and the rest as `facts_of`
-    lists it.
-    """
+    """Return the columns by name: type, whether NULL is allowed, whether generated, and the rest of `facts_of`."""
     return {str(entry[0]): list(entry[1:]) for entry in facts.get("columns", ())}
 
 

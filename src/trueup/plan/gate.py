@@ -46,9 +46,7 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """What a person states for a run: the reason for the run, the root cause of the damage, and who approved
-    the run.
-    """
+    """What a person states for a run: the reason, the root cause of the damage, and who approved the run."""
 
     because: str = ""
     root_cause: str = ""
@@ -85,8 +83,9 @@ def attestations(config: Config) -> list[Attestation]:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One requirement of a strategy: what it is, whether it is met, the command that meets it, its phase of the
-    runbook.
+    """One requirement of a strategy: what it is, whether it is met, the command that meets it, its phase.
+
+    The phase is one of the runbook's.
     """
 
     what: str
@@ -127,11 +126,10 @@ def requirements_of(
     counts: Mapping[str, int],
     plan_digest: str,
 ) -> list[Requirement]:
-    """Return the requirements that attestations can meet for a change of `tables`, with so many rows by check
-    (`counts`).
+    """Return the requirements that attestations can meet for a change of `tables`.
 
-    They are the investigation, the export, the backup and the rehearsal. An investigation or an export of fewer rows
-    than are to be changed does not count, because it is out of date.
+    They are the investigation, the export, the backup and the rehearsal. `counts` are the rows to change by check. An
+    investigation or an export of fewer rows does not count, because it is out of date.
     """
     found = []
     checks, total = set(counts), sum(counts.values())

@@ -78,9 +78,7 @@ class Part:
 
 @dataclass(kw_only=True)
 class Draft:
-    """One check's share of a plan: a part for each of its repairs, and counts of the rows that are left for a
-    person.
-    """
+    """One check's share of a plan: a part for each of its repairs, and counts of the rows left for a person."""
 
     check: Check
     look: SecondLook

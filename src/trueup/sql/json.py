@@ -48,8 +48,7 @@ class JsonDialect(ABC):
     def json_path_is_not(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str], types: Sequence[str]
     ) -> ColumnElement[bool]:
-        """Whether the value at `path` is not NULL and has none of the JSON types `types`; false where `path` is
-        missing.
+        """Whether the value at `path` is not NULL and has none of `types`; false where `path` is missing.
 
         The document has passed `json_readable_if`.
         """
@@ -101,8 +100,9 @@ class JsonDialect(ABC):
 
     @abstractmethod
     def json_literal(self, value: ColumnElement[Any], column: Column) -> ColumnElement[str]:
-        """Return the value of `column` as JSON text: a number, a string (a timestamp in ISO 8601) ...; SQL NULL
-        for SQL NULL.
+        """Return the value of `column` as JSON text: a number, a string ...; SQL NULL for SQL NULL.
+
+        A timestamp becomes a string in ISO 8601.
         """
 
     @abstractmethod
@@ -146,9 +146,7 @@ class JsonDialect(ABC):
     def _json_ways(
         self, value: ColumnElement[Any], column: Column, path: Sequence[str]
     ) -> Iterator[ColumnElement[bool]]:
-        """Yield, for each depth, the condition that the object exists there and that no other value is in the
-        way below.
-        """
+        """Yield, for each depth, the condition that an object exists there and no other value is in the way."""
         for depth in range(len(path) + 1):
             kind = self._json_kind(value, column, path[:depth])
             below = self._json_nothing(value, column, path[: depth + 1]) if depth < len(path) else true()
@@ -176,8 +174,9 @@ class JsonDialect(ABC):
     def json_inside_string(
         self, value: ColumnElement[Any], storage: Storage, path: Sequence[str]
     ) -> ColumnElement[str]:
-        """Return the content of the value at `path`, known to be a string, in a document that passed
-        `json_readable_if`.
+        """Return the content of the value at `path`, which is known to be a string.
+
+        The document has passed `json_readable_if`.
         """
         return self.json_string(self.json_inside(value, storage, path) if path else value, storage)
 

@@ -29,9 +29,7 @@ Part = Literal["day", "hour", "hour of day", "minute"]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Operations, or keys, as a relation with the columns `seq`, `before`, `after`, and `k0`, `k1` ... typed as
-    the key.
-    """
+    """Operations, or keys, as a relation: columns `seq`, `before`, `after`, and `k0`, `k1` ... typed as the key."""
 
     relation: FromClause
     parameters: Mapping[str, Any]
@@ -52,8 +50,9 @@ class ReadingDialect(JsonDialect):
     is_file: bool = False
 
     def spelling(self) -> sa.Dialect:
-        """Return SQLAlchemy's dialect for SQL as text, without a driver's own syntax; by default the one of our
-        name.
+        """Return SQLAlchemy's dialect for SQL as text, without a driver's own syntax.
+
+        By default it is the one of our name.
         """
         # named parameters: the other styles double every per cent sign in the text
         made: sa.Dialect = registry.load(self.name)(paramstyle="named")
@@ -84,8 +83,9 @@ class ReadingDialect(JsonDialect):
         """Return the seconds since 1970 on the database's clock."""
 
     def deadline(self, connection: Connection, seconds: float) -> AbstractContextManager[None]:
-        """Cancel a statement of `connection` that runs longer than `seconds`; by default the session's own
-        limit does.
+        """Cancel a statement of `connection` that runs longer than `seconds`.
+
+        By default the session's own limit does that.
         """
         return nullcontext()
 
@@ -102,8 +102,9 @@ class ReadingDialect(JsonDialect):
         return ""
 
     def name_by(self, connection: Connection, schema: str) -> None:
-        """Look unqualified names up in `schema` from now on in this session, whatever its settings are; ''
-        undoes that.
+        """Look unqualified names up in `schema` from now on in this session; '' undoes that.
+
+        The session's settings do not matter then.
         """
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
@@ -142,8 +143,9 @@ class ReadingDialect(JsonDialect):
         return True
 
     def refers(self, child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
-        """Whether a foreign key matches `child` with `parent`, by the rules (collation, class) of the parent's
-        column.
+        """Whether a foreign key matches `child` with `parent`.
+
+        The rules (collation, class) are those of the parent's column.
         """
         return parent == child
 
@@ -238,9 +240,7 @@ class ReadingDialect(JsonDialect):
 
     @abstractmethod
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
-        """Convert text to a 64-bit integer; SQL NULL (never an error) where it is not the canonical decimal
-        form of one.
-        """
+        """Convert text to a 64-bit integer; SQL NULL where it is not the decimal form of one, never an error."""
 
     @abstractmethod
     def retryable(self, error: BaseException) -> bool:

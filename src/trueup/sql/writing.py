@@ -67,8 +67,9 @@ class WritingDialect(ABC):
         return ""
 
     def standing(self, connection: Connection, table: Table) -> Mapping[str, Any]:
-        """Return, as JSON, how `still` can recognise a table on an engine without lasting table numbers; empty
-        elsewhere.
+        """Return, as JSON, how `still` can recognise a table.
+
+        It is empty on engines with lasting table numbers.
         """
         return {}
 
@@ -98,9 +99,7 @@ class WritingDialect(ABC):
         """
 
     def unlocked(self, statement: Select[Any], row: FromClause) -> Select[Any]:
-        """Let `statement` lock the rows that it reads from `row`, and skip those that another transaction has
-        locked.
-        """
+        """Lock the rows that `statement` reads from `row`, and skip those that others have locked."""
         return statement
 
     def shared(self, statement: Select[Any], row: FromClause) -> Select[Any]:
@@ -188,17 +187,16 @@ class WritingDialect(ABC):
         return ""
 
     def seclude(self, connection: Connection, names: Sequence[str], *, place: bool = False) -> None:  # noqa: B027 - where defaults give nothing
-        """Revoke what default privileges granted to others on new tables of the journal, and on a new schema
-        (`place`).
-        """
+        """Revoke what default privileges granted on new tables of the journal, and on a new schema (`place`)."""
 
     def largest(self, connection: Connection) -> int | None:
         """Return the size limit of a statement in bytes; None where there is no limit."""
         return None
 
     def exhausted(self, error: BaseException) -> bool:
-        """Whether the store failed and no row is at fault: a full disk, an I/O error, a server that became
-        read-only.
+        """Whether the store failed and no row is at fault.
+
+        Examples are a full disk, an I/O error, a server that became read-only.
         """
         return False
 

@@ -332,9 +332,7 @@ def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
 
 
 def header_text(header: Plan, given: Declared, summary: PlanSummary, tables: Mapping[str, Any]) -> str:
-    """Return the header of a run as JSON: what undo, verify and notices need of the plan, and the facts of its
-    tables.
-    """
+    """Return a run's header as JSON: what undo, verify and notices need of the plan, and its tables' facts."""
     groups = [
         {
             "check": g.check,

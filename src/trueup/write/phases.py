@@ -92,9 +92,7 @@ class Phase(ABC, Generic[Item]):
     def _locked_out(self, group: int, ops: Sequence[Item]) -> Collection[int]: ...
 
     def _recorded(self, ops: Sequence[Item], *states: str) -> set[int]:
-        """Return the operations from the first to the last of `ops` that the journal has, only those in
-        `states` if given.
-        """
+        """Return the operations from the first to the last of `ops` that the journal has, in `states` if given."""
         op, seqs = self.journal.op, [one.seq for one in ops]
         where = [op.c.run_id == self.run_id, op.c.seq.between(min(seqs), max(seqs))]
         if states:

@@ -301,9 +301,7 @@ class UndoChunk:
                 raise Mismatch(f"it could not be taken back: {rule.name}, which is not valid, refuses the old values")
 
     def _refused_by(self, rule: LooseRule) -> Select[Any] | None:
-        """Build the statement that counts the old rows that a NOT VALID constraint would refuse; None if it is
-        unknown.
-        """
+        """Build the statement that counts the old rows that a NOT VALID constraint would refuse; None if unknown."""
         target, held = self.target, self.target.held("b")
         source: FromClause = target.image
         if not target.deletes:

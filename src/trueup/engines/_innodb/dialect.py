@@ -88,9 +88,7 @@ class InnoDB(Asking, InnodbJournal):
         return catalogue.table(connection, self.journal_prefix, name, mariadb=self.is_mariadb)
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
-        """Digest SHOW CREATE TABLE, the triggers, the foreign keys that refer to the tables, and the tables'
-        numbers.
-        """
+        """Digest SHOW CREATE TABLE, the triggers, the foreign keys to the tables, and the tables' numbers."""
         return catalogue.stamp(connection, tables, mariadb=self.is_mariadb)
 
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
@@ -108,16 +106,17 @@ class InnoDB(Asking, InnodbJournal):
         return using(value, "utf8mb4") if kind.charset else text_of(value)
 
     def stage(self, connection: Connection, table: Table, ops: Sequence[tuple[int, str, str, Sequence[str]]]) -> Stage:
-        """Send one JSON text, which JSON_TABLE unpacks into columns of the key's own types, so that its index
-        is used.
+        """Send one JSON text, which JSON_TABLE unpacks into columns of the key's own types.
+
+        With these types the key's index is used.
         """
         return stage(connection, table, ops)
 
     def digest(self, columns: Iterable[tuple[Column, ColumnElement[Any]]]) -> ColumnElement[str]:
-        """Digest the values between bars: text, bytes and JSON by their own digest, numbers and times as text, NULL as
-        `N`.
+        """Digest the values between bars.
 
-        It uses CONCAT, not CONCAT_WS: a value without a canonical form must make the digest NULL and not be skipped.
+        Text, bytes and JSON are written by their own digest, numbers and times as text, NULL as `N`. It uses CONCAT,
+        not CONCAT_WS: a value without a canonical form must make the digest NULL and not be skipped.
         """
         parts: list[ColumnElement[Any]] = []
         for column, value in columns:
@@ -147,10 +146,10 @@ class InnoDB(Asking, InnodbJournal):
         return func.coalesce(cast_as(value, "CHAR"), nothing)
 
     def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """Convert `value` to the column's type without cutting it to the size: what does not fit must be refused when
-        stored.
+        """Convert `value` to the column's type without cutting it to the column's size.
 
-        Raises `Refused` for text in a character set that has two encodings for a character (big5, sjis, gbk ...).
+        A value that does not fit must be refused when it is stored. Raises `Refused` for text in a character set that
+        has two encodings for a character (big5, sjis, gbk ...).
         """
         if isinstance(value, sa.Null):
             return value

@@ -72,9 +72,7 @@ class InnodbGuards(GuardDialect):
         return ["SET @trueup_mode = @@SESSION.sql_mode", settings, *steps, "SET SESSION sql_mode = @trueup_mode"]
 
     def recorded(self, guard: Guard) -> Guard:
-        """Return the guard with the steps that drop its triggers and the account created for them, or its
-        constraint.
-        """
+        """Return the guard with the steps that drop its triggers and their account, or its constraint."""
         if guard.form != "transition":
             drop = Step(f"ALTER TABLE {self.spot(guard)} DROP CONSTRAINT {self.quoted(guard.name)}", _META)
             return replace(guard, remove=(drop,))

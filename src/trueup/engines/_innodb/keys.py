@@ -197,8 +197,9 @@ def _act(rule: Any) -> str:
 
 
 def unseen(connection: Connection, schema: str, name: str, links: Links, *, mariadb: bool) -> list[str]:
-    """Return why rows that refer to the table may be hidden: an account sees only tables on which it has a
-    privilege.
+    """Return why rows that refer to the table may be hidden.
+
+    An account sees only tables on which it has a privilege.
     """
     mine = rights(connection)
     clauses = []

@@ -74,7 +74,7 @@ _FOUND = "trueup_found"
 
 
 def engine(url: URL, *, write: bool) -> Engine:
-    """An engine for `url` with pinned sessions. Raises `UsageError` without a driver or a database name."""
+    """Return an engine for `url` with pinned sessions. Raises `UsageError` without a driver or a database name."""
     driver = _driver(url)
     if not url.database:
         raise UsageError(f"the URL names no database: write {url.get_backend_name()}://user@host/DATABASE")

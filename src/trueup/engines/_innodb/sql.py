@@ -101,8 +101,9 @@ class Members(sa.Text):
 
 
 def as_key(child: ColumnElement[Any], parent: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether InnoDB matches `child` with `parent` in a foreign key: by the collation, or the numbers, of the
-    parent.
+    """Whether InnoDB matches `child` with `parent` in a foreign key.
+
+    It compares by the collation, or the numbers, of the parent.
     """
     mine, theirs = child.type, parent.type
     if isinstance(mine, Members) and isinstance(theirs, Members) and mine.ddl != theirs.ddl:

@@ -114,8 +114,9 @@ class Mariadb(InnoDB):
         return word
 
     def json_is_not(self, value: ColumnElement[Any], storage: Storage, types: Sequence[str]) -> ColumnElement[bool]:
-        """Test the first character where that decides, so that a healthy value is extracted from its document
-        only once.
+        """Test the first character where that decides.
+
+        So a healthy value is extracted from its document only once.
         """
         if not types:
             return value.is_not(None)
@@ -177,9 +178,7 @@ class Mariadb(InnoDB):
     def json_put(
         self, value: ColumnElement[Any], column: Column, path: Sequence[str], members: Mapping[str, ColumnElement[str]]
     ) -> ColumnElement[Any]:
-        """Replace the key in every usual escaping with JSON_REPLACE, then add it with JSON_INSERT where it is
-        missing.
-        """
+        """Replace the key in every usual escaping with JSON_REPLACE, and add a missing one with JSON_INSERT."""
         storage: Storage = "json" if column.storage == "json" else "text"
         changed = value
         for key, text in members.items():

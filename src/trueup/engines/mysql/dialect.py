@@ -141,7 +141,7 @@ class Mysql(InnoDB):
         return changed if column.storage == "json" else text_of(changed)
 
     def json_rewritable(self, value: ColumnElement[Any], column: Column) -> ColumnElement[bool]:
-        """Whether text has no numbers that would lose digits, and no equal keys of which one would be lost."""
+        """Whether text has no numbers that would lose digits, and no equal keys: MySQL keeps only one of these."""
         if column.storage == "json":
             return sa.true()
         same = strings(value) == strings(text_of(cast_as(value, "JSON")))

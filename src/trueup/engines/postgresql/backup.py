@@ -108,9 +108,7 @@ def _parts(connection: Connection, wanted: set[tuple[str, str]]) -> set[tuple[st
 
 
 def _still(tool: str, path: Path) -> Iterator[str]:
-    """Yield the lines of a dump's table of contents without the entries that act (triggers, rules, publications
-    ...).
-    """
+    """Yield the lines of a dump's table of contents without those that act (triggers, rules ...)."""
     done = subprocess.run(  # noqa: S603 - our own words
         [tool, "--list", str(path)], stdin=subprocess.DEVNULL, capture_output=True, check=False
     )

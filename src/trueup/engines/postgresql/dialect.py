@@ -63,9 +63,7 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         return session.identity(connection)
 
     def place(self, connection: Connection) -> str:
-        """Return the server's address and port as the session sees them, and the data directory where the role
-        may read it.
-        """
+        """Return the server's address and port as the session sees them, and the data directory if readable."""
         return session.place(connection)
 
     def version(self, connection: Connection) -> str:
@@ -154,8 +152,9 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         return func.encode(func.sha256(func.convert_to(text, _UTF8)), word("'hex'"), type_=Text)
 
     def cast(self, value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
-        """Convert `value` as an assignment to `column` would, but leave the length to the write: a CAST
-        truncates silently.
+        """Convert `value` as an assignment to `column` would, without enforcing the length.
+
+        A CAST would truncate silently, so the write itself enforces the length.
         """
         padded = _PADDED.fullmatch(whole(beneath(column)).ddl)
         if padded:
@@ -199,8 +198,9 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         return func.coalesce(told, sa.cast(value, Text), type_=sa.String())
 
     def fold(self, value: ColumnElement[str], rules: Sequence[str]) -> ColumnElement[str]:
-        """Fold with `lower()` by Unicode (ICU, else C.UTF-8, else the database's rules), collapse white space,
-        apply NFC.
+        """Apply `lower()`, collapse white space, apply NFC.
+
+        `lower()` is by Unicode (ICU, else C.UTF-8, else the database's rules).
         """
         unknown = set(rules) - _RULES
         if unknown:
@@ -288,8 +288,9 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         return Restoring(statement.table)
 
     def retryable(self, error: BaseException) -> bool:
-        """Whether it is a deadlock, a serialisation failure, a lock or statement timeout, or a row moved
-        between partitions.
+        """Whether it is a deadlock, serialisation failure, lock or statement timeout, or a moved row.
+
+        A row can move to another partition.
         """
         return errors.retryable(error)
 
@@ -302,8 +303,9 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         return errors.refused_by_guard(error)
 
     def describe(self, error: BaseException) -> str:
-        """Return the SQLSTATE, its name, and the constraint, table or column; the message only where it cannot
-        hold values.
+        """Return the SQLSTATE, its name, and the constraint, table or column.
+
+        The message is included only where it cannot hold values.
         """
         return errors.describe(error)
 
@@ -320,7 +322,8 @@ class Postgresql(PostgresqlJournal, PostgresqlJson):
         return errors.idled(error)
 
     def load(self, connection: Connection) -> str:
-        """Return a reason for replay lag over one second, four fifths of the connections in use, or sessions
-        blocked by us.
+        """Return a reason for waiting: replay lag, busy connections, or sessions blocked by us.
+
+        The limits are a lag of one second and four fifths of the connections.
         """
         return session.load(connection)

@@ -34,9 +34,7 @@ class PostgresqlGuards(GuardDialect):
         return "E" + plain.replace("\\", "\\\\") if "\\" in value else plain
 
     def recorded(self, guard: Guard) -> Guard:
-        """Return the guard with the steps that drop its trigger and function, or its constraint and a left-over
-        index.
-        """
+        """Return the guard with the steps that drop its trigger and function, or its constraint and index."""
         own, table = self.quoted(guard.name), self.spot(guard)
         beside = f"{self.quoted(guard.place[0] or 'public')}.{own}"
         steps = (
@@ -129,8 +127,9 @@ class PostgresqlGuards(GuardDialect):
         )
 
     def owned(self, guard: Guard, database: SqlDatabase, definer: str) -> Guard:
-        """Give a function that reads other tables to a role that may read all their rows, and that exists as
-        long as they do.
+        """Give a function that reads other tables to a role that may read all their rows.
+
+        The role exists as long as these tables do.
         """
         guard = super().owned(guard, database, definer)
         if guard.form != "transition" or not guard.reads or database.dialect.name != self.name:

@@ -290,8 +290,9 @@ def read_only(connection: Connection) -> str:
 
 
 def enforce_references(connection: Connection, yes: bool) -> None:
-    """Switch foreign keys on or off: they are system triggers, which `session_replication_role` disables in a
-    transaction.
+    """Switch foreign keys on or off for a transaction.
+
+    They are system triggers, which `session_replication_role` disables.
     """
     keep(connection, {_ROLE: "origin" if yes else "replica"})
     try:

@@ -216,8 +216,9 @@ def numbered(value: ColumnElement[Any], column: Column) -> ColumnElement[Any]:
 
 
 def settled(value: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return text that every function accepts: some refuse a nondeterministic collation, under which unlike
-    texts are equal.
+    """Return text that every function accepts.
+
+    Some refuse a nondeterministic collation of the application, under which unlike texts are equal.
     """
     text = sa.cast(value, sa.Text)
     rule = getattr(value.type, "rule", "")

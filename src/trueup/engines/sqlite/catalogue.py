@@ -161,8 +161,9 @@ def affinity(column: Column) -> str:
 
 
 def _declared(declared: str, strict: bool) -> Family:
-    """Return the affinity of a declared type by the rules of sqlite.org/datatype3.html, as the family that
-    represents it.
+    """Return the affinity of a declared type, as the family that represents it.
+
+    The rules are those of sqlite.org/datatype3.html.
     """
     name = fold(declared)
     if strict:

@@ -107,8 +107,9 @@ class Sqlite(SqliteJson):
         return catalogue.table(connection, self.journal_prefix, name)
 
     def schema_stamp(self, connection: Connection, tables: Sequence[Table]) -> str:
-        """Digest the CREATE statements of `tables` and of all tables that refer to others: a new one may refer
-        to these.
+        """Digest the CREATE statements of `tables` and of all tables that refer to others.
+
+        A new one of those may refer to these.
         """
         return catalogue.stamp(connection, self.journal_prefix, [table.name for table in tables])
 
@@ -243,8 +244,9 @@ class Sqlite(SqliteJson):
         return func.trueup_matches(as_argument(text), portable(pattern), type_=sa.Boolean) == 1
 
     def as_integer(self, text: ColumnElement[str]) -> ColumnElement[int]:
-        """Convert text that is unchanged by a conversion to INTEGER and back: no leading zeros, no plus sign,
-        no blanks.
+        """Convert text that a conversion to INTEGER and back leaves unchanged.
+
+        It has no leading zeros, no plus sign and no blanks.
         """
         number = sa.cast(text, sa.Integer)
         return sa.case((sa.cast(number, sa.Text) == sa.cast(text, sa.Text), number), else_=sa.null())
@@ -295,8 +297,9 @@ class Sqlite(SqliteJson):
         images: FromClause,
         where: ColumnElement[bool],
     ) -> ColumnElement[bool]:
-        """Select the rows by a list of keys: a DELETE has no second table here, and EXISTS would scan the whole
-        table.
+        """Select the rows by a list of keys.
+
+        A DELETE has no second table here, and EXISTS would scan the whole table.
         """
         live = [part for part, _ in keys]
         mine = sa.select(*(part for _, part in keys)).select_from(images).where(where)

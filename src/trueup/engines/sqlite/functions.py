@@ -274,8 +274,9 @@ def json_change(encoding: str, value: bytes | None, *pairs: str | bytes | None) 
 
 
 def matches(encoding: str, value: bytes | None, pattern: str) -> bool | None:
-    """Whether a pattern matches anywhere in text; None for None, so that the condition does not read it as "no
-    match".
+    """Whether a pattern matches anywhere in text; None for None.
+
+    The condition must not read None as "no match".
     """
     return None if value is None else re.search(pattern, value.decode(encoding, _LENIENT[encoding])) is not None
 

@@ -68,8 +68,9 @@ class SqliteGuards(GuardDialect):
         return replace(guard, notes=(*guard.notes, _UNTRUSTED)) if "json_" in bad else guard
 
     def reference(self, check: Check, row: Row, wanted: Refers) -> Guard:
-        """Build triggers: a foreign key would need the table to be rebuilt, and every session to enforce
-        foreign keys.
+        """Build triggers, not a foreign key.
+
+        A foreign key would need the table to be rebuilt, and every session to enforce foreign keys.
         """
         return self.row(check, row, transition=True, window=False)
 

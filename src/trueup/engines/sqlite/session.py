@@ -105,11 +105,10 @@ def _knows_json_is_harmless() -> bool:
 
 
 def commit(connection: Any) -> None:
-    """COMMIT or roll back: a COMMIT that fails on a lock leaves a transaction open, which SQLAlchemy believes to be
-    over.
+    """COMMIT or roll back.
 
-    Raises `StoreError` where another file has replaced the open one: the commit would go to a file that has no name any
-    more.
+    A COMMIT that fails on a lock leaves a transaction open, which SQLAlchemy believes to be over. Raises `StoreError`
+    where another file has replaced the open one: the commit would go to a file that has no name any more.
     """
     try:
         if not connection.in_transaction:
@@ -134,8 +133,9 @@ def _same_file(connection: Session) -> None:
 
 
 def _roll_back(connection: sqlite3.Connection, path: Path) -> None:
-    """Let SQLite roll back what a killed writer left unfinished, without which a read-only session could not
-    even read.
+    """Let SQLite roll back what a killed writer left unfinished.
+
+    Otherwise a read-only session could not even read.
     """
     glance = "SELECT 1 FROM sqlite_master LIMIT 1"
     try:
