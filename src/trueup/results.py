@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
+from typing_extensions import override
+
 from trueup.changes import Group, Plan, PlanSummary
 from trueup.findings import Finding, Severity, Source
 
@@ -27,17 +29,20 @@ class Progress(Protocol):
         ...
 
 
-class Silent:
+class Silent(Progress):
     """Progress that shows nothing."""
 
+    @override
     def task(self, label: str, total: int | None) -> None:
-        """See `Progress`."""
+        pass
 
+    @override
     def advance(self, count: int) -> None:
-        """See `Progress`."""
+        pass
 
+    @override
     def waiting(self, reason: str) -> None:
-        """See `Progress`."""
+        pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import io
 import time
 
-from trueup.cli.progress import Shown
+from trueup.cli.progress import ProgressBar
 
 
 class Terminal(io.StringIO):
@@ -13,7 +13,7 @@ class Terminal(io.StringIO):
 
 def test_quick_work_shows_nothing() -> None:
     for stream in (io.StringIO(), Terminal()):
-        with Shown(stream) as progress:
+        with ProgressBar(stream) as progress:
             progress.task("events: 3 checks", 1_000)
             progress.advance(1_000)
         assert stream.getvalue() == ""
@@ -21,7 +21,7 @@ def test_quick_work_shows_nothing() -> None:
 
 def test_off_a_terminal_a_plain_line_comes_now_and_then() -> None:
     stream = io.StringIO()
-    with Shown(stream, every=0.05) as progress:
+    with ProgressBar(stream, every=0.05) as progress:
         progress.task("events\x1b[2J: 3 checks", 1_000)
         progress.advance(250)
         progress.waiting("replica lag is 3 s")
@@ -35,7 +35,7 @@ def test_off_a_terminal_a_plain_line_comes_now_and_then() -> None:
 
 def test_on_a_terminal_a_bar_appears_and_goes() -> None:
     stream = Terminal()
-    with Shown(stream, patience=0.02) as progress:
+    with ProgressBar(stream, patience=0.02) as progress:
         progress.task("applying [bold]", 1_000)
         progress.advance(100)
         progress.waiting("paused by an operator")
@@ -53,7 +53,7 @@ def test_on_a_terminal_a_bar_appears_and_goes() -> None:
 
 
 def test_work_of_unknown_size_has_no_end_in_sight() -> None:
-    progress = Shown(io.StringIO(), clock=lambda: 5.0)
+    progress = ProgressBar(io.StringIO(), clock=lambda: 5.0)
     progress.task("looking", None)
     progress.advance(1_234)
     assert progress._line() == "looking: 1,234"

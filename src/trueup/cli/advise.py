@@ -29,12 +29,12 @@ def advise(path: str | None, only: tuple[str, ...], backup: str, scratch: str, a
 
     Nothing is made in your database; --try makes the indexes on a restored copy, to show the plan with them.
     """
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.reports.text.layout import DIM, STRONG, indented, line
     from trueup.verbs.advise import advise as advised
 
     config = read_config(path)
-    with Shown() as progress:
+    with ProgressBar() as progress:
         found = advised(config, only, backup=backup, scratch=scratch, progress=progress)
     if as_json:
         say(json.dumps({"format": 1, "advice": [asdict(one) for one in found]}, indent=2))

@@ -67,7 +67,7 @@ def apply(
     An interrupted run goes on when the same command is given again.
     """
     config = read_config(path, store, sign_key)
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.reports.text.runs import run_report
     from trueup.verbs import apply as verb
     from trueup.verbs.plan import read_plan
@@ -75,7 +75,7 @@ def apply(
     preview = read_plan(plan)
     expected = (preview.plan.environment, preview.summary.count, preview.summary.digest)
     word = confirmation(*expected, yes=yes, confirm=confirm)
-    with Shown() as progress:
+    with ProgressBar() as progress:
         report = verb.apply(
             config,
             plan,

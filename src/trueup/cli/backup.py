@@ -47,13 +47,13 @@ def backup(
 
     The file is timestamped, readable by its owner only, and has a record beside it.
     """
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.verbs import backup as verb
 
     if file and (tables or no_verify):
         raise UsageError("--verify looks at a backup that is there; it goes with neither --table nor --no-verify")
     config = read_config(path, store)
-    with Shown() as progress:
+    with ProgressBar() as progress:
         if file:
             record = verb.verify_backup(config, file, store_name=store, scratch=scratch, progress=progress)
         else:

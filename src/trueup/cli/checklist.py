@@ -20,11 +20,11 @@ def checklist(run_id: str, path: str | None, store: str, as_json: bool) -> int:
 
     Exits with 1 while a box is open.
     """
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.reports.text.layout import DIM, GOOD, STRONG, line
     from trueup.verbs import checklist as verb
 
-    with Shown() as progress:
+    with ProgressBar() as progress:
         boxes = verb.checklist(read_config(path, store), run_id, store_name=store, progress=progress)
     if as_json:
         say(json.dumps({"format": 1, "boxes": [asdict(box) for box in boxes]}, indent=2))

@@ -29,7 +29,7 @@ def explain(
     Nothing is changed. Columns of text with many different values, and values that few rows have, are shown by their
     length only.
     """
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.output import writable, write
     from trueup.reports.documents import explanation
     from trueup.reports.text.explanation import explanation_report
@@ -38,7 +38,7 @@ def explain(
     config = read_config(path)
     writable(json_path)
     writable(html_path)
-    with Shown() as progress:
+    with ProgressBar() as progress:
         found = explained(config, check, by=by, values=values, progress=progress)
     if json_path is not None:
         write(json_path, explanation.explanation_json(found))

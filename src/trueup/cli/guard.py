@@ -52,7 +52,7 @@ def guard(
     It is refused while broken rows remain, unless --transition. After installing, a good and a bad write are tried
     and rolled back. A later scan notices a guard that has gone.
     """
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.reports.documents.migration import migration
     from trueup.verbs.guard import guard as guarded
 
@@ -61,7 +61,7 @@ def guard(
     if form and (install or remove):
         raise UsageError("--format prints a migration; it installs nothing")
     config = read_config(path)
-    with Shown() as progress:
+    with ProgressBar() as progress:
         report = guarded(
             config,
             check,

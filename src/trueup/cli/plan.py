@@ -65,11 +65,11 @@ def plan(
     config = read_config(path, store, sign_key)
     if Path(output).exists() and not force:
         raise UsageError(f"{output!r} is there already; choose another name with -o, or replace it with --force")
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.reports.text.plan import plan_report
     from trueup.verbs.plan import make_plan
 
-    with Shown() as progress:
+    with ProgressBar() as progress:
         preview = make_plan(
             config,
             output,

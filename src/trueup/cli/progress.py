@@ -9,14 +9,17 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import IO, Any
 
+from typing_extensions import override
+
 from trueup.reports._words import duration, number, safe
+from trueup.results import Progress
 
 #: Seconds of work before a bar appears, and seconds between plain lines.
 PATIENCE = 2.0
 EVERY = 10.0
 
 
-class Shown:
+class ProgressBar(Progress):
     """A `Progress` for people; used as a context manager around one verb. Safe to call from any thread."""
 
     def __init__(
@@ -40,7 +43,7 @@ class Shown:
         self._done = 0
         self._began = clock()
 
-    def __enter__(self) -> Shown:
+    def __enter__(self) -> ProgressBar:
         self._thread = threading.Thread(target=self._watch, name="trueup-progress", daemon=True)
         self._thread.start()
         return self
@@ -54,8 +57,8 @@ class Shown:
         if self._bar is not None:
             self._bar.stop()
 
+    @override
     def task(self, label: str, total: int | None) -> None:
-        """See `trueup.results.Progress`."""
         with self._lock:
             self._label, self._total, self._done, self._reason = safe(label, 60), total, 0, ""
             self._began = self._clock()
@@ -64,15 +67,15 @@ class Shown:
                 self._bar.remove_task(self._task)
                 self._add()
 
+    @override
     def advance(self, count: int) -> None:
-        """See `trueup.results.Progress`."""
         with self._lock:
             self._done += count
             if self._bar is not None:
                 self._bar.update(self._task, completed=self._done)
 
+    @override
     def waiting(self, reason: str) -> None:
-        """See `trueup.results.Progress`."""
         with self._lock:
             self._reason = f"waiting: {safe(reason, 100)}" if reason else ""
             if self._bar is not None:
@@ -107,17 +110,17 @@ class Shown:
         return ", ".join(parts)
 
     def _draw(self) -> None:
+        from rich import progress as rich
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         console = Console(file=self._stream, markup=False, emoji=False, highlight=False)
         with self._lock:
-            self._bar = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[reason]}", markup=False, style="yellow"),
+            self._bar = rich.Progress(
+                rich.TextColumn("{task.description}", markup=False),
+                rich.BarColumn(),
+                rich.MofNCompleteColumn(),
+                rich.TimeRemainingColumn(),
+                rich.TextColumn("{task.fields[reason]}", markup=False, style="yellow"),
                 console=console,
                 transient=True,
             )

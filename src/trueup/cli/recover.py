@@ -34,11 +34,11 @@ def recover(path: str | None, store: str, yes: bool, confirm: str) -> int:
     Without a confirmation it says what is open and changes nothing.
     """
     config = read_config(path, store)
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.reports.text.runs import run_report
     from trueup.verbs import recover as verb
 
-    with Shown() as progress:
+    with ProgressBar() as progress:
         found = verb.recover(config, confirm=confirm or ("yes" if yes else ""), progress=progress)
     if not found:
         say("nothing to recover: no run was left open")

@@ -27,14 +27,14 @@ def rehearse(plan: str, path: str | None, backup: str, scratch: str, as_json: bo
 
     The application's own database is only read.
     """
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.reports._words import counted
     from trueup.reports.plain import plain
     from trueup.reports.text.layout import BAD, GOOD, STRONG, indented, line
     from trueup.verbs.rehearse import rehearse as rehearsed
 
     config = read_config(path)
-    with Shown() as progress:
+    with ProgressBar() as progress:
         found = rehearsed(config, plan, backup=backup, scratch=scratch, progress=progress)
     if as_json:
         say(json.dumps({"format": 1, **plain(asdict(found))}, indent=2))

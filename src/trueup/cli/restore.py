@@ -51,7 +51,7 @@ def restore_plan(
     Nothing of the application is changed. What was written to those rows since the backup would be lost: where a run
     of trueup made the mistake, 'trueup undo' takes back that run and loses nothing else.
     """
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.reports.text.layout import line, steps
     from trueup.verbs import restore as verb
 
@@ -62,7 +62,7 @@ def restore_plan(
         return 0
     if not backup:
         raise UsageError("name the backup to go back to; see 'trueup restore-plan --help'")
-    with Shown() as progress:
+    with ProgressBar() as progress:
         found = verb.restore_plan(
             config,
             backup,

@@ -78,7 +78,7 @@ def scan(
     With a URL and no configuration the checks are derived from the catalogue and the data.
     """
     from trueup.cli.outputs import STDOUT, exporting, of_checks
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.config.config import chosen
     from trueup.output import writable, write
     from trueup.verbs import scan as verb
@@ -94,7 +94,7 @@ def scan(
     if export_path == STDOUT == json_path:
         raise UsageError("--json - and --export - both write to stdout; write one of them to a file")
     about = of_checks(chosen(config, only), "" if config.derived else path or DEFAULT)
-    with exporting(export_path, about, form) as sink, Shown() as progress:
+    with exporting(export_path, about, form) as sink, ProgressBar() as progress:
         found = verb.scan(
             config, only=only, samples=SAMPLES if limit is None else limit, values=values, sink=sink, progress=progress
         )

@@ -62,14 +62,14 @@ def undo(
     if preview and (yes or confirm):
         raise UsageError("--preview changes nothing, --yes and --confirm do; give one of them")
     config = read_config(path, store)
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.reports.text.runs import run_report
     from trueup.verbs import undo as verb
     from trueup.verbs.runs import status
 
     known = status(config, run_id)
     word = confirmation(known.environment, known.undoable, known.plan_digest, yes=yes, confirm=confirm)
-    with Shown() as progress:
+    with ProgressBar() as progress:
         report = verb.undo(config, known.run_id, confirm=word, edited=edited, same_table=same_table, progress=progress)
     where = config_flags(path, store)
     # what was vouched for is vouched for again

@@ -18,11 +18,11 @@ def verify(run_id: str, path: str | None, store: str) -> int:
     RUN may be 'last', or the beginning of a run's name.
     """
     config = read_config(path, store)
-    from trueup.cli.progress import Shown
+    from trueup.cli.progress import ProgressBar
     from trueup.reports.text.runs import verification_report
     from trueup.verbs import verify as verb
 
-    with Shown() as progress:
+    with ProgressBar() as progress:
         found = verb.verify(config, run_id, progress=progress)
     following = after_verify(found, config_flags(path, store))
     show(verification_report(found, next_steps=following))

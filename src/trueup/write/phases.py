@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import select
+from typing_extensions import override
 
 from trueup.journal.journal import UNDOABLE
 from trueup.plan.file import Op
@@ -108,20 +109,20 @@ class Apply(Phase[Op]):
     name = "apply"
     state = "applying"
 
+    @override
     def bind(self, targets: Mapping[int, Target]) -> None:
-        """See `Phase`."""
         self.chunks = {number: Chunk(self.journal, target) for number, target in targets.items()}
 
     def prepare(self, ops: Sequence[Op]) -> None:
         """See `Phase`. An apply prepares nothing: its connection enforces foreign keys from the start."""
 
+    @override
     def still_open(self, ops: Sequence[Op]) -> list[Op]:
-        """See `Phase`."""
         done = self._recorded(ops)
         return [op for op in ops if op.seq not in done]
 
+    @override
     def give_up(self, number: int, op: Op, reason: str) -> dict[int, str]:
-        """See `Phase`."""
         self.chunks[op.group].block(self.session.connection, self.run_id, number, op, reason)
         return {op.seq: "blocked"}
 
@@ -143,8 +144,8 @@ class Undo(Phase[UndoOp]):
     name = "undo"
     state = "undoing"
 
+    @override
     def bind(self, targets: Mapping[int, Target]) -> None:
-        """See `Phase`."""
         self.chunks = {number: UndoChunk(self.journal, target) for number, target in targets.items()}
 
     def prepare(self, ops: Sequence[UndoOp]) -> None:
@@ -155,13 +156,13 @@ class Undo(Phase[UndoOp]):
         """Whether foreign keys can stay enforced while this operation is undone."""
         return self.chunks[op.group].target.broken_reference is None
 
+    @override
     def still_open(self, ops: Sequence[UndoOp]) -> list[UndoOp]:
-        """See `Phase`."""
         applied = self._recorded(ops, *UNDOABLE)
         return [op for op in ops if op.seq in applied]
 
+    @override
     def give_up(self, number: int, op: UndoOp, reason: str) -> dict[int, str]:
-        """See `Phase`."""
         chunk = self.chunks[op.group]
         # an error of the journal must not be blamed on a row
         self.journal.stop_unless_whole(self.session.connection, chunk.target.image)
