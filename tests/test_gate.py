@@ -140,7 +140,7 @@ def test_strategy_d_opens_step_by_step_on_every_engine(
     assert read_record(record.file) == record
     run = apply(config, path, confirm=word, **given)
     assert run.states == {"applied": 8}
-    assert (run.told["letter"], run.told["root_cause"], run.told["approved_by"]) == (
+    assert (run.circumstances["letter"], run.circumstances["root_cause"], run.circumstances["approved_by"]) == (
         "D",
         "the importer of 3 November",
         "Ann",

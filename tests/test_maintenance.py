@@ -46,7 +46,7 @@ def test_commands_and_maintenance_are_run_in_order_and_kept(config: Config, tmp_
     make_plan(config, str(tmp_path / "plan.jsonl"))
     run = apply(config, str(tmp_path / "plan.jsonl"), confirm="yes", maintenance=True)
     assert log.read_text() == "check on off check "
-    kept = status(config, run.run_id).told
+    kept = status(config, run.run_id).circumstances
     assert [(one["when"], one["exit"]) for one in kept["commands"]] == [
         ("before", 0), ("before", 3), ("after", 0), ("after", 3),
     ]  # fmt: skip
@@ -122,7 +122,7 @@ def test_recover_is_an_apply_too_and_runs_the_commands_once_before_and_once_afte
     assert log.read_text() == "check "
     (run,) = recover(config, confirm="yes")
     assert (run.state, run.states, log.read_text()) == ("applied", {"applied": 1}, "check check check ")
-    assert [one["when"] for one in status(config, run.run_id).told["commands"]] == ["before", "after"]
+    assert [one["when"] for one in status(config, run.run_id).circumstances["commands"]] == ["before", "after"]
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -135,7 +135,7 @@ def test_what_is_kept_of_a_run_is_of_its_last_try(config: Config, tmp_path: Path
     path = str(tmp_path / "plan.jsonl")
     make_plan(config, path)
     run = apply(config, path, confirm="yes", maintenance=True, progress=Impatient())
-    assert (run.state, set(run.told["maintenance"])) == ("stopped", {"on", "off"})
+    assert (run.state, set(run.circumstances["maintenance"])) == ("stopped", {"on", "off"})
     run = apply(config, path, confirm="yes")
-    assert (run.state, run.told["maintenance"]) == ("applied", {})
-    assert status(config, run.run_id).told["maintenance"] == {}
+    assert (run.state, run.circumstances["maintenance"]) == ("applied", {})
+    assert status(config, run.run_id).circumstances["maintenance"] == {}

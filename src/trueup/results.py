@@ -190,8 +190,8 @@ class RunReport:
     """One run as its journal shows it. `states` counts operations by state; `listed` names those left alone.
 
     `planned` operations stand in the plan; `state` is one of `journal.STATES`. Times are seconds since 1970 on
-    the database's clock, 0 when not yet. `told` is what was stated and done around it: `letter`, `root_cause`,
-    `approved_by`, `commands` (the application's own, with their exits), `maintenance`.
+    the database's clock, 0 when not yet. `circumstances` are what was stated and done around it: `letter`,
+    `root_cause`, `approved_by`, `commands` (the application's own, with their exits), `maintenance`.
     """
 
     run_id: str
@@ -215,7 +215,7 @@ class RunReport:
     tool: str = ""
     #: What changed about the tables since the run, and does no harm to its undo.
     since: tuple[str, ...] = ()
-    told: Mapping[str, Any] = field(default_factory=dict)
+    circumstances: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

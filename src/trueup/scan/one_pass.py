@@ -72,10 +72,10 @@ class Fusion:
     def run(self) -> Iterator[tuple[list[Marked], int]]:
         """Read the table; yields batches of (key, mask) and the number of rows read."""
         if not self.row.table.key:
-            rows = self._pass({}, [total(condition) for condition in self.conditions])
+            rows = self._count({}, [total(condition) for condition in self.conditions])
             yield [], rows
         elif not (self.collects and ranged(self.row.table)):
-            yield [], self._pass({}, [])
+            yield [], self._count({}, [])
             for batch in self._stream({}):
                 yield batch, 0
         else:
@@ -93,24 +93,24 @@ class Fusion:
         mask = cast(self.mask, String) if len(self.checks) > 1 else literal("1")
         dialect = self.database.dialect
         try:
-            rows, collected = self._pass_with(within, dialect.collect(self.any_broken, payload(key, mask)))
+            rows, collected = self._count_and_collect(within, dialect.collect(self.any_broken, payload(key, mask)))
         except DBAPIError:
             # more keys than the engine's aggregate can carry
             self.database.connection.rollback()
-            rows, collected = self._pass(within, []), CUT
+            rows, collected = self._count(within, []), CUT
         found = unpack(collected, self.database.collect_limit())
         yield [], rows
         batches = self._stream(within) if found is None else map(self._counted, found)
         yield from ((batch, 0) for batch in batches)
 
-    def _pass(self, within: Within, sums: Sequence[ColumnElement[Any]]) -> int:
+    def _count(self, within: Within, sums: Sequence[ColumnElement[Any]]) -> int:
         rows, *broken = self._ask(within, sums)
         self.totals.rows += rows
         for i, count in enumerate(broken):
             self.totals.broken[i] += int(count)
         return int(rows)
 
-    def _pass_with(self, within: Within, aggregate: ColumnElement[Any]) -> tuple[int, Any]:
+    def _count_and_collect(self, within: Within, aggregate: ColumnElement[Any]) -> tuple[int, Any]:
         rows, collected = self._ask(within, [aggregate])
         self.totals.rows += rows
         return rows, collected

@@ -73,7 +73,7 @@ def _carried_out(config: Config, path: str, confirm: str, given: Declared, progr
 
 def _remembered(config: Config, report: RunReport, around: dict[str, Any]) -> RunReport:
     """Store what happened around a run, replacing what was stored of an earlier try."""
-    if any(around.values()) or around.keys() & report.told.keys():
+    if any(around.values()) or around.keys() & report.circumstances.keys():
         with opened(config, report.store) as store, store.connect(write=True) as connection:
             remember(store, connection, report.run_id, around)
-    return replace(report, told={**report.told, **around})
+    return replace(report, circumstances={**report.circumstances, **around})

@@ -54,7 +54,7 @@ def _boxes(
     `guards` are the installed guards.
     """
     checks = sorted({group.check for group in report.groups})
-    given = report.told
+    given = report.circumstances
     tables = {group.table for group in report.groups}
     # the journal counts all operations of a run together: for several checks an investigation of any size counts
     counts = {check: report.planned if len(checks) == 1 else 1 for check in checks}

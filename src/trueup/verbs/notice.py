@@ -73,7 +73,7 @@ def _facts_of_plan(preview: Preview, *, maintenance: bool) -> Facts:
 
 
 def _facts_of_run(report: RunReport) -> Facts:
-    told, states = report.told, report.states
+    told, states = report.circumstances, report.states
     done = states.get("applied", 0) + states.get("undone", 0) + states.get("undo_conflict", 0)
     return Facts(
         environment=report.environment,

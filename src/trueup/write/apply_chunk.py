@@ -96,12 +96,12 @@ class Chunk:
         """
         stage = stage_of(connection, self.target.row, ops)
         if self._copy is None:
-            self._copy = self.copying(stage)
+            self._copy = self.copy_statement(stage)
         # SQLAlchemy reads the row count of an INSERT only when it is told to
         counted = {"preserve_rowcount": True}
         return int(connection.execute(self._copy, {**span, **stage.parameters}, execution_options=counted).rowcount)
 
-    def copying(self, stage: Stage) -> Insert:
+    def copy_statement(self, stage: Stage) -> Insert:
         """Build the statement of `copy`, which does everything under lock.
 
         It compares each row's digest with the plan's, evaluates the check again, and inserts the images from before and
@@ -246,12 +246,12 @@ class Chunk:
         Raises `Mismatch` where any other row changed.
         """
         with no_others(self.target, connection, expected):
-            written = connection.execute(self.writing, dict(span)).rowcount
+            written = connection.execute(self.write_statement, dict(span)).rowcount
         if written != expected:
             raise Mismatch(f"{written} rows were written where {expected} were planned")
 
     @cached_property
-    def writing(self) -> Update | Delete:
+    def write_statement(self) -> Update | Delete:
         """Build the statement of `write`.
 
         The new values come from the image table, so no value passes through Python.
@@ -271,7 +271,7 @@ class Chunk:
         The touched columns must hold the planned bytes, the other columns must be unchanged, the check must find the
         rows healthy, and the journal must hold their old bytes. Rows that were moved out must be gone.
         """
-        rows, after, rest, broken, kept = connection.execute(self.proving, dict(span)).one()
+        rows, after, rest, broken, kept = connection.execute(self.proof_statement, dict(span)).one()
         if self.target.deletes:
             kept = connection.execute(self.keeping, dict(span)).scalar_one()
         if kept != expected:
@@ -291,7 +291,7 @@ class Chunk:
             raise Mismatch(f"{broken} of {expected} rows are still broken after the repair")
 
     @cached_property
-    def proving(self) -> Select[*tuple[Any, ...]]:
+    def proof_statement(self) -> Select[*tuple[Any, ...]]:
         """Build the statement of `prove`.
 
         It returns five counts: rows, rows with the planned bytes, rows whose other columns are unchanged, rows that are

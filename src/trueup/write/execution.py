@@ -327,7 +327,7 @@ def report(journal: Journal, connection: Any, run_id: str) -> RunReport:
         undoable=counts.get("applied", 0),
         paused=bool(row["paused"]),
         tool=row["tool"],
-        told={**header_of(row).get("told", {}), **recall(journal.store, connection, row["run_id"])},
+        circumstances={**header_of(row).get("told", {}), **recall(journal.store, connection, row["run_id"])},
     )
 
 

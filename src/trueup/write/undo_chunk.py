@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from sqlalchemy import (
     Boolean,
@@ -34,10 +34,10 @@ from sqlalchemy.sql.elements import quoted_name
 from trueup.journal.failpoints import failpoint
 from trueup.journal.journal import Journal
 from trueup.sql.tables import LooseRule, Reference
-from trueup.write.target import FIRST, LAST, RUN, SEQS, Target, in_chunk
+from trueup.write.by_range import ByRange, chunk_of
+from trueup.write.target import Target, in_chunk
 from trueup.write.verdict import Shown, of_undo, shown_by_seq
 
-T = TypeVar("T")
 SAVEPOINT = "trueup_rehearsal"
 
 
@@ -95,7 +95,7 @@ class UndoChunk:
     def current(self, connection: Connection, run_id: str, seqs: Sequence[int]) -> dict[int, Shown]:
         """Lock the live rows of the operations `seqs` and return what each row holds, by seq."""
         whole, span = chunk_of(run_id, seqs)
-        return shown_by_seq(connection.execute(self.reading[whole], span).all())
+        return shown_by_seq(connection.execute(self.reading.form(whole), span).all())
 
     @cached_property
     def found(self) -> Select[Any]:
@@ -127,10 +127,10 @@ class UndoChunk:
         ).select_from(source)
 
     @cached_property
-    def reading(self) -> tuple[Select[Any], Select[Any]]:
+    def reading(self) -> ByRange[Select[Any]]:
         """Build the statement of `current`."""
         target = self.target
-        return both(
+        return ByRange.of(
             lambda whole: self.dialect.locked(self.found.where(target.in_chunk(whole=whole)), target.row.relation)
         )
 
@@ -151,7 +151,7 @@ class UndoChunk:
 
         The engine's own constraints apply. Raises `Mismatch` unless `expected` rows were written.
         """
-        statement = self.restoring[whole] if self.target.deletes else self.giving[whole]
+        statement = self.restore_insert.form(whole) if self.target.deletes else self.restore_update.form(whole)
         # SQLAlchemy reads the row count of an INSERT only when it is told to
         counted = {"preserve_rowcount": True}
         with no_others(self.target, connection, expected):
@@ -170,29 +170,29 @@ class UndoChunk:
         """Raise `Mismatch` where a restored row has no parent row for a foreign key that the engine did not enforce."""
         for parent, (holding, counting) in self.parents:
             if not self.dialect.single_writer:
-                connection.execute(holding[whole], dict(span)).all()
-            if connection.execute(counting[whole], dict(span)).scalar_one():
+                connection.execute(holding.form(whole), dict(span)).all()
+            if connection.execute(counting.form(whole), dict(span)).scalar_one():
                 raise Mismatch(f"the row of {parent} that it refers to is not there")
 
     @cached_property
-    def giving(self) -> tuple[Update, Update]:
+    def restore_update(self) -> ByRange[Update]:
         """Build the UPDATE that sets the touched columns, and no others, to their before-images."""
         target, columns = self.target, self.target.row.relation.c
         values: dict[Any, Any] = {columns[name]: value for name, value in target.held("b").items()}
         back = self.dialect.exact(update(target.table.sql).values(values | target.kept()).where(target.same_key()))
-        return both(lambda whole: back.where(target.in_chunk(whole=whole)))
+        return ByRange.of(lambda whole: back.where(target.in_chunk(whole=whole)))
 
     @cached_property
-    def restoring(self) -> tuple[Insert, Insert]:
+    def restore_insert(self) -> ByRange[Insert]:
         """Build the INSERT that restores the deleted rows from their images."""
         target, columns = self.target, self.target.row.relation.c
         into = self.dialect.exact(self.dialect.restoring(insert(target.table.sql)))
         held = target.held("b")
         rows, names = select(*held.values()), [columns[name] for name in held]
-        return both(lambda whole: into.from_select(names, rows.where(target.in_chunk(whole=whole))))
+        return ByRange.of(lambda whole: into.from_select(names, rows.where(target.in_chunk(whole=whole))))
 
     @cached_property
-    def parents(self) -> list[tuple[str, tuple[tuple[Select[Any], Select[Any]], tuple[Select[Any], Select[Any]]]]]:
+    def parents(self) -> list[tuple[str, tuple[ByRange[Select[Any]], ByRange[Select[Any]]]]]:
         """Return, for each foreign key that the engine does not enforce, the parent table and two statements.
 
         The first locks the parent rows of the restored rows; the second counts the restored rows whose parent is
@@ -200,7 +200,7 @@ class UndoChunk:
         """
         return [(one.parent, self._parents(one)) for one in self.target.unchecked_references]
 
-    def _parents(self, reference: Reference) -> tuple[tuple[Select[Any], Select[Any]], tuple[Select[Any], Select[Any]]]:
+    def _parents(self, reference: Reference) -> tuple[ByRange[Select[Any]], ByRange[Select[Any]]]:
         target, live = self.target, self.target.row.relation
         if not reference.equality:
             raise Mismatch(f"whether its row of {reference.parent} is there cannot be told ({reference.name})")
@@ -216,8 +216,8 @@ class UndoChunk:
             .where(*(live.c[mine].is_not(None) for mine, _ in pairs), not_(there))
         )
         return (
-            both(lambda whole: self.dialect.shared(held.where(target.in_chunk(whole=whole)), parent)),
-            both(lambda whole: lost.where(target.in_chunk(whole=whole))),
+            ByRange.of(lambda whole: self.dialect.shared(held.where(target.in_chunk(whole=whole)), parent)),
+            ByRange.of(lambda whole: lost.where(target.in_chunk(whole=whole))),
         )
 
     def rehearse(self, connection: Connection, span: Mapping[str, Any], expected: int, before: Sequence[Any]) -> None:
@@ -257,16 +257,16 @@ class UndoChunk:
         """
         if not self.target.computed:
             return []
-        return connection.execute(self.computing[whole], dict(span)).all()
+        return connection.execute(self.computing.form(whole), dict(span)).all()
 
     @cached_property
-    def computing(self) -> tuple[Select[Any], Select[Any]]:
+    def computing(self) -> ByRange[Select[Any]]:
         """Build the statement of `computed`."""
         target, seq = self.target, self.target.image.c.seq
         apart = target.row.digest(target.apart) if target.apart else literal("")
         live = target.image.join(target.row.relation, target.same_key())
         found = select(seq, target.row.digest(target.computed), apart).select_from(live).order_by(seq)
-        return both(lambda whole: found.where(target.in_chunk(whole=whole)))
+        return ByRange.of(lambda whole: found.where(target.in_chunk(whole=whole)))
 
     def prove_apart(self, connection: Connection, whole: bool, span: Mapping[str, Any], before: Sequence[Any]) -> None:
         """Raise `Mismatch` where an update changed a generated column that does not depend on a touched column.
@@ -333,7 +333,7 @@ class UndoChunk:
         back = sorted(seq for seq, (state, _) in verdicts.items() if state == "undone")
         if back:
             whole, span = chunk_of(run_id, back)
-            connection.execute(self.recording[whole], span)
+            connection.execute(self.record_statement.form(whole), span)
         for seq, (state, reason) in verdicts.items():
             if state == "undo_conflict":
                 connection.execute(
@@ -343,10 +343,10 @@ class UndoChunk:
                 )
 
     @cached_property
-    def recording(self) -> tuple[Update, Update]:
+    def record_statement(self) -> ByRange[Update]:
         """Build the statement that sets operations to undone."""
         op = self.journal.op
-        return both(lambda whole: update(op).where(in_chunk(op, whole=whole)).values(state="undone"))
+        return ByRange.of(lambda whole: update(op).where(in_chunk(op, whole=whole)).values(state="undone"))
 
     def key_text(self, connection: Connection, run_id: str, seq: int) -> str:
         """Return the key of one operation as text for a reader."""
@@ -374,14 +374,3 @@ def no_others(target: Target, connection: Connection, expected: int) -> Iterator
     if more := target.row.dialect.rows_written(connection) - before - expected:
         by = f"a function that a rule of {target.table.name} calls" if target.table.calls_functions else "the engine"
         raise Mismatch(f"{by} wrote {more} other rows")
-
-
-def chunk_of(run_id: str, seqs: Sequence[int]) -> tuple[bool, dict[str, Any]]:
-    """Return whether `seqs` (ascending) has no gaps, and the parameters that the statements for that case bind."""
-    whole = seqs[-1] - seqs[0] + 1 == len(seqs)
-    return whole, {RUN: run_id} | ({FIRST: seqs[0], LAST: seqs[-1]} if whole else {SEQS: list(seqs)})
-
-
-def both(make: Callable[[bool], T]) -> tuple[T, T]:
-    """Build a statement twice: for a list of seqs and for a range without gaps. `result[whole]` selects."""
-    return make(False), make(True)

@@ -54,7 +54,7 @@ def undo_journal_after() -> None:
 def no_compare() -> None:
     """A row is written whatever it holds by now."""
 
-    def copying(self: Chunk, stage: Stage) -> Insert:
+    def copy_statement(self: Chunk, stage: Stage) -> Insert:
         target, row, columns = self.target, self.target.row, stage.relation.c
         new = target.repair.sets(row)
         found = select(
@@ -70,7 +70,7 @@ def no_compare() -> None:
         names = [column.name for column in target.image.c]
         return insert(target.image).from_select(names, self.dialect.locked(found, row.relation))
 
-    swap(Chunk, "copying", copying)
+    swap(Chunk, "copy_statement", copy_statement)
     swap(Chunk, "prove", lambda *_: None)
 
 

@@ -55,7 +55,7 @@ def truncated_digest() -> None:
 
 def rows_not_counted() -> None:
     """A write that misses rows is not noticed: nobody counts, nobody looks again."""
-    plain = Chunk.writing.func  # type: ignore[attr-defined]  # a cached property
+    plain = Chunk.write_statement.func  # type: ignore[attr-defined]  # a cached property
 
     def write(self: Chunk, connection: Connection, span: Any, _: int) -> None:
         missing = self.target.image.c.seq % 7 != 0
