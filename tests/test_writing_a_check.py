@@ -72,7 +72,7 @@ def rows(folder: Path) -> list[tuple[object, ...]]:
 
 def python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(folder), str(ROOT / "src"), str(ROOT)])
-    environ = {**os.environ, "PYTHONPATH": path}
+    environ = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
     return subprocess.run(
         [sys.executable, *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=100, check=False
     )
