@@ -99,6 +99,7 @@ def journal_depends(database: Database) -> list[str]:
         return [row[0] for row in found]
 
 
+@pytest.mark.slow
 @POSTGRESQL
 @pytest.mark.parametrize("key", ["int", "mood", "citext", "short", "text COLLATE blunt", "mood[]"])
 def test_types_of_the_application_go_and_come_back_exactly_and_can_then_be_dropped(
@@ -185,6 +186,7 @@ CASTS = [
 ]
 
 
+@pytest.mark.slow
 @POSTGRESQL
 @pytest.mark.parametrize("key", ["int", "mood"])
 def test_casts_that_the_application_made_take_no_part_in_what_is_kept(
@@ -221,6 +223,7 @@ OWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
 @pytest.mark.parametrize("key", OWN)
 def test_casts_that_a_superuser_made_for_types_of_postgresql_take_no_part_either(

@@ -1,26 +1,14 @@
 """Another distribution adds a unit by an entry point, and edits nothing of trueup's."""
 
-import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-#: Files of a distribution by their paths: what its authors write, and what an installer would write for them.
+from tests.distribution import lay_down, trueup
+
+#: What the authors of a distribution write, by path.
 FILES = {
-    "more-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: more\nVersion: 1.0\n",
-    "more-1.0.dist-info/entry_points.txt": """
-[trueup.checks]
-negative = more_trueup.negative
-[trueup.stores]
-beside = more_trueup.beside
-[trueup.reports]
-tally = more_trueup.tally
-[trueup.rules]
-no-print = more_trueup.no_print
-""",
     "more_trueup/__init__.py": "",
     "more_trueup/negative.py": '''
 """A number that must not be negative."""
@@ -122,11 +110,17 @@ checks:
 }
 
 
+ENTRY_POINTS = {
+    "trueup.checks": {"negative": "more_trueup.negative"},
+    "trueup.stores": {"beside": "more_trueup.beside"},
+    "trueup.reports": {"tally": "more_trueup.tally"},
+    "trueup.rules": {"no-print": "more_trueup.no_print"},
+}
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name, text in FILES.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
+    lay_down(tmp_path, FILES, ENTRY_POINTS)
     with sqlite3.connect(tmp_path / "shop.db") as connection:
         connection.executescript(
             "CREATE TABLE accounts (id INTEGER PRIMARY KEY, balance INTEGER);"
@@ -134,13 +128,6 @@ def folder(tmp_path: Path) -> Path:
         )
     connection.close()
     return tmp_path
-
-
-def trueup(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
-    return subprocess.run(
-        [sys.executable, "-m", "trueup", *words], cwd=folder, env=environ, capture_output=True, text=True
-    )
 
 
 def balances(folder: Path) -> list[int | None]:

@@ -1,15 +1,17 @@
 """Units that another distribution adds by entry points: it lies on the path, and no file of trueup names it."""
 
 import json
-import os
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
+
+from tests.distribution import lay_down
+from tests.distribution import trueup as command_line
 
 #: The distribution's files. A unit is a module of its own, or for an engine a package with a `dialect`.
 FILES = {
@@ -75,19 +77,7 @@ Trueup = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def trueup(tmp_path: Path) -> Trueup:
     """The command line in a process of its own, with the distribution on its path and a broken shop in its folder."""
-    site = tmp_path / "site"
-    for name, text in FILES.items():
-        path = site / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    about = site / "trueup_others-1.0.dist-info"
-    about.mkdir()
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: trueup-others\nVersion: 1.0\n")
-    groups = {
-        group: "".join(f"{name} = {value}\n" for name, value in units.items()) for group, units in ENTRIES.items()
-    }
-    (about / "entry_points.txt").write_text("".join(f"[{group}]\n{lines}" for group, lines in groups.items()))
-    (tmp_path / "trueup.yaml").write_text(CONFIG)
+    lay_down(tmp_path, {**FILES, "trueup.yaml": CONFIG}, ENTRIES)
     with closing(sqlite3.connect(tmp_path / "shop.db")) as connection:
         connection.executescript(
             "CREATE TABLE users (id INTEGER PRIMARY KEY);"
@@ -95,13 +85,7 @@ def trueup(tmp_path: Path) -> Trueup:
             "INSERT INTO users VALUES (1), (2);"
             "INSERT INTO events VALUES (1, 1, '{}'), (2, 2, '42'), (3, 9, '{\"a\": 1}'), (4, 1, '[1]');"
         )
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), os.environ.get("PYTHONPATH", "")])}
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "trueup", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=env)
-
-    return run
+    return partial(command_line, tmp_path)
 
 
 def rows(folder: Path) -> list[tuple[object, ...]]:

@@ -1,18 +1,16 @@
 """The check of docs/writing-a-check.md runs as the page says: as a distribution of its own, through the whole loop."""
 
 import json
-import os
 import re
 import shlex
 import sqlite3
-import subprocess
-import sys
 import tomllib
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.distribution import lay_down, python, trueup
 from trueup.check import Check, RowCheck
 
 ROOT = Path(__file__).parent.parent
@@ -46,20 +44,14 @@ def blocks(language: str) -> list[str]:
 def distribution(tmp_path: Path) -> Path:
     """The package of the page and its entry points, as an installer would lay them down."""
     check, test, planted = blocks("python")
-    package, about = tmp_path / "acme_checks", tmp_path / "acme_checks-1.0.dist-info"
-    package.mkdir()
-    about.mkdir()
-    (package / "__init__.py").touch()
-    (package / "reversed_period.py").write_text(check)
-    (tmp_path / "test_reversed_period.py").write_text(test)
-    (tmp_path / "planted.py").write_text(planted)
-    groups = tomllib.loads(blocks("toml")[0])["project"]["entry-points"]
-    points = "\n".join(
-        f"[{group}]\n" + "\n".join(f"{a} = {b}" for a, b in one.items()) for group, one in groups.items()
-    )
-    (about / "entry_points.txt").write_text(points)
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-checks\nVersion: 1.0\n")
-    (tmp_path / "trueup.yaml").write_text(blocks("yaml")[0])
+    files = {
+        "acme_checks/__init__.py": "",
+        "acme_checks/reversed_period.py": check,
+        "test_reversed_period.py": test,
+        "planted.py": planted,
+        "trueup.yaml": blocks("yaml")[0],
+    }
+    lay_down(tmp_path, files, tomllib.loads(blocks("toml")[0])["project"]["entry-points"])
     with closing(sqlite3.connect(tmp_path / "app.db")) as database:
         database.executescript(blocks("sql")[0])
     return tmp_path
@@ -68,18 +60,6 @@ def distribution(tmp_path: Path) -> Path:
 def rows(folder: Path) -> list[tuple[object, ...]]:
     with closing(sqlite3.connect(folder / "app.db")) as database:
         return database.execute("SELECT * FROM bookings ORDER BY id").fetchall()
-
-
-def python(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(folder), str(ROOT / "src"), str(ROOT)])
-    environ = {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
-    return subprocess.run(
-        [sys.executable, *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=100, check=False
-    )
-
-
-def trueup(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return python(folder, "-m", "trueup", *words)
 
 
 def test_the_check_of_the_page_goes_through_the_loop(distribution: Path) -> None:

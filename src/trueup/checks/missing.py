@@ -87,8 +87,7 @@ class Missing(RowCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`fill` where the option says with what, `quarantine`."""
-        plain = lambda row: sql_bool(not row.place(self.columns[0])[1])  # noqa: E731
-        fill = Repair("fill", "lossy", fits=plain, sets=self._filled, made_up=True)
+        fill = Repair("fill", "lossy", fits=self._fillable, sets=self._filled, made_up=True)
         return [*([] if self.fill is None else [fill]), quarantine()]
 
     def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
@@ -109,6 +108,9 @@ class Missing(RowCheck):
         if self.blank and (path or row.column(column).family == "text"):
             tests["blank"] = row.dialect.is_blank(value)
         return tests
+
+    def _fillable(self, row: Row) -> ColumnElement[bool]:
+        return sql_bool(not row.place(self.columns[0])[1])
 
     def _filled(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         name, path = row.place(self.columns[0])
