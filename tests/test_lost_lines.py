@@ -32,7 +32,7 @@ def config(database: Database) -> Config:
     """A table in which every second row is broken."""
     values = ", ".join(f"({i}, {99 if i % 2 else 5})" for i in range(1, 2 * ROWS + 1))
     execute(database, ["CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", f"INSERT INTO t VALUES {values}"])
-    return Config("test", {"app": database.url}, (CHECK,))
+    return Config(environment="test", stores={"app": database.url}, checks=(CHECK,))
 
 
 @contextmanager

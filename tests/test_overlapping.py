@@ -41,7 +41,7 @@ def table(database: Database) -> None:
 
 
 def config(database: Database, *checks: Check) -> Config:
-    return Config("test", {"app": database.url}, checks)
+    return Config(environment="test", stores={"app": database.url}, checks=checks)
 
 
 def test_of_two_changes_to_one_place_the_second_waits(database: Database, plan: str) -> None:

@@ -16,7 +16,8 @@ def test_no_finding_is_lost_when_the_second_look_is_slow_and_takes_larger_pages(
     monkeypatch.setattr(second_look, "PAGE", 4)
     rows = ", ".join(f"({n}, {-1 if n % 3 else 1})" for n in range(1, 100))
     execute(database, ["CREATE TABLE t (id INTEGER PRIMARY KEY, amount INTEGER)", f"INSERT INTO t VALUES {rows}"])
-    config = trueup.Config("test", {"app": database.url}, (OutOfRange(table="t", column="amount", minimum="0"),))
+    checks = (OutOfRange(table="t", column="amount", minimum="0"),)
+    config = trueup.Config(environment="test", stores={"app": database.url}, checks=checks)
     keys: list[int] = []
 
     def take(finding: trueup.Finding) -> None:

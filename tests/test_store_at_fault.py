@@ -47,7 +47,10 @@ def test_a_run_on_a_full_disk_ends_and_goes_on_when_there_is_room(
 ) -> None:
     values = ", ".join(f"({i}, {99 if i % 2 else 5})" for i in range(1, 2001))
     execute(database, ["CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER)", f"INSERT INTO t VALUES {values}"])
-    config, plan = Config("test", {"app": database.url}, (CHECK,)), str(tmp_path / "plan.jsonl")
+    config, plan = (
+        Config(environment="test", stores={"app": database.url}, checks=(CHECK,)),
+        str(tmp_path / "plan.jsonl"),
+    )
     make_plan(config, plan, because="test")
     before = row_hashes(database)
     whole = SqlStore.open

@@ -106,7 +106,7 @@ def _config(operations: Operations, check: Check) -> Config:
     if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
         raise UsageError("a guard is installed by a session of its own, which a database in memory does not have")
     # whoever runs a migration has been asked already whether this database is meant
-    return Config("migration", {_STORE: url.render_as_string(hide_password=False)}, (check,))
+    return Config(environment="migration", stores={_STORE: url.render_as_string(hide_password=False)}, checks=(check,))
 
 
 def _broken(config: Config) -> list[str]:

@@ -51,7 +51,7 @@ def test_only_what_the_row_itself_says_is_written_by_default(database: Database,
     execute(database, [statement.replace("{JSON}", json) for statement in SCRIPT])
     before = row_hashes(database)["t"]
     checks = tuple(replace(check, store="app") for check, _, _ in CHECKS)
-    config = Config("test", {"app": database.url}, checks)
+    config = Config(environment="test", stores={"app": database.url}, checks=checks)
     preview = make_plan(config, str(tmp_path / "plan.jsonl"))
     assert [(group.check, group.repair) for group in preview.plan.groups] == [(CHECKS[3][0].title, "decode")]
     left = {one.check: (one.count, one.reason) for one in preview.summary.left}

@@ -32,7 +32,7 @@ FORMAT = 1
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """The record of a backup. Times are seconds since 1970 on the database's clock.
 
@@ -150,19 +150,19 @@ def take(
         for column in one.coarse
     ]
     record = Record(
-        str(path),
-        sha256(path),
-        path.stat().st_size,
-        store.dialect.name,
-        about,
-        dumped.tool,
-        environment,
-        dict(identity),
-        tuple(names) if tables else (),
-        taken,
-        before,
-        after,
-        (*tool.limits, *dumped.limits, *inexact),
+        file=str(path),
+        sha256=sha256(path),
+        size=path.stat().st_size,
+        engine=store.dialect.name,
+        version=about,
+        tool=dumped.tool,
+        environment=environment,
+        identity=dict(identity),
+        tables=tuple(names) if tables else (),
+        taken=taken,
+        sums=before,
+        after=after,
+        limits=(*tool.limits, *dumped.limits, *inexact),
         quiet=dumped.quiet,
     )
     write_record(record)

@@ -48,7 +48,7 @@ class Maintenance:
     flag: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """What a verb works on. `stores` maps names to URLs, which may carry passwords and are never shown.
 
@@ -81,7 +81,7 @@ class Config:
         problem = url_problem(url)
         if problem:
             raise UsageError(problem)
-        return cls(environment, {STORE: url}, derived=True)
+        return cls(environment=environment, stores={STORE: url}, derived=True)
 
     def only_store(self, name: str) -> Config:
         """Return the part of the configuration for one store. Raises `UsageError` naming the nearest."""
@@ -124,11 +124,11 @@ def load_config(path: str | Path, environ: Mapping[str, str] | None = None) -> C
     if "checks" not in top:
         raise root.error("no 'checks'; 'trueup init URL' proposes some")
     return Config(
-        environment,
-        stores,
-        _checks(top["checks"], stores),
-        thresholds,
-        shown,
+        environment=environment,
+        stores=stores,
+        checks=_checks(top["checks"], stores),
+        strategy=thresholds,
+        path=shown,
         backup_hours=_hours(top["backup_hours"]) if "backup_hours" in top else 24,
         maintenance=_maintenance(top["maintenance"]) if "maintenance" in top else None,
         verify=read_value(tuple[str, ...], top["verify"], "verify") if "verify" in top else (),

@@ -56,7 +56,7 @@ def environment() -> str:
 
 def config_of(alias: str = "default") -> Config:
     """A configuration of one database of the settings, its checks still to be given."""
-    return Config(environment(), {"app": url_of(alias)})
+    return Config(environment=environment(), stores={"app": url_of(alias)})
 
 
 def project_config() -> Config:

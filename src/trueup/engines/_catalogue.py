@@ -56,7 +56,7 @@ def resolve(known: Mapping[str, Place], name: str) -> str:
     raise UsageError(f"there is no table {name!r}; " + (f"there is {some}" if some else "the database has no tables"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outline:
     """One table as SQLAlchemy's inspector reflects it. `types` is by column name, NullType for an unknown type."""
 

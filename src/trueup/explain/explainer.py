@@ -80,7 +80,7 @@ class Explanation:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dimension:
     """A column, or a part of a moment, to group rows by. `family` is the same for dimensions with the same information.
 
@@ -153,24 +153,26 @@ class Explainer:
             )  # fmt: skip
             for part, words in parts:
                 yield Dimension(
-                    f"{part} of {name}",
-                    name,
-                    words.format(name),
-                    lambda row, part=part: row.dialect.moment(row[name], part),  # type: ignore[misc]
+                    name=f"{part} of {name}",
+                    family=name,
+                    words=words.format(name),
+                    value=lambda row, part=part: row.dialect.moment(row[name], part),  # type: ignore[misc]
                     open=True,
                 )
             return
         grouped = name == self.check.group_by
         if path:
-            yield Dimension(name, name, name, lambda row: row.json(name).text(), text=True, open=grouped)
+            yield Dimension(
+                name=name, family=name, words=name, value=lambda row: row.json(name).text(), text=True, open=grouped
+            )
         else:
             # text, numbers, and true and false as the driver gives them; it may not know what else there is
             known = about.family not in ("plain", "json") or about.numeric or about.boolean
             yield Dimension(
-                name,
-                name,
-                name,
-                lambda row: row[name] if known else row.dialect.preview(about, row[name]),
+                name=name,
+                family=name,
+                words=name,
+                value=lambda row: row[name] if known else row.dialect.preview(about, row[name]),
                 text=about.family == "text",
                 open=grouped or about.boolean or about.family == "enum",
             )

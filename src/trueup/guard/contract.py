@@ -43,7 +43,7 @@ class Step:
     alone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
     """The guard of one check on one engine. `objects` are the names that the catalogue must show afterwards.
 
@@ -225,14 +225,14 @@ class GuardDialect(ABC):
         words = {f"{name}_ins": insert, f"{name}_upd": update}
         notes = ("a reference is asked for when the row is written; deleting what it refers to is not refused",)
         return Guard(
-            name,
-            check.title,
-            check.table,
-            "transition",
-            tuple(Step(f"CREATE TRIGGER {self.quoted(one)} {text}", lock) for one, text in words.items()),
-            tuple(Step(f"DROP TRIGGER IF EXISTS {self.quoted(one)}", lock) for one in words),
-            tuple(words),
-            notes if check.parent() else (),
+            name=name,
+            check=check.title,
+            table=check.table,
+            form="transition",
+            install=tuple(Step(f"CREATE TRIGGER {self.quoted(one)} {text}", lock) for one, text in words.items()),
+            remove=tuple(Step(f"DROP TRIGGER IF EXISTS {self.quoted(one)}", lock) for one in words),
+            objects=tuple(words),
+            notes=notes if check.parent() else (),
         )
 
     def spot(self, guard: Guard) -> str:

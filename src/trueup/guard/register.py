@@ -43,7 +43,7 @@ from trueup.stores.sql import SqlDatabase, SqlStore
 TRIES, REST = 30, (0.05, 0.4)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstalledGuard:
     """An installed guard. `problem` is empty while the catalogue still shows the guard as it was recorded."""
 
@@ -121,7 +121,13 @@ class Register:
         else:
             problem = self.words.trouble(connection, guard)
         return InstalledGuard(
-            guard.name, guard.check, guard.table, guard.form, int(row["installed"]), problem, bool(now)
+            name=guard.name,
+            check=guard.check,
+            table=guard.table,
+            form=guard.form,
+            installed=int(row["installed"]),
+            problem=problem,
+            there=bool(now),
         )
 
     def enter(self, connection: Connection, guard: Guard, options: Mapping[str, Any]) -> None:
@@ -163,13 +169,13 @@ def _recorded(row: RowMapping) -> Guard:
     told = json.loads(row["options"])
     schema, bare = told["place"]
     return Guard(
-        row["name"],
-        row["check_title"],
-        row["tbl"],
-        row["form"],
-        (),
-        (),
-        tuple(json.loads(row["objects"])),
+        name=row["name"],
+        check=row["check_title"],
+        table=row["tbl"],
+        form=row["form"],
+        install=(),
+        remove=(),
+        objects=tuple(json.loads(row["objects"])),
         place=(schema, bare),
         definer=told["definer"],
         made=told["made"],

@@ -33,7 +33,7 @@ class Loss:
     merge: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """`fields` maps each field to its protections then and now; findings are those that only one side has."""
 

@@ -20,7 +20,7 @@ class FunctionFacts:
     returned: list[str] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ClassFacts:
     """A class: `values` and `notes` are the sources of assigned values and of annotations by attribute.
 
@@ -41,7 +41,7 @@ class ClassFacts:
     inner: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Facts:
     """A file's classes, functions, simple assignments, imports, and calls made while it is imported."""
 

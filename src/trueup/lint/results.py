@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from trueup.findings import Finding, Source
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Report:
     """The findings in the order of files and lines, with the source line of each.
 

@@ -28,7 +28,7 @@ _PARALLEL = 2_000_000
 _FEW = 50
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """What to look at: `paths` are reported on, everything under `root` may be imported by them."""
 
@@ -56,11 +56,18 @@ def job(
     root = options.root_of(places)
     found = options.read(root)
     if select:
-        found = Settings(tuple(select), (), (), found.exclude, found.per_file_ignores, found.baseline)
+        found = Settings(
+            select=tuple(select),
+            ignore=(),
+            extend_select=(),
+            exclude=found.exclude,
+            per_file_ignores=found.per_file_ignores,
+            baseline=found.baseline,
+        )
     if ignore:
         found = Settings(**{**vars(found), "ignore": (*found.ignore, *ignore)})
     path = Path(baseline) if baseline is not None else root / found.baseline if found.baseline else None
-    return Job(places, root, found, tuple(found.rules()), use_cache, path)
+    return Job(paths=places, root=root, settings=found, rules=tuple(found.rules()), use_cache=use_cache, baseline=path)
 
 
 def lint(todo: Job) -> Report:

@@ -20,7 +20,7 @@ SKIPPED = {
 _ROOTS = ("pyproject.toml", "setup.py", "setup.cfg", ".git")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The options, in pyproject.toml with hyphens for underscores; `exclude` and `per_file_ignores` take globs."""
 

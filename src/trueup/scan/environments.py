@@ -13,7 +13,7 @@ from trueup.errors import UsageError
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """The result of one check in one environment."""
 
@@ -93,6 +93,13 @@ def _sides(document: Mapping[str, Any]) -> dict[str, tuple[str, Side]]:
         for group in check["groups"]:
             groups[group["group"]] = groups.get(group["group"], 0) + group["count"]
         words = {one["word"]: one["count"] for one in check["distribution"] if not one["healthy"]}
-        side = Side(check["status"], check["rows"], check["findings"], check["letter"], words, groups)
+        side = Side(
+            status=check["status"],
+            rows=check["rows"],
+            findings=check["findings"],
+            letter=check["letter"],
+            words=words,
+            groups=groups,
+        )
         found[check["title"]] = (check["table"], side)
     return found

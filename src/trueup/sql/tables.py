@@ -50,7 +50,7 @@ class Column:
 TEXT = Column("text", "text", True, "text")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
     """A declared foreign key, seen from the child table.
 
@@ -72,7 +72,7 @@ class Reference:
     checked: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """One base table. `key` is empty when no primary key or unique key without NULL identifies a row.
 

@@ -15,7 +15,7 @@ from trueup.sql.spelling import spelling
 from trueup.stores.sql import SqlDatabase
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
     """An index for one check. `statement` lists the broken rows with the index, `now` without it.
 
@@ -63,7 +63,15 @@ def _condition(indexes: IndexDialect, database: SqlDatabase, check: Check) -> Ad
     key = ", ".join(words.quoted(part) for part in row.table.key or tuple(row.table.columns)[:1])
     listed = f"SELECT {key} FROM {table} WHERE "  # noqa: S608 - names from the catalogue, quoted
     index = indexes.of_condition(words.quoted(_name(check)), table, key, bad)
-    return Advice(check.title, words.name, "", listed + bad, listed + index.where, index.create, index.drop)
+    return Advice(
+        check=check.title,
+        engine=words.name,
+        why="",
+        now=listed + bad,
+        statement=listed + index.where,
+        index=index.create,
+        remove=index.drop,
+    )
 
 
 def _columns(indexes: IndexDialect, database: SqlDatabase, check: Check) -> Advice:
@@ -75,20 +83,29 @@ def _columns(indexes: IndexDialect, database: SqlDatabase, check: Check) -> Advi
     text = str(query.compile(dialect=words, compile_kwargs={"literal_binds": True})).replace("\n", " ")
     looked_in, names = check.lookup_columns()
     if not names:
-        return Advice(check.title, engine, "each row is judged by itself, so all of them are read", text)
+        return Advice(
+            check=check.title, engine=engine, why="each row is judged by itself, so all of them are read", now=text
+        )
     row = database.row(looked_in)
     places = [row.place(name) for name in names]
     if any(path for _, path in places):
-        return Advice(check.title, engine, "the reference is inside JSON: each document has to be opened", text)
+        return Advice(
+            check=check.title,
+            engine=engine,
+            why="the reference is inside JSON: each document has to be opened",
+            now=text,
+        )
     columns = tuple(name for name, _ in places)
     held = [row.table.key, *row.table.uniques, *row.table.indexes]
     if any(one[: len(columns)] == columns for one in held):
-        return Advice(check.title, engine, f"({', '.join(columns)}) has an index already", text)
+        return Advice(check=check.title, engine=engine, why=f"({', '.join(columns)}) has an index already", now=text)
     prepared = words.identifier_preparer
     name, *listed = (str(prepared.quote_identifier(one)) for one in (_name(check), *columns))
     index = indexes.of_columns(name, str(prepared.format_table(row.table.sql)), ", ".join(listed))
     why = "rows are compared by these columns, and no index begins with them"
-    return Advice(check.title, engine, why, text, text, index.create, index.drop)
+    return Advice(
+        check=check.title, engine=engine, why=why, now=text, statement=text, index=index.create, remove=index.drop
+    )
 
 
 def _name(check: Check) -> str:

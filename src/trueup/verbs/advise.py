@@ -39,7 +39,7 @@ def advise(
                     except (Refused, DBAPIError) as error:
                         connection.rollback()
                         told = store.dialect.describe(error) if isinstance(error, DBAPIError) else str(error)
-                        mine.append(Advice(check.title, store.dialect.name, told, ""))
+                        mine.append(Advice(check=check.title, engine=store.dialect.name, why=told, now=""))
                 here = database_digest(identity_of(store, database))
             if backup:
                 record = read_record(backup)

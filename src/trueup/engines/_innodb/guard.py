@@ -87,13 +87,13 @@ class InnodbGuards(GuardDialect):
             own = self.quoted(name)
             bad = self.condition(check, row, "")
             return Guard(
-                name,
-                check.title,
-                check.table,
-                "constraint",
-                (Step(f"ALTER TABLE {table} ADD CONSTRAINT {own} CHECK (NOT ({bad}))", _COPY),),
-                (Step(f"ALTER TABLE {table} DROP CONSTRAINT {own}", _META),),
-                (name,),
+                name=name,
+                check=check.title,
+                table=check.table,
+                form="constraint",
+                install=(Step(f"ALTER TABLE {table} ADD CONSTRAINT {own} CHECK (NOT ({bad}))", _COPY),),
+                remove=(Step(f"ALTER TABLE {table} DROP CONSTRAINT {own}", _META),),
+                objects=(name,),
             )
         bad = self.condition(check, row, "NEW.")
         watched = self.watched(check, row)
@@ -113,19 +113,19 @@ class InnodbGuards(GuardDialect):
         columns = ", ".join(self.quoted(column) for column in wanted.columns)
         parents = ", ".join(self.quoted(column) for column in wanted.parent_columns)
         return Guard(
-            name,
-            check.title,
-            check.table,
-            "constraint",
-            (
+            name=name,
+            check=check.title,
+            table=check.table,
+            form="constraint",
+            install=(
                 Step(
                     f"ALTER TABLE {table} ADD CONSTRAINT {own} FOREIGN KEY ({columns}) "
                     f"REFERENCES {self.table(wanted.parent)} ({parents}), ALGORITHM=INPLACE, LOCK=NONE",
                     _ONLINE,
                 ),
             ),
-            (Step(f"ALTER TABLE {table} DROP FOREIGN KEY {own}", _META),),
-            (name,),
+            remove=(Step(f"ALTER TABLE {table} DROP FOREIGN KEY {own}", _META),),
+            objects=(name,),
         )
 
     def unique(self, check: Check, row: Row, wanted: Unique) -> Guard:
@@ -136,14 +136,16 @@ class InnodbGuards(GuardDialect):
         text = [one for one in wanted.columns if row.column(one).family == "text"]
         notes = (f"{', '.join(text)} is compared by its collation, which may call more values equal than the check",)
         return Guard(
-            name,
-            check.title,
-            check.table,
-            "constraint",
-            (Step(f"ALTER TABLE {table} ADD UNIQUE INDEX {own} ({columns}), ALGORITHM=INPLACE, LOCK=NONE", _ONLINE),),
-            (Step(f"ALTER TABLE {table} DROP INDEX {own}", _META),),
-            (name,),
-            notes if text else (),
+            name=name,
+            check=check.title,
+            table=check.table,
+            form="constraint",
+            install=(
+                Step(f"ALTER TABLE {table} ADD UNIQUE INDEX {own} ({columns}), ALGORITHM=INPLACE, LOCK=NONE", _ONLINE),
+            ),
+            remove=(Step(f"ALTER TABLE {table} DROP INDEX {own}", _META),),
+            objects=(name,),
+            notes=notes if text else (),
         )
 
     def owned(self, guard: Guard, database: SqlDatabase, definer: str) -> Guard:

@@ -33,7 +33,7 @@ from trueup.sql.tables import Reference
 _PROCESS = "GRANT PROCESS ON *.*"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
     """The keys of a table by whole columns. Of the columns in `prefixed` the primary key holds only the beginning.
 
@@ -145,13 +145,13 @@ def links_of(connection: Connection, schema: str, name: str) -> Links:
     outward, inward, children = [], [], []
     for (key, in_schema, table, of_schema, parent, on_delete, on_update), pairs in groups.items():
         reference = Reference(
-            key,
-            label(in_schema, table),
-            tuple(mine for mine, _ in pairs),
-            label(of_schema, parent),
-            tuple(theirs for _, theirs in pairs),
-            on_delete,
-            on_update,
+            name=key,
+            table=label(in_schema, table),
+            columns=tuple(mine for mine, _ in pairs),
+            parent=label(of_schema, parent),
+            parent_columns=tuple(theirs for _, theirs in pairs),
+            on_delete=on_delete,
+            on_update=on_update,
             # the types of a table that the account may not read are not told; then nothing is deleted (`unseen`)
             equality=all(alike(*both) for both in _both(types, (in_schema, table), (of_schema, parent), pairs)),
         )

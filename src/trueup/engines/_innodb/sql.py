@@ -146,7 +146,7 @@ def forced(index: str) -> str:
     return "FORCE INDEX (`" + index.replace("`", "``").replace("%", "%%%%") + "`)"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """A parsed column type: `decimal(10,2) unsigned` is ('decimal', (10, 2))."""
 

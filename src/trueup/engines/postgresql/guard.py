@@ -61,16 +61,16 @@ class PostgresqlGuards(GuardDialect):
     def _constrained(self, check: Check, name: str, table: str, what: str, lock: str) -> Guard:
         own = self.quoted(name)
         return Guard(
-            name,
-            check.title,
-            check.table,
-            "constraint",
-            (
+            name=name,
+            check=check.title,
+            table=check.table,
+            form="constraint",
+            install=(
                 Step(f"ALTER TABLE {table} ADD CONSTRAINT {own} {what} NOT VALID", lock),
                 Step(f"ALTER TABLE {table} VALIDATE CONSTRAINT {own}", _READ),
             ),
-            (Step(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {own}", _BRIEF),),
-            (name,),
+            remove=(Step(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {own}", _BRIEF),),
+            objects=(name,),
         )
 
     def trigger(self, check: Check, row: Row) -> Guard:
@@ -123,7 +123,14 @@ class PostgresqlGuards(GuardDialect):
         )
         notes = ("a reference is asked for when the row is written; deleting what it refers to is not refused",)
         return Guard(
-            name, check.title, check.table, "transition", install, remove, (name,), notes if check.parent() else ()
+            name=name,
+            check=check.title,
+            table=check.table,
+            form="transition",
+            install=install,
+            remove=remove,
+            objects=(name,),
+            notes=notes if check.parent() else (),
         )
 
     def owned(self, guard: Guard, database: SqlDatabase, definer: str) -> Guard:
@@ -193,19 +200,19 @@ class PostgresqlGuards(GuardDialect):
         own = self.quoted(name)
         columns = ", ".join(self.quoted(column) for column in wanted.columns)
         return Guard(
-            name,
-            check.title,
-            check.table,
-            "constraint",
-            (
+            name=name,
+            check=check.title,
+            table=check.table,
+            form="constraint",
+            install=(
                 Step(f"CREATE UNIQUE INDEX CONCURRENTLY {own} ON {table} ({columns})", _READ, alone=True),
                 Step(f"ALTER TABLE {table} ADD CONSTRAINT {own} UNIQUE USING INDEX {own}", _BRIEF),
             ),
-            (
+            remove=(
                 Step(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {own}", _BRIEF),
                 Step(f"DROP INDEX IF EXISTS {self._beside(row.table, name)}", _BRIEF),
             ),
-            (name,),
+            objects=(name,),
         )
 
     def present(self, connection: Connection, names: Sequence[str]) -> Mapping[str, str]:

@@ -83,7 +83,15 @@ class SqliteGuards(GuardDialect):
             "the write lock while the index is built",
         )
         remove = Step(f"DROP INDEX IF EXISTS {self.quoted(name)}", _WRITE)
-        return Guard(name, check.title, check.table, "constraint", (install,), (remove,), (name,))
+        return Guard(
+            name=name,
+            check=check.title,
+            table=check.table,
+            form="constraint",
+            install=(install,),
+            remove=(remove,),
+            objects=(name,),
+        )
 
     def present(self, connection: Connection, names: Sequence[str]) -> Mapping[str, str]:
         """Read sqlite_schema."""

@@ -33,7 +33,7 @@ class Follower:
     def root(self, file: File, node: ast.AST, owner: Class | None, body: Sequence[ast.stmt]) -> State:
         """Follow a function from its start, its parameters as annotated; returns the state where it ends."""
         self.context.budget = _BUDGET
-        self.context.frames = [Frame(file, node, owner)]
+        self.context.frames = [Frame(file=file, node=node, owner=owner)]
         state = State()
         if isinstance(node, Function):
             self.names.parameters(file, node, owner, state)
@@ -271,7 +271,7 @@ class Follower:
         state: State,
     ) -> Values:
         """Follow a function with these arguments from where it is called; returns what it returns."""
-        frame = Frame(file, node, owner, call)
+        frame = Frame(file=file, node=node, owner=owner, call=call)
         mine = state.names
         self.context.frames[-1].names = mine
         self.context.frames.append(frame)

@@ -16,7 +16,7 @@ from trueup.lint.source import Function
 Body = Function | ast.Lambda
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class Frame:
     """A function that is being followed: how it was called, and how it ended so far."""
 
@@ -33,7 +33,7 @@ class Frame:
     yields: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Change:
     """A change inside a JSON value, at the place to be reported."""
 

@@ -29,7 +29,7 @@ def either(one: str, other: str) -> str:
     return one if one == other else _BOTH.get(frozenset((one, other)), MAYBE)
 
 
-@dataclass
+@dataclass(kw_only=True)
 class State:
     """Mutable while a path is followed, copied where paths part.
 
@@ -57,21 +57,21 @@ class State:
     def copy(self) -> State:
         """A state of its own."""
         return State(
-            dict(self.names),
-            dict(self.attributes),
-            dict(self.slots),
-            dict(self.tracked),
-            dict(self.fates),
-            self.covered,
-            self.diverged,
-            self.copies,
-            dict(self.rebuilt),
-            dict(self.keys),
-            self.pending,
-            self.added,
-            self.loose,
-            dict(self.sessions),
-            self.dead,
+            names=dict(self.names),
+            attributes=dict(self.attributes),
+            slots=dict(self.slots),
+            tracked=dict(self.tracked),
+            fates=dict(self.fates),
+            covered=self.covered,
+            diverged=self.diverged,
+            copies=self.copies,
+            rebuilt=dict(self.rebuilt),
+            keys=dict(self.keys),
+            pending=self.pending,
+            added=self.added,
+            loose=self.loose,
+            sessions=dict(self.sessions),
+            dead=self.dead,
         )
 
     def take(self, other: State) -> None:

@@ -26,7 +26,7 @@ def explanation_json(found: Explanation) -> str:
     return json.dumps({"format": FORMAT, **plain(document)}, indent=2, allow_nan=False) + "\n"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
     """One bar of a chart, in its own units: `width` and `height` in the chart's coordinates."""
 
@@ -40,7 +40,7 @@ class Bar:
     height: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
     """A breakdown as a drawing: columns for days, horizontal bars for the rest."""
 
@@ -76,17 +76,55 @@ def _columns(one: Breakdown) -> Chart:
     bars = []
     for i, (value, broken, rows) in enumerate(slices):
         tall = high * broken / most
-        bars.append(Bar(safe(value), broken, rows, share(broken, rows), i * step, high - tall, step * 0.8, tall))
-    return Chart(one.by, True, tuple(bars), wide, high, 0, bars[0].label, bars[-1].label, most)
+        bars.append(
+            Bar(
+                label=safe(value),
+                broken=broken,
+                rows=rows,
+                rate=share(broken, rows),
+                x=i * step,
+                y=high - tall,
+                width=step * 0.8,
+                height=tall,
+            )
+        )
+    return Chart(
+        title=one.by,
+        by_day=True,
+        bars=tuple(bars),
+        width=wide,
+        height=high,
+        more=0,
+        first=bars[0].label,
+        last=bars[-1].label,
+        most=most,
+    )
 
 
 def _rows(one: Breakdown) -> Chart:
     most = max(s.broken for s in one.slices)
     bars = [
-        Bar(safe(s.value, 60), s.broken, s.rows, share(s.broken, s.rows), 0, i * 22.0, 100 * s.broken / most, 16)
+        Bar(
+            label=safe(s.value, 60),
+            broken=s.broken,
+            rows=s.rows,
+            rate=share(s.broken, s.rows),
+            x=0,
+            y=i * 22.0,
+            width=100 * s.broken / most,
+            height=16,
+        )
         for i, s in enumerate(one.slices)
     ]
-    return Chart(one.by, False, tuple(bars), 100, 22.0 * len(bars), one.distinct - len(bars), most=most)
+    return Chart(
+        title=one.by,
+        by_day=False,
+        bars=tuple(bars),
+        width=100,
+        height=22.0 * len(bars),
+        more=one.distinct - len(bars),
+        most=most,
+    )
 
 
 def explanation_html(found: Explanation, *, when: str = "") -> str:
