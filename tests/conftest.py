@@ -17,6 +17,7 @@ from tests.engines import ENGINES, KINDS, Database, EnginePool, chosen_engines
 from tests.servers import SERVERS, VARIANTS, Pgbouncer, PostgreSQL, Server
 from tests.surroundings import quicken
 from trueup.redaction import forget
+from trueup.write.pace import Pace
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -26,7 +27,7 @@ POOL = pytest.StashKey[EnginePool]()
 # a database is shared by all examples of a test, on purpose: making one for each would take the time of hundreds
 _FIXTURES = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.differing_executors]
 settings.register_profile("ci", derandomize=True, max_examples=15, deadline=None, suppress_health_check=_FIXTURES)
-settings.register_profile("dev", max_examples=30, deadline=None, suppress_health_check=_FIXTURES)
+settings.register_profile("dev", max_examples=15, deadline=None, suppress_health_check=_FIXTURES)
 settings.register_profile("long", max_examples=2000, deadline=None, suppress_health_check=_FIXTURES)
 
 
@@ -115,6 +116,13 @@ def _kind(item: pytest.Item) -> str:
 def _no_secret_of_another_test() -> None:
     # a process remembers the secrets of its URLs; `secret` in one test is an innocent word in the next
     forget()
+
+
+@pytest.fixture(autouse=True)
+def _no_rests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    # they give an application room, and there is none here
+    if not request.node.get_closest_marker("rests"):
+        monkeypatch.setattr(Pace, "rest", lambda self: None)
 
 
 @pytest.hookimpl(optionalhook=True)

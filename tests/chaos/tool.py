@@ -92,7 +92,7 @@ def slow_down(order: Order) -> None:
         pace.CONFLICTS = pace.BLOCKED = 10**9
     if order.tries:
         vars(runner)["TRIES"] = order.tries
-    pace.Pace.sleep_after = lambda self, seconds: time.sleep(order.rest)  # type: ignore[method-assign]  # the point of it
+    pace.Pace.rest = lambda self: time.sleep(order.rest)  # type: ignore[method-assign]  # the point of it
 
 
 def watch(order: Order, pipe: Connection) -> Recorder | None:

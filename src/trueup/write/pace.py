@@ -1,7 +1,7 @@
 """Controls how fast a run writes beside live traffic: chunk size, sleep between chunks, pauses and the circuit breaker.
 
 The figures are those of `docs/reliability.md`: chunks of 1, 10, 100, then as many as take `chunk_seconds`, from 100 to
-1,000 (fewer for a while after somebody waited for a lock); a sleep after each of at least 5 ms; a stop when more than 5
+1,000 (fewer for a while after somebody waited for a lock); between two of them at least 5 ms; a stop when more than 5
 % of the last 200 operations were conflicts or more than 1 % could not be carried out.
 """
 
@@ -31,7 +31,7 @@ TRIES = 10
 
 
 class Pace:
-    """Computes the size of the next chunk from how long the last chunks held their locks."""
+    """Computes the size of the next chunk from how long the last chunks held their locks, and when it may begin."""
 
     def __init__(self, seconds: float, nice: float) -> None:
         self._target = seconds
@@ -39,6 +39,7 @@ class Pace:
         self._rate = 0.0
         self._chunks = 0
         self._size = 1
+        self._next = 0.0
 
     def size(self) -> int:
         """Return the number of operations for the next chunk."""
@@ -63,10 +64,15 @@ class Pace:
         """Grow the next chunk, because no row of the last one was free to write."""
         self._size = min(self._size * 2, LARGEST)
 
-    def sleep_after(self, seconds: float) -> None:
-        """Sleep after a chunk that took `seconds`, so that the application gets the larger share of the time."""
+    def rest_after(self, seconds: float) -> None:
+        """Let the application have the larger share of the time: a chunk took `seconds`, and the next one waits."""
         if self._nice:
-            time.sleep(max(0.005, self._nice * seconds))
+            self._next = time.monotonic() + max(0.005, self._nice * seconds)
+
+    def rest(self) -> None:
+        """Sleep until the next chunk may begin. After the last one of a run nothing sleeps."""
+        if (left := self._next - time.monotonic()) > 0:
+            time.sleep(left)
 
 
 def backoff(attempt: int) -> float:

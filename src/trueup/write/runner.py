@@ -209,6 +209,7 @@ class Runner:
         self, name: str, ops: Sequence[Any], work: Callable[[int, Sequence[Any]], dict[int, str]]
     ) -> dict[int, str]:
         connection, dialect = self.session.connection, self.store.dialect
+        self.pace.rest()
         began = time.perf_counter()
         try:
             with dialect.deadline(connection, STATEMENT_SECONDS):
@@ -233,5 +234,5 @@ class Runner:
             raise
         # the disk time of a COMMIT is the same for one row and for a thousand: it must not shrink the chunks
         self.pace.took(len(ops), worked)
-        self.pace.sleep_after(time.perf_counter() - began)
+        self.pace.rest_after(time.perf_counter() - began)
         return states

@@ -145,6 +145,7 @@ def two_transactions(phase: str, *, seal_first: bool) -> None:
         if now != phase:
             return plain(self, now, ops, work)
         LATER.clear()
+        self.pace.rest()
         connection = self.session.connection
         try:
             self.store.dialect.begin(connection)
@@ -164,7 +165,7 @@ def two_transactions(phase: str, *, seal_first: bool) -> None:
             connection.rollback()
             raise
         self.pace.took(len(ops), 0.01)
-        self.pace.sleep_after(0.01)
+        self.pace.rest_after(0.01)
         return states
 
     swap(Runner, "_transaction", transaction)

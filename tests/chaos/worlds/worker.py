@@ -32,7 +32,7 @@ def prepare(bug: str = "") -> None:
     pace.CONFLICTS = pace.BLOCKED = 10**9
     moment(Runner, "apply")
     moment(Runner, "undo")
-    pace.Pace.sleep_after = lambda self, seconds: None  # type: ignore[method-assign]  # the point of it
+    pace.Pace.rest = lambda self: None  # type: ignore[method-assign]  # the point of it
     if bug:
         plant(bug)
 
