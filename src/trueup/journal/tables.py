@@ -166,7 +166,9 @@ class JournalTables:
                 f"{self.store}: the journal has format {formats[0]}, this version of trueup keeps {FORMAT}; "
                 "undo its runs with the version that made them, then drop its tables"
             )
-        self._expect(connection, self.tables)
+        # a table that another session made since the look is there now
+        whole = all(table.name in found for table in self.tables)
+        self._expect(connection, self.tables, found if whole else None)
         connection.info[_SEEN] = True
         return True
 
@@ -266,9 +268,15 @@ class JournalTables:
                 raise StoreError(f"{self.store}: the journal's {what} {kept.faults[0]}")
         return found
 
-    def _expect(self, connection: Connection, tables: Sequence[SqlTable]) -> None:
-        """Raise `StoreError` unless all `tables` exist with the columns and keys that trueup creates."""
-        found = self._look(connection, tables)
+    def _expect(
+        self, connection: Connection, tables: Sequence[SqlTable], found: Mapping[str, Kept] | None = None
+    ) -> None:
+        """Raise `StoreError` unless all `tables` exist with the columns and keys that trueup creates.
+
+        `found` are the tables as a look has just found them.
+        """
+        if found is None:
+            found = self._look(connection, tables)
         for table in tables:
             problem = (
                 differs(self.store.dialect, connection, found[table.name], table) if table.name in found else "is gone"
@@ -278,10 +286,10 @@ class JournalTables:
 
     def has(self, connection: Connection, table: SqlTable) -> bool:
         """Whether the table exists. Raises `StoreError` where it is not as trueup creates it."""
-        there = table.name in self._look(connection, [table])
-        if there:
-            self._expect(connection, [table])
-        return there
+        found = self._look(connection, [table])
+        if table.name in found:
+            self._expect(connection, [table], found)
+        return table.name in found
 
     def _called(self, name: str) -> str:
         return f"{self._schema}.{name}" if self._schema else name
