@@ -69,7 +69,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     alike: dict[str, dict[str, pytest.Item]] = defaultdict(dict)
     for item in items:
         if (kind := _kind(item)) in config.stash[POOL].chosen:
-            alike[item.nodeid.replace(kind, "")][kind] = item
+            test, _, given = item.nodeid.partition("[")  # a file may be called by its engine
+            alike[f"{test}[{given.replace(kind, '')}"][kind] = item
     if not config.getoption("--every-engine"):
         _thin_out(config, items, alike)
     _mark_slow(alike)  # before -m looks
@@ -94,7 +95,7 @@ def _mark_slow(alike: dict[str, dict[str, pytest.Item]]) -> None:
     """Mark what `make test` leaves out: see CONTRIBUTING.md."""
     for name, asked in alike.items():
         servers = sorted(kind for kind in asked if kind != "sqlite")
-        turn = _turn(name, len(servers) * (4 if "sqlite" in asked else 1))
+        turn = _turn(name, len(servers) * (6 if "sqlite" in asked else 1))
         for kind, item in asked.items():
             quick = item.get_closest_marker("quick_on")
             if kind not in (quick.args if quick else ("sqlite", *servers[turn : turn + 1])):
