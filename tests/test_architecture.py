@@ -16,6 +16,8 @@ MOST_MODULES_IN_THE_ROOT = 16
 MOST_LAYERS = 20
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 60
+#: Beyond it the values of a dataclass are given by keyword only.
+WIDEST_BY_PLACE = 5
 
 
 def layers() -> dict[str, int]:
@@ -141,6 +143,17 @@ def oversized(source: Path) -> Iterator[str]:
                     yield f"{module}.{node.name} has {count} lines"
 
 
+def wide(source: Path) -> Iterator[str]:
+    """Dataclasses of many fields that take them by place, where two of one type are soon exchanged."""
+    for module, path in modules(source).items():
+        for node in ast.walk(ast.parse(path.read_text())):
+            made = [ast.unparse(one) for one in node.decorator_list] if isinstance(node, ast.ClassDef) else []
+            if isinstance(node, ast.ClassDef) and any(one.startswith("dataclass") for one in made):
+                count = sum(isinstance(line, ast.AnnAssign) for line in node.body)
+                if count > WIDEST_BY_PLACE and not any("kw_only=True" in one for one in made):
+                    yield f"{module}.{node.name} has {count} fields"
+
+
 def test_a_module_imports_only_from_its_own_line_of_the_document_or_above() -> None:
     assert list(wrong_order(SOURCE)) == []
 
@@ -155,6 +168,10 @@ def test_units_never_import_units() -> None:
 
 def test_no_file_and_no_function_outgrows_a_reader() -> None:
     assert list(oversized(SOURCE)) == []
+
+
+def test_wide_values_take_keywords_only() -> None:
+    assert list(wide(SOURCE)) == []
 
 
 def test_the_document_lists_no_room_that_is_not_there_and_few_enough_to_hold_in_the_head() -> None:
@@ -219,3 +236,9 @@ def test_a_planted_long_function_and_a_full_root_are_seen(copy: Path) -> None:
     for number in range(MOST_MODULES_IN_THE_ROOT):
         (copy / f"more{number}.py").touch()
     assert [told for told in oversized(copy) if told not in before][1:] == ["codec.long has 61 lines"]
+
+
+def test_a_planted_wide_value_is_seen(copy: Path) -> None:
+    fields = "".join(f"    field{number}: int\n" for number in range(6))
+    plant(copy, "codec.py", f"@dataclass(frozen=True)\nclass Wide:\n{fields}")
+    assert list(wide(copy)) == ["codec.Wide has 6 fields"]

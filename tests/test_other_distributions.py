@@ -43,7 +43,7 @@ class Negative(RowCheck):
 
     def repairs(self):
         zero = lambda row: {self.column: literal(0)}
-        return [Repair("zero", "lossy", lambda row: self.holds(row), zero)]
+        return [Repair(name="zero", effect="lossy", fits=lambda row: self.holds(row), sets=zero)]
 ''',
     "more_trueup/beside.py": '''
 """A database that lies in the folder of whoever runs trueup: beside://shop."""

@@ -44,9 +44,16 @@ PLAN = Plan(
     expires=2,
 )
 OPS = [
-    Op(1, 0, ("7",), "b" * 64, "a" * 64, ("string, 9 characters", "object, 7 characters")),
-    Op(2, 0, ("8",), "c" * 64, "d" * 64),
-    Op(3, 1, ("'é\n'", "x'00'"), "e" * 64, "f" * 64),
+    Op(
+        seq=1,
+        group=0,
+        key=("7",),
+        before="b" * 64,
+        after="a" * 64,
+        previews=("string, 9 characters", "object, 7 characters"),
+    ),
+    Op(seq=2, group=0, key=("8",), before="c" * 64, after="d" * 64),
+    Op(seq=3, group=1, key=("'é\n'", "x'00'"), before="e" * 64, after="f" * 64),
 ]
 LEFT = (Left("metadata-holds-an-object", 2, "no repair fits (tried: decode, nullify)"),)
 
@@ -71,7 +78,7 @@ def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
 @given(keys=st.lists(st.lists(st.text(), min_size=1, max_size=3), max_size=4))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_keys_of_any_text_come_back(tmp_path: Path, keys: list[list[str]]) -> None:
-    ops = [Op(i, 0, tuple(key), "b", "a") for i, key in enumerate(keys, 1)]
+    ops = [Op(seq=i, group=0, key=tuple(key), before="b", after="a") for i, key in enumerate(keys, 1)]
     write(tmp_path / "plan.jsonl", ops)
     with PlanFile(str(tmp_path / "plan.jsonl")) as plan:
         assert list(plan.ops()) == ops
@@ -117,7 +124,10 @@ def test_an_edited_line_is_named(tmp_path: Path) -> None:
 
 def test_a_line_that_changes_after_the_plan_was_checked_is_seen(tmp_path: Path) -> None:
     path = tmp_path / "plan.jsonl"
-    write(path, [Op(number, 0, (f"{number:06}",), "b" * 64, "a" * 64) for number in range(1, 5001)])
+    write(
+        path,
+        [Op(seq=number, group=0, key=(f"{number:06}",), before="b" * 64, after="a" * 64) for number in range(1, 5001)],
+    )
     with PlanFile(str(path)) as plan, path.open("r+b") as other:
         ops = plan.ops()
         assert next(ops).key == ("000001",)

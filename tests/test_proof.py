@@ -45,8 +45,13 @@ class Unlike(RowCheck):
     def repairs(self) -> Sequence[Repair]:
         """`swap`, and `zero` of one column."""
         return [
-            Repair("swap", "lossless", self._fits, lambda row: {"low": row["high"], "high": row["low"]}),
-            Repair("zero", "lossy", lambda row: sql_true(), lambda row: {"low": literal(0)}),
+            Repair(
+                name="swap",
+                effect="lossless",
+                fits=self._fits,
+                sets=lambda row: {"low": row["high"], "high": row["low"]},
+            ),
+            Repair(name="zero", effect="lossy", fits=lambda row: sql_true(), sets=lambda row: {"low": literal(0)}),
         ]
 
     def _fits(self, row: Row) -> ColumnElement[bool]:

@@ -137,7 +137,7 @@ class Json:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
     """One way to repair the broken rows of a check.
 

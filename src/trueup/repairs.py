@@ -25,8 +25,8 @@ def sql_false() -> ColumnElement[bool]:
 def nullify(*names: str) -> Repair:
     """Set `names` to NULL; fits where all of them are nullable."""
     return Repair(
-        "nullify",
-        "lossy",
+        name="nullify",
+        effect="lossy",
         fits=lambda row: sql_bool(all(row.column(name).nullable for name in names)),
         sets=lambda row: dict.fromkeys(names, null()),
     )
@@ -38,7 +38,11 @@ def quarantine() -> Repair:
     Fits where no other row refers to it by a declared key.
     """
     return Repair(
-        "quarantine", "destructive", fits=lambda row: not_(referred_to(row)), sets=lambda row: {}, action="delete"
+        name="quarantine",
+        effect="destructive",
+        fits=lambda row: not_(referred_to(row)),
+        sets=lambda row: {},
+        action="delete",
     )
 
 

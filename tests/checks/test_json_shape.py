@@ -244,7 +244,9 @@ def test_a_document_that_a_repair_fits_meets_the_schema_afterwards(
     levels = [(False, False), (True, False), (True, True)]
 
     def form(at: At, column: Column) -> list[Any]:
-        repairs = [Mending(root, at, column, *level) for level in levels]
+        repairs = [
+            Mending(root=root, document=at, column=column, decode=decode, nullify=nullify) for decode, nullify in levels
+        ]
         texts = [sa.cast(repair.made(), sa.Text) for repair in repairs]
         return [part for repair, text in zip(repairs, texts, strict=True) for part in (told(repair.fits()), text)]
 

@@ -276,7 +276,7 @@ def raw(text: str) -> sa.ColumnElement[Any]:
 
 
 def session_column() -> Column:
-    return Column("v", "text", nullable=True)
+    return Column(name="v", ddl="text", nullable=True)
 
 
 def test_settings_of_the_role_do_not_change_a_digest(database: Database) -> None:

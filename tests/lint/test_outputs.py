@@ -17,8 +17,15 @@ WHERE = Source("app/models.py", 7, 5)
 ODD = Source("a b/ü,x:y.py", 3, 1)
 REPORT = Report(
     findings=(
-        Finding("lost-json-change", WHERE, 'the change to "d" is lost at commit', "high", {"field": "d"}, "flag it"),
-        Finding("placeholder", ODD, "does nothing, 100 %\nreally <&>", "medium"),
+        Finding(
+            check="lost-json-change",
+            where=WHERE,
+            message='the change to "d" is lost at commit',
+            severity="high",
+            evidence={"field": "d"},
+            hint="flag it",
+        ),
+        Finding(check="placeholder", where=ODD, message="does nothing, 100 %\nreally <&>", severity="medium"),
     ),
     lines={WHERE: '    user.d["k"] = 1', ODD: "def f(): pass  # \x1b[31m"},
     files=12,

@@ -21,7 +21,13 @@ THRESHOLDS = {"B": 1, "C": 51, "D": 501}
 
 def finding(number: int = 7, *, severity: Severity = "high", message: str = "", **evidence: object) -> Finding:
     text = message or "events.metadata holds a string with an object inside (encoded twice), not an object"
-    return Finding("metadata-holds-an-object", Record("app", "events", (str(number),)), text, severity, evidence)
+    return Finding(
+        check="metadata-holds-an-object",
+        where=Record("app", "events", (str(number),)),
+        message=text,
+        severity=severity,
+        evidence=evidence,
+    )
 
 
 def broken(**changes: object) -> CheckResult:

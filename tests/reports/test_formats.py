@@ -25,8 +25,15 @@ from trueup.reports.plain import plain
 FINDINGS = [
     finding(1, value=None, length=23),
     finding(2, message=HOSTILE, value=HOSTILE),
-    Finding("c", Record("app", "t", ("a,b", "-5\n")), "=1+1", "low", {"value": 2**60, "f": float("nan")}, "@x"),
-    Finding("lint", Source("app/models.py", 3, 9), "lost at commit"),
+    Finding(
+        check="c",
+        where=Record("app", "t", ("a,b", "-5\n")),
+        message="=1+1",
+        severity="low",
+        evidence={"value": 2**60, "f": float("nan")},
+        hint="@x",
+    ),
+    Finding(check="lint", where=Source("app/models.py", 3, 9), message="lost at commit"),
 ]
 
 

@@ -72,7 +72,7 @@ def shape(table: Table) -> str:
     )
 
 
-_TEXT = Column("text", "varchar(100)", True, "text")
+_TEXT = Column(name="text", ddl="varchar(100)", nullable=True, family="text")
 
 
 def _digest(row: Row, column: Column, *, inexact: bool) -> ColumnElement[str]:

@@ -48,7 +48,7 @@ _EXACT = 2**53
 _DEEPEST = 12
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """What one place must hold: `types` (empty: any) and `rules` (keyword to its value); `path` leads from the root.
 
@@ -99,7 +99,7 @@ def read(schema: Any) -> Node:
 def _node(schema: Any, path: tuple[str, ...], required: bool) -> Node:
     place = f" at {'.'.join(path)}" if path else ""
     if schema is True:
-        return Node(path, required=required)
+        return Node(path=path, required=required)
     if not isinstance(schema, dict):
         raise ValueError(f"a schema{place} must be a mapping, as in {{type: object}}")
     if len(path) > _DEEPEST:
@@ -117,16 +117,16 @@ def _node(schema: Any, path: tuple[str, ...], required: bool) -> Node:
     for name in (*properties, *names):
         _printable(name, place)
     children = {name: _node(inner, (*path, name), name in names) for name, inner in properties.items()}
-    children |= {name: Node((*path, name)) for name in names if name not in children}
+    children |= {name: Node(path=(*path, name)) for name in names if name not in children}
     rules = {word: _rule(word, schema[word], place) for word in CONDITIONS if word in schema}
     if rules.get("additionalProperties") is not None:
         rules["additionalProperties"] = tuple(properties)
     node = Node(
-        path,
-        _types(schema.get("type", []), place),
-        required,
-        {word: value for word, value in rules.items() if value is not None},
-        tuple(children.values()),
+        path=path,
+        types=_types(schema.get("type", []), place),
+        required=required,
+        rules={word: value for word, value in rules.items() if value is not None},
+        children=tuple(children.values()),
     )
     if "default" in schema:
         if not accepts(node, schema["default"]):

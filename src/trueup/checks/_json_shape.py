@@ -288,7 +288,7 @@ def missing(node: Node, document: At) -> ColumnElement[bool]:
 
 
 # -- mending ----------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mending:
     """What a repair may do to a document: `fill` in defaults, `decode` text, `nullify` what may be null."""
 

@@ -77,7 +77,7 @@ class DiffersFromBackup(SetCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`restore`."""
-        return [Repair("restore", "lossy", fits=lambda row: sql_true(), sets=self._restored)]
+        return [Repair(name="restore", effect="lossy", fits=lambda row: sql_true(), sets=self._restored)]
 
     def _copy(self, row: Row) -> TableClause:
         if not row.table.key:

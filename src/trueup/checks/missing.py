@@ -87,7 +87,7 @@ class Missing(RowCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`fill` where the option says with what, `quarantine`."""
-        fill = Repair("fill", "lossy", fits=self._fillable, sets=self._filled, made_up=True)
+        fill = Repair(name="fill", effect="lossy", fits=self._fillable, sets=self._filled, made_up=True)
         return [*([] if self.fill is None else [fill]), quarantine()]
 
     def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:

@@ -191,8 +191,8 @@ class Orphan(SetCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`relink` where `relink_by` says how, `nullify` where NULL is allowed, `quarantine`."""
-        relink = Repair("relink", "lossless", fits=self._relinkable, sets=self._relinked)
-        forget = Repair("nullify", "lossy", fits=self._nullable, sets=self._nulled)
+        relink = Repair(name="relink", effect="lossless", fits=self._relinkable, sets=self._relinked)
+        forget = Repair(name="nullify", effect="lossy", fits=self._nullable, sets=self._nulled)
         return [*([relink] if self.relink_by else []), *([forget] if self.null else []), quarantine()]
 
     @classmethod

@@ -118,7 +118,10 @@ class OutOfRange(RowCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`clamp`, `nullify`."""
-        return [Repair("clamp", "lossy", fits=self._clampable, sets=self._clamped, made_up=True), nullify(self.column)]
+        return [
+            Repair(name="clamp", effect="lossy", fits=self._clampable, sets=self._clamped, made_up=True),
+            nullify(self.column),
+        ]
 
     def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:
         """A value just outside of a bound."""

@@ -42,7 +42,7 @@ from trueup.errors import Refused, UsageError
 from trueup.repairs import sql_true
 from trueup.sql.tables import TEXT, Column
 
-_NUMBER = Column("total", "numeric", True, numeric=True)
+_NUMBER = Column(name="total", ddl="numeric", nullable=True, numeric=True)
 # holds the largest whole number of any engine
 _EXACT = Numeric(20, 0)
 _NOTHING: ColumnElement[Any] = literal_column("0")
@@ -221,7 +221,7 @@ class StaleTotal(SetCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`recompute`."""
-        return [Repair("recompute", "lossless", fits=self._recomputable, sets=self._recomputed)]
+        return [Repair(name="recompute", effect="lossless", fits=self._recomputable, sets=self._recomputed)]
 
     # -- what is derived --------------------------------------------------------------------------
     def _derived(self, row: Row) -> ColumnElement[Any]:

@@ -216,7 +216,11 @@ class TornWrite(SetCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`restore` where `from` says from what."""
-        return [Repair("restore", "lossless", fits=self._restorable, sets=self._restored)] if self.from_ else []
+        return (
+            [Repair(name="restore", effect="lossless", fits=self._restorable, sets=self._restored)]
+            if self.from_
+            else []
+        )
 
     # -- words ------------------------------------------------------------------------------------
     def _sign(self) -> str:

@@ -99,9 +99,9 @@ class UnknownValue(RowCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`respell`, `replace` where the option says by what, `nullify` where NULL is allowed."""
-        respell = Repair("respell", "lossless", fits=self._respellable, sets=self._respelled)
-        replace = Repair("replace", "lossy", fits=self._replaceable, sets=self._replaced, made_up=True)
-        forget = Repair("nullify", "lossy", fits=self._nullable, sets=self._nulled)
+        respell = Repair(name="respell", effect="lossless", fits=self._respellable, sets=self._respelled)
+        replace = Repair(name="replace", effect="lossy", fits=self._replaceable, sets=self._replaced, made_up=True)
+        forget = Repair(name="nullify", effect="lossy", fits=self._nullable, sets=self._nulled)
         return [respell, *([replace] if self.replace else []), *([forget] if self.null else [])]
 
     def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:

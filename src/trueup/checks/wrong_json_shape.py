@@ -269,7 +269,14 @@ class WrongJsonShape(RowCheck):
     def _repair(self, name: str, *, decode: bool, nullify: bool) -> Repair:
         def mending(root: Node, row: Row) -> Mending:
             # where no repair is asked for by name no default is written: nobody knows that it is what was meant
-            return Mending(root, self._at(row), row.column(self.column), decode, nullify, fill=bool(self.repair))
+            return Mending(
+                root=root,
+                document=self._at(row),
+                column=row.column(self.column),
+                decode=decode,
+                nullify=nullify,
+                fill=bool(self.repair),
+            )
 
         def fits(row: Row) -> ColumnElement[bool]:
             found = {one: mending(root, row).fits() for one, root in self.roots.items()}
@@ -280,7 +287,7 @@ class WrongJsonShape(RowCheck):
             made = found[""] if not self.by else case(*self._cases(row, found), else_=row[self.column])
             return {self.column: made}
 
-        return Repair(name, "lossy" if nullify else "lossless", fits=fits, sets=sets, made_up=not decode)
+        return Repair(name=name, effect="lossy" if nullify else "lossless", fits=fits, sets=sets, made_up=not decode)
 
 
 def _none_of(conditions: Iterable[ColumnElement[bool]]) -> ColumnElement[bool]:

@@ -150,9 +150,9 @@ class WrongJsonType(RowCheck):
 
     def repairs(self) -> Sequence[Repair]:
         """`decode`, `wrap` where an object is expected, `nullify` where NULL is allowed."""
-        decode = Repair("decode", "lossless", fits=self._decodes, sets=self._decoded)
-        wrap = Repair("wrap", "lossless", fits=self._wraps, sets=self._wrapped)
-        forget = Repair("nullify", "lossy", fits=self._nullable, sets=self._nulled)
+        decode = Repair(name="decode", effect="lossless", fits=self._decodes, sets=self._decoded)
+        wrap = Repair(name="wrap", effect="lossless", fits=self._wraps, sets=self._wrapped)
+        forget = Repair(name="nullify", effect="lossy", fits=self._nullable, sets=self._nulled)
         return [decode, *([wrap] if "object" in self.types else []), forget]
 
     def breaking_values(self, row: Row) -> Mapping[str, ColumnElement[Any]]:

@@ -38,7 +38,7 @@ _QUOTED = re.compile(r"'(?!<)[^']{2,}'")
 _NULLS = ("", "~", "null", "Null", "NULL")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One value and its place (`trueup.yaml:7`): a scalar has `text`, a list `items`, a mapping `pairs`.
 
@@ -126,10 +126,10 @@ def _item(node: yaml.Node, path: str, environ: Mapping[str, str]) -> Item:
     place = f"{path}:{node.start_mark.line + 1}"
     if isinstance(node, yaml.ScalarNode):
         shown = _whole(node.value, place)
-        return Item(place, _filled(shown, place, environ), quoted=node.style is not None, shown=shown)
+        return Item(place=place, text=_filled(shown, place, environ), quoted=node.style is not None, shown=shown)
     if isinstance(node, yaml.SequenceNode):
-        return Item(place, items=tuple(_item(child, path, environ) for child in node.value))
-    return Item(place, pairs=tuple(_pairs(node, path, environ)))
+        return Item(place=place, items=tuple(_item(child, path, environ) for child in node.value))
+    return Item(place=place, pairs=tuple(_pairs(node, path, environ)))
 
 
 def _pairs(node: yaml.Node, path: str, environ: Mapping[str, str]) -> Iterator[tuple[Item, Item]]:
@@ -142,7 +142,7 @@ def _pairs(node: yaml.Node, path: str, environ: Mapping[str, str]) -> Iterator[t
         if word in seen:
             raise ConfigError(f"{path}:{line}: {word!r} is said twice; line {seen[word]} has it already")
         seen[word] = line
-        key = Item(f"{path}:{line}", word, quoted=True, shown=word)
+        key = Item(place=f"{path}:{line}", text=word, quoted=True, shown=word)
         yield key, _item(value_node, path, environ)
 
 
@@ -180,14 +180,14 @@ def from_json(value: Any, place: str = "") -> Item:
     """Return a JSON value (no floats) as the item that reads back as the same value."""
     if isinstance(value, Mapping):
         pairs = ((from_json(str(key), place), from_json(item, place)) for key, item in value.items())
-        return Item(place, pairs=tuple(pairs))
+        return Item(place=place, pairs=tuple(pairs))
     if isinstance(value, list | tuple):
-        return Item(place, items=tuple(from_json(item, place) for item in value))
+        return Item(place=place, items=tuple(from_json(item, place) for item in value))
     if isinstance(value, str):
-        return Item(place, value, quoted=True, shown=value)
+        return Item(place=place, text=value, quoted=True, shown=value)
     if value is None:
-        return Item(place, "null", shown="null")
+        return Item(place=place, text="null", shown="null")
     if isinstance(value, int):
         text = str(value).lower()  # True as well
-        return Item(place, text, shown=text)
-    raise Item(place).error(f"{type(value).__name__} is no type of an option")
+        return Item(place=place, text=text, shown=text)
+    raise Item(place=place).error(f"{type(value).__name__} is no type of an option")

@@ -95,7 +95,7 @@ class Dimension:
     open: bool = False
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Explainer:
     """Explains one check on one session. `by` adds columns to those of the check; `values` shows text as it is."""
 

@@ -105,7 +105,7 @@ class Search:
         at_fault = {id(one.change) for one in lost if one.node is one.change.node}
         for one in lost:
             where = Source(one.file.module.path, getattr(one.node, "lineno", 1), 1)
-            kept, _ = sift([Finding(_RULE, where, "")], one.file.module)
+            kept, _ = sift([Finding(check=_RULE, where=where, message="")], one.file.module)
             if kept:
                 yield (
                     one.change.column.cls,

@@ -64,7 +64,9 @@ class Rule(ABC):
     def finding(self, file: File, node: ast.AST, message: str, hint: str = "", **evidence: object) -> Finding:
         """A finding at a node."""
         where = Source(file.module.path, getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1)
-        return Finding(self.name, where, message, self.severity, evidence, hint)
+        return Finding(
+            check=self.name, where=where, message=message, severity=self.severity, evidence=evidence, hint=hint
+        )
 
 
 def page(rule: type[Rule]) -> str:

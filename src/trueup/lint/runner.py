@@ -263,7 +263,14 @@ def _report(todo: Job, known: dict[str, Any]) -> Report:
         where = Source(**plain["where"])
         lines[where] = plain["text"]
         findings.append(
-            Finding(plain["check"], where, plain["message"], plain["severity"], plain["evidence"], plain["hint"])
+            Finding(
+                check=plain["check"],
+                where=where,
+                message=plain["message"],
+                severity=plain["severity"],
+                evidence=plain["evidence"],
+                hint=plain["hint"],
+            )
         )
     old = 0
     if todo.baseline is not None:

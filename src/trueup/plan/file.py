@@ -29,7 +29,7 @@ _HEX = re.compile("[0-9a-f]{64}")
 _TAIL = len(b',"l":"') + LINK + len(b'"}')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Op:
     """One operation of a plan: `seq` from 1, its group, the key's tokens, both digests, both previews."""
 
@@ -72,7 +72,7 @@ class PlanWriter:
         """Append one operation."""
         self._by_group[group] += 1
         self._count += 1
-        self._line(Op(self._count, group, key, before, after, previews).body())
+        self._line(Op(seq=self._count, group=group, key=key, before=before, after=after, previews=previews).body())
 
     def close(
         self, left: tuple[Left, ...], findings: int, letter: str, sign: Callable[[str], str] | None = None
@@ -148,7 +148,14 @@ class PlanFile:
             tip = self._linked(tip, line, number)
             body = json.loads(line)
             previews = body.get("p") or ("", "")
-            yield Op(body["n"], body["g"], tuple(body["k"]), body["b"], body["a"], (previews[0], previews[1]))
+            yield Op(
+                seq=body["n"],
+                group=body["g"],
+                key=tuple(body["k"]),
+                before=body["b"],
+                after=body["a"],
+                previews=(previews[0], previews[1]),
+            )
 
     def _check(self) -> tuple[Plan, PlanSummary]:
         tip, count = GENESIS, -1

@@ -189,7 +189,13 @@ class SecondLook:
         where = Record(self.database.store.name, self.row.table.name, seen.key)
         # a column shown as context may have the name of a fact that the message is made of
         evidence = {**seen.evidence, **seen.context}
-        return Finding(self.check.title, where, self.check.message(seen.evidence), seen.severity, evidence)
+        return Finding(
+            check=self.check.title,
+            where=where,
+            message=self.check.message(seen.evidence),
+            severity=seen.severity,
+            evidence=evidence,
+        )
 
 
 def plain(value: Any) -> Any:

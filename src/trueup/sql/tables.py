@@ -19,7 +19,7 @@ Family = Literal["text", "binary", "float", "json", "enum", "bit", "plain"]
 Right = Literal["SELECT", "INSERT", "UPDATE", "DELETE", "LOCK", "SHARE", "CREATE", "TRIGGER", "UNCHECKED"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One column. `ddl` is its type word for word, so that a typed copy can be created."""
 
@@ -47,7 +47,7 @@ class Column:
 
 
 #: A text column, for expressions that are not a column of a table.
-TEXT = Column("text", "text", True, "text")
+TEXT = Column(name="text", ddl="text", nullable=True, family="text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

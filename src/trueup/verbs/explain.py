@@ -28,7 +28,7 @@ def explain(
     with opened(config, check.store) as store, store.connect() as connection:
         database = SqlDatabase(store, connection)
         try:
-            found = Explainer(database, check, progress or Silent(), by, values).run()
+            found = Explainer(database=database, check=check, progress=progress or Silent(), by=by, values=values).run()
         except DBAPIError as error:
             raise StoreError(f"{check.title} cannot be explained: {store.dialect.describe(error)}") from None
         connection.rollback()
