@@ -112,7 +112,7 @@ def _name(check: Check) -> str:
     return guard_name(check).replace("guard", "index", 1)
 
 
-def tried(copy: SqlDatabase, found: Advice) -> tuple[str, ...]:
+def plan_with_index(copy: SqlDatabase, found: Advice) -> tuple[str, ...]:
     """Create the index on a scratch copy of the database and return the query plan with it."""
     indexes = _indexes(found.engine)
     indexes.make(copy.connection, found.index)

@@ -14,7 +14,7 @@ from trueup.journal.identity import database_digest, identity_of
 from trueup.plan.gate import unchanged_file
 from trueup.results import Progress, Silent
 from trueup.stores.sql import SqlDatabase
-from trueup.verbs._advice import Advice, advice, tried
+from trueup.verbs._advice import Advice, advice, plan_with_index
 from trueup.verbs._opened import by_store, opened
 
 
@@ -54,7 +54,7 @@ def advise(
                 ):
                     copied = SqlDatabase(copy, connection)
                     try:
-                        mine = [replace(one, after=tried(copied, one)) if one.index else one for one in mine]
+                        mine = [replace(one, after=plan_with_index(copied, one)) if one.index else one for one in mine]
                     except DBAPIError as error:
                         told = store.dialect.describe(error)
                         raise StoreError(f"the index could not be made on the copy: {told}") from None

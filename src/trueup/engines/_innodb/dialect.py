@@ -351,7 +351,7 @@ class InnoDB(Asking, InnodbJournal):
 
     def enforce_references(self, connection: Connection, yes: bool) -> None:
         """Set `foreign_key_checks`, which any account may set for its own session."""
-        session.say(connection, f"SET SESSION foreign_key_checks = {int(yes)}")
+        session.run_verbatim(connection, f"SET SESSION foreign_key_checks = {int(yes)}")
 
     @contextmanager
     def suspended(self, connection: Connection) -> Iterator[None]:

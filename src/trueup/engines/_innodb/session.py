@@ -195,7 +195,7 @@ def suppress_closing(cursor: Any) -> Iterator[Any]:
             cursor.close()
 
 
-def say(connection: Connection, statement: str) -> None:
+def run_verbatim(connection: Connection, statement: str) -> None:
     """Run a SET outside of SQLAlchemy's bookkeeping: it neither begins nor needs a transaction.
 
     A closed session is skipped. A lost connection raises no error here; the next statement will.
@@ -257,7 +257,7 @@ def watchdog(connection: Connection, seconds: float) -> Iterator[None]:
         with lock:
             left = True
         if killed:
-            say(connection, "DO 0")  # takes the kill if it came between two statements
+            run_verbatim(connection, "DO 0")  # takes the kill if it came between two statements
 
 
 ALONE_SECONDS = 10
@@ -273,7 +273,7 @@ def alone(connection: Connection, what: str) -> Iterator[None]:
     try:
         yield
     finally:
-        say(connection, f"DO RELEASE_LOCK('{name}')")
+        run_verbatim(connection, f"DO RELEASE_LOCK('{name}')")
 
 
 _PACKET = "trueup_packet"

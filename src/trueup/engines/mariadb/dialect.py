@@ -247,11 +247,11 @@ class Mariadb(InnoDB):
     @contextmanager
     def deadline(self, connection: Connection, seconds: float) -> Iterator[None]:
         """Set max_statement_time for this session until the end of the block."""
-        session.say(connection, f"SET SESSION max_statement_time = {float(seconds)}")
+        session.run_verbatim(connection, f"SET SESSION max_statement_time = {float(seconds)}")
         try:
             yield
         finally:
-            session.say(connection, "SET SESSION max_statement_time = 0")
+            session.run_verbatim(connection, "SET SESSION max_statement_time = 0")
 
 
 def _paths(keys: Sequence[str]) -> list[str]:
