@@ -87,6 +87,8 @@ def _thin_out(config: pytest.Config, items: list[pytest.Item], alike: dict[str, 
         if asked.keys() >= set(ENGINES) and not one.get_closest_marker("each_engine"):
             servers = ENGINES[1:] if one.get_closest_marker("any_server") else ("mysql", "mariadb")
             left |= {asked.pop(kind) for kind in servers if kind != servers[_turn(name, len(servers))]}
+        elif asked.keys() == {"postgresql", "postgresql18"} and one.get_closest_marker("any_server"):
+            left.add(asked.pop(("postgresql", "postgresql18")[_turn(name, 2)]))
     items[:] = [item for item in items if item not in left]
     config.hook.pytest_deselected(items=list(left))
 

@@ -208,6 +208,7 @@ print(json.dumps(counts))
 """
 
 
+@pytest.mark.any_server
 @pytest.mark.slow
 def test_the_clean_up_command_shows_asks_recovers_and_can_be_taken_back(academy: Academy) -> None:
     academy.manage("seed_academy", "--events", "200")
@@ -271,6 +272,7 @@ def test_a_json_field_that_takes_anything_is_warned_about(academy: Academy) -> N
     assert "analytics.ActivityEvent: (trueup.W001) analytics.ActivityEvent.metadata takes JSON of any type" in said
 
 
+@pytest.mark.any_server
 def test_the_constraint_is_in_the_migrations_and_refuses(academy: Academy) -> None:
     assert "No changes detected" in academy.manage("makemigrations", "--check", "--dry-run")
     found = academy.ask(
@@ -287,6 +289,7 @@ def test_the_constraint_is_in_the_migrations_and_refuses(academy: Academy) -> No
     assert found == [True, True, False, False, False]
 
 
+@pytest.mark.any_server
 @pytest.mark.slow
 def test_the_constraint_comes_and_goes_by_a_migration(academy: Academy) -> None:
     models = academy.folder / "analytics" / "models.py"
@@ -309,6 +312,7 @@ def test_the_constraint_comes_and_goes_by_a_migration(academy: Academy) -> None:
     assert academy.code == 0, said
 
 
+@pytest.mark.any_server
 @pytest.mark.slow
 def test_a_guard_as_a_django_migration_runs_both_ways(academy: Academy) -> None:
     text = academy.manage("trueup", "guard", "metadata-holds-an-object", "--format", "django")

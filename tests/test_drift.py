@@ -1,6 +1,7 @@
 """The world changes between plan, first chunk and undo: what does no harm is allowed, all else refused unwritten."""
 
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,33 @@ def test_an_undo_gives_nothing_to_another_table_or_column_of_the_same_name(
         verify(config, run.run_id)
 
     assert row_hashes(database) == before
+
+
+@pytest.mark.parametrize("engine", ["mysql", "mariadb"], indirect=True)
+def test_a_column_made_anew_in_the_second_of_the_last_alter_is_another_one(
+    database: Database, config: Config, tmp_path: Path
+) -> None:
+    time.sleep(1 - time.time() % 1)  # a second begins: a run may fit into the rest of it
+    execute(database, ["ALTER TABLE t COMMENT = 'altered'"])
+    run = applied(config, tmp_path)
+    execute(database, REPLACED)
+
+    with pytest.raises(Refused, match="since the run"):
+        undo(config, run.run_id, confirm="yes")
+
+
+@pytest.mark.parametrize("engine", ["postgresql", "mysql", "mariadb"], indirect=True)
+def test_the_last_column_made_anew_between_two_chunks_stops_the_run(
+    database: Database, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "plan.jsonl")
+    make_plan(config, path, because="test")
+    waits = iter([[], ["ALTER TABLE t DROP COLUMN note", "ALTER TABLE t ADD COLUMN note VARCHAR(20)"]])
+    monkeypatch.setattr(pace.Throttle, "wait", lambda _: execute(database, next(waits)))
+    report = apply(config, path, confirm="yes")
+
+    assert (report.state, report.states) == ("stopped", {"applied": 1})
+    assert "changed its shape while the run was going on" in report.reason
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)

@@ -224,6 +224,7 @@ OWN = {
 
 
 @pytest.mark.slow
+@pytest.mark.any_server
 @pytest.mark.parametrize("engine", ["postgresql", "postgresql18"], indirect=True)
 @pytest.mark.parametrize("key", OWN)
 def test_casts_that_a_superuser_made_for_types_of_postgresql_take_no_part_either(

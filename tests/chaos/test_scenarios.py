@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 def plays() -> list[tuple[str, str]]:
     """Each scenario on one of the engines it is for, by turns."""
     found = []
-    for number, (name, scenario) in enumerate(scenarios().items()):
+    for number, (name, scenario) in enumerate(scenarios().items(), start=1):
         engines = scenario.engines or ["sqlite"]
         found.append((name, engines[number % len(engines)]))
     return found

@@ -77,6 +77,9 @@ class WritingDialect(ABC):
         """Whether a table is the one for which `standing` returned `then`."""
         return True
 
+    def outlast_alter(self, connection: Connection, tables: Sequence[Table]) -> None:  # noqa: B027 - where numbers tell
+        """Wait until a later ALTER of `tables` can be told from the last one, where only its time tells."""
+
     @abstractmethod
     def begin(self, connection: Connection) -> None:
         """Set the limits of one chunk's transaction, as its first statements."""

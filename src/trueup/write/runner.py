@@ -57,6 +57,7 @@ class Runner:
 
     def _bind(self, database: SqlDatabase) -> None:
         self.targets = self.bind(database)
+        self.store.dialect.outlast_alter(database.connection, [target.row.table for target in self.targets.values()])
         self._stamp = self._measure(database)
         for phase in (self.applying, self.undoing):
             phase.bind(self.targets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +31,9 @@ KEY_INDEX = "trueup_key_index"
 #: Its key's columns, and the other indexes that foreign keys may refer to, with the columns that they refer to.
 KEY = "trueup_key"
 REFERENCED = "trueup_referenced"
+#: Of a second, and of what a file's time lags behind the clock.
+_MICROSECONDS = 1_000_000 + 20_000
+_OF_TABLE = "FROM information_schema.TABLES WHERE TABLE_SCHEMA = :schema AND TABLE_NAME = :name"
 
 _INTEGERS = frozenset({"tinyint", "smallint", "mediumint", "int", "integer", "bigint"})
 _NUMBERS = _INTEGERS | {"decimal", "numeric", "float", "double", "real"}
@@ -151,13 +155,12 @@ def _facts(
 def stamp(connection: Connection, tables: Sequence[Table], *, mariadb: bool) -> str:
     """Digest the shape of tables by the cheapest queries that still cover all of their facts.
 
-    They read the definitions, the triggers, the foreign keys that refer to the tables, and the tables' numbers.
+    They read the definitions, the triggers, the foreign keys that refer to the tables, the tables' numbers, and when
+    they were altered.
     """
     parts: list[str] = []
-    here = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
     quote = connection.dialect.identifier_preparer.quote_identifier
-    for table in tables:
-        schema, name = table.place[0] or here, table.place[1]
+    for schema, name in _placed(connection, tables):
         definition = str(connection.exec_driver_sql(f"SHOW CREATE TABLE {quote(schema)}.{quote(name)}").one()[1])
         parts += [
             # the next AUTO_INCREMENT number is not part of the shape
@@ -165,8 +168,27 @@ def stamp(connection: Connection, tables: Sequence[Table], *, mariadb: bool) -> 
             repr(triggers_of(connection, schema, name)),
             repr(inward_stamp(connection, schema, name, mariadb=mariadb)),
             identity(connection, schema, name, mariadb=mariadb),
+            repr(_rows(connection, f"SELECT CREATE_TIME {_OF_TABLE}", schema, name)),
         ]
     return digest("\n".join(parts).encode())
+
+
+def outlast_alter(connection: Connection, tables: Sequence[Table]) -> None:
+    """Wait until the second in which one of `tables` was altered is over: CREATE_TIME has no fractions.
+
+    A column that is dropped and added again in that same second would look the same in everything.
+    """
+    since = f"SELECT TIMESTAMPDIFF(MICROSECOND, CREATE_TIME, NOW(6)) {_OF_TABLE}"
+    for schema, name in _placed(connection, tables):
+        for (passed,) in _rows(connection, since, schema, name):
+            if passed is not None and 0 <= passed < _MICROSECONDS:
+                time.sleep((_MICROSECONDS - passed) / 1e6)
+
+
+def _placed(connection: Connection, tables: Sequence[Table]) -> list[tuple[str, str]]:
+    """Return the schema and the name of each table."""
+    here = str(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
+    return [(table.place[0] or here, table.place[1]) for table in tables]
 
 
 def _rows(connection: Connection, statement: str, schema: str, name: str) -> Sequence[Any]:

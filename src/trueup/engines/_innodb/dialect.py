@@ -91,6 +91,10 @@ class InnoDB(Asking, InnodbJournal):
         """Digest SHOW CREATE TABLE, the triggers, the foreign keys to the tables, and the tables' numbers."""
         return catalogue.stamp(connection, tables, mariadb=self.is_mariadb)
 
+    def outlast_alter(self, connection: Connection, tables: Sequence[Table]) -> None:
+        """Wait until the second of the last ALTER is over."""
+        catalogue.outlast_alter(connection, tables)
+
     def key(self, table: Table, row: FromClause) -> list[ColumnElement[Any]]:
         """Return each part as text.
 

@@ -12,7 +12,8 @@ What tells a table from another under its name, as tried on MySQL 9.7 and MariaD
 | DROP and CREATE, RENAME of another table in its place (gh-ost, pt-online-schema-change) | new | the other's |
 
 So the number is the identity; it takes PROCESS to read it. CREATE_TIME is among the facts as `altered`: a column that
-was dropped and added again at once looks the same in everything else.
+was dropped and added again at once looks the same in everything else. It has no fractions of a second: before its first
+chunk a run waits until the second of the last ALTER is over.
 """
 
 from __future__ import annotations
