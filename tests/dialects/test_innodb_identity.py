@@ -56,7 +56,7 @@ def test_a_table_keeps_its_identity_until_another_stands_under_its_name(
         execute(database, [harmless])
         assert known()[0] == first, harmless
     execute(database, ["DROP TABLE k", "DROP TRIGGER g", "DROP INDEX i ON `t-%`", "ALTER TABLE `t-%` DROP COLUMN w"])
-    assert known() == (first, stamp)
+    assert known()[0] == first
     others = []
     for replaced in (
         ["RENAME TABLE `t-%` TO old, gho TO `t-%`"],
