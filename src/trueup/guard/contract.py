@@ -136,7 +136,9 @@ class GuardDialect(ABC):
         text = str(expression.compile(dialect=words, compile_kwargs={"literal_binds": True}))
         # quoted text is no call, and keeps its line breaks
         if any(match[2] for match in _OUTSIDE.finditer(text)):
-            raise Refused(f"{check.title} has no guard on this engine, which has no function of its own to ask the question with")
+            raise Refused(
+                f"{check.title} has no guard on this engine, which has no function of its own to ask the question with"
+            )
         return _OUTSIDE.sub(lambda match: match[1] or " ", text)
 
     def condition(self, check: Check, row: Row, prefix: str) -> str:
