@@ -147,11 +147,12 @@ def wide(source: Path) -> Iterator[str]:
     """Dataclasses of many fields that take them by place, where two of one type are soon exchanged."""
     for module, path in modules(source).items():
         for node in ast.walk(ast.parse(path.read_text())):
-            made = [ast.unparse(one) for one in node.decorator_list] if isinstance(node, ast.ClassDef) else []
-            if isinstance(node, ast.ClassDef) and any(one.startswith("dataclass") for one in made):
-                count = sum(isinstance(line, ast.AnnAssign) for line in node.body)
-                if count > WIDEST_BY_PLACE and not any("kw_only=True" in one for one in made):
-                    yield f"{module}.{node.name} has {count} fields"
+            if not isinstance(node, ast.ClassDef):
+                continue
+            made = [one for one in map(ast.unparse, node.decorator_list) if one.startswith("dataclass")]
+            count = sum(isinstance(line, ast.AnnAssign) for line in node.body)
+            if made and count > WIDEST_BY_PLACE and "kw_only=True" not in made[0]:
+                yield f"{module}.{node.name} has {count} fields"
 
 
 def test_a_module_imports_only_from_its_own_line_of_the_document_or_above() -> None:

@@ -149,6 +149,7 @@ class Runner:
         """
         moved = ""
         for number in range(1, TRIES + 1):
+            self.pace.rest()  # before anything is read: nothing is held open meanwhile
             if number > TRIES_LOCKED or (number == 1 and self.busy):
                 ops = self._without_locked(ops, phase)
             # a session that ended during COMMIT may have committed
@@ -210,7 +211,6 @@ class Runner:
         self, name: str, ops: Sequence[Any], work: Callable[[int, Sequence[Any]], dict[int, str]]
     ) -> dict[int, str]:
         connection, dialect = self.session.connection, self.store.dialect
-        self.pace.rest()
         began = time.perf_counter()
         try:
             with dialect.deadline(connection, STATEMENT_SECONDS):

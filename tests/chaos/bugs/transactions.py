@@ -145,7 +145,6 @@ def two_transactions(phase: str, *, seal_first: bool) -> None:
         if now != phase:
             return plain(self, now, ops, work)
         LATER.clear()
-        self.pace.rest()
         connection = self.session.connection
         try:
             self.store.dialect.begin(connection)
